@@ -1,0 +1,120 @@
+/*-------------------------------------------------------------------------
+ *
+ * graph.h
+ *	  Builds a hierarchical navigable small-world graph in memory.
+ *
+ * Malkov and Yashunin, "Efficient and robust approximate nearest neighbor
+ * search using hierarchical navigable small world graphs", algorithms 1, 2
+ * and 4, over values that lie in memory of the caller's, with threads.
+ *
+ * Differences from the paper: the level of a vertex is a hash of the seed and
+ * its number, and vertices are inserted from the highest level down (random
+ * within a level), so the entry point is the first one and never moves;
+ * neighbour lists have slack and are pruned only when the slack is used up;
+ * at the end every vertex is reachable from the entry point in layer 0.
+ *
+ * With one thread the same values, parameters and seed give the same graph.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_GRAPH_H
+#define ANN_GRAPH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define GRAPH_MAX_LEVEL 30
+
+/*
+ * How far apart values are.  Keys order as distances do; the first argument of
+ * the underlying distance is the object, the second the query.
+ */
+typedef struct GraphDistance
+{
+	const void *context;
+	size_t query_size; /* bytes of scratch prepare_query wants, 0 for none */
+
+	/* The query form of a value; may return the value itself. */
+	const void *(*prepare_query)(const void *context, const void *value, void *scratch);
+
+	void (*distances)(const void *context, const void *query, const void *const *objects, int n,
+					  float *keys);
+} GraphDistance;
+
+/* Values of equal size in chunks of 2^chunk_shift, each `stride` bytes apart */
+typedef struct GraphValues
+{
+	char *const *chunks;
+	int chunk_shift;
+	size_t stride;
+	size_t value_size; /* bytes that distances() reads, for prefetching */
+} GraphValues;
+
+static inline const void *
+graph_value(const GraphValues *values, uint32_t vertex)
+{
+	return values->chunks[vertex >> values->chunk_shift] +
+		   (vertex & ((1u << values->chunk_shift) - 1)) * values->stride;
+}
+
+typedef struct GraphParams
+{
+	int m;				 /* links per vertex above layer 0; 2 * m in layer 0 */
+	int ef_construction; /* size of the search pool */
+	int threads;
+	uint64_t seed;
+} GraphParams;
+
+typedef struct Graph Graph;
+
+/* Bytes that building a graph of nvertices takes, beside the values */
+extern size_t graph_memory(uint32_t nvertices, const GraphParams *params, size_t query_size);
+
+/* Level of a vertex: floor(-ln(u) / ln(m)), u from a hash of seed and vertex */
+extern int graph_random_level(uint64_t seed, uint64_t vertex, int m);
+
+/* An empty graph, or NULL when memory is short.  The values must stay. */
+extern Graph *graph_create(uint32_t nvertices, const GraphParams *params,
+						   const GraphDistance *distance, const GraphValues *values);
+extern void graph_free(Graph *graph);
+
+/*
+ * Does about `items` units of the remaining work and returns true while some
+ * is left.  Call it in a loop and look at interrupts between calls; a unit
+ * takes of the order of 100 microseconds.  graph_progress() tells how many
+ * vertices have been inserted.
+ */
+extern bool graph_build_step(Graph *graph, uint32_t items);
+extern uint32_t graph_progress(const Graph *graph);
+
+/* Distance computations so far */
+extern uint64_t graph_distance_computations(const Graph *graph);
+
+/* The finished graph */
+extern uint32_t graph_entry(const Graph *graph);
+extern int graph_level(const Graph *graph, uint32_t vertex);
+
+/* Neighbours of vertex in layer, nearest first is not promised; *n at most 2m (m above 0) */
+extern const uint32_t *graph_links(const Graph *graph, uint32_t vertex, int layer, int *n);
+
+/*
+ * Order in which to lay the vertices out on pages: first those of upper layers
+ * from the highest down, then the others in the order of a walk over layer 0
+ * that keeps neighbours together.  order has room for every vertex.
+ */
+extern void graph_layout_order(const Graph *graph, uint32_t *order);
+
+/*
+ * Heuristic neighbour selection (algorithm 4): of ncandidates, ascending by
+ * key (their distance to the base value), keeps at most m: first those nearer
+ * to the base than to any kept one, then, if `fill`, the nearest of the rest.
+ * values[i] is candidate i's value; kept[] receives indexes into the
+ * candidates, ascending.  scratch: query_size bytes.  Returns how many were
+ * kept and adds the distances computed to *computed.
+ */
+extern int graph_select_neighbors(const GraphDistance *distance, const void *const *values,
+								  const float *keys, int ncandidates, int m, bool fill,
+								  void *scratch, int *kept, uint64_t *computed);
+
+#endif							/* ANN_GRAPH_H */

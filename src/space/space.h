@@ -1,0 +1,131 @@
+/*-------------------------------------------------------------------------
+ *
+ * space.h
+ *	  Distance spaces: what is stored of a value, and how far two values are
+ *	  apart.
+ *
+ * A Space is a constant description (name, facts, functions).  A SpaceContext
+ * binds it to a number of dimensions and, for parametrised spaces, to the
+ * parameters; everything below takes the context.  A value passes through
+ * three forms:
+ *
+ *	value	 the coordinates as the SQL type holds them (float32 or IEEE half)
+ *	encoded	 what an index stores: the coordinates plus whatever the distance
+ *			 needs of them again and again (norm, logarithms, ...)
+ *	query	 what one side of the distance wants, made from an encoded value
+ *			 once per query (for halfvec: the coordinates widened to float32)
+ *
+ * A search compares keys, not distances: a key is a float32 that orders
+ * objects as the distance does (for L2 the squared distance) and finish()
+ * turns it into the distance.  Keys may be infinite, never NaN.
+ *
+ * Data objects are the left argument of a distance, queries the right one
+ * (nmslib-spaces 0.1).  The kernels are chosen at run time for the processor
+ * (kernels.h); SQL distance functions and index scans run the same kernels in
+ * the same order of additions, so they agree to the last bit.
+ *
+ * Plain C, no allocation, no global state but the kernel table: every function
+ * may be called from any thread.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_SPACE_H
+#define ANN_SPACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SPACE_MAX_DIM 16000 /* as pgvector's types */
+#define SPACE_MAX_PARAMS 2
+
+/* What one coordinate of a value is */
+typedef enum SpaceElement
+{
+	SPACE_FLOAT32, /* vector */
+	SPACE_FLOAT16  /* halfvec: IEEE half, as uint16_t */
+} SpaceElement;
+
+/* Verdict of check(): may this value be stored or asked for? */
+typedef enum SpaceStatus
+{
+	SPACE_OK,
+	SPACE_NEGATIVE,	   /* an entry is negative and must be >= 0 */
+	SPACE_NOT_POSITIVE /* an entry is zero or negative and must be > 0 */
+} SpaceStatus;
+
+/* One parameter of a parametrised space */
+typedef struct SpaceParam
+{
+	const char *name;  /* as in SQL: p, alpha, beta */
+	double minimum;	   /* open interval (minimum, maximum) */
+	double maximum;
+	double excluded;   /* a value inside that is not allowed, or NAN */
+} SpaceParam;
+
+typedef struct Space Space;
+
+/* A space bound to dimensions and parameters */
+typedef struct SpaceContext
+{
+	const Space *space;
+	uint32_t dim;
+	double params[SPACE_MAX_PARAMS];
+} SpaceContext;
+
+struct Space
+{
+	const char *name; /* suffix of the operator class: l2, kl_right, ... */
+	SpaceElement element;
+	bool symmetric;
+	bool metric;		 /* for parametrised spaces see space_is_metric() */
+	bool has_coordinates; /* means and projections make sense (quantisation) */
+	int nparams;
+	SpaceParam params[SPACE_MAX_PARAMS];
+
+	/* Is the value inside the space's domain?  NULL: every finite value is.
+	 * Sets *where to the first offending dimension (0-based). */
+	SpaceStatus (*check)(const SpaceContext *context, const void *value, uint32_t *where);
+
+	/* Bytes of an encoded value; NULL: the value is stored as it is. */
+	size_t (*encoded_size)(const SpaceContext *context);
+	void (*encode)(const SpaceContext *context, const void *value, void *encoded);
+
+	/* Bytes of a query; NULL: the encoded value is the query. */
+	size_t (*query_size)(const SpaceContext *context);
+	void (*prepare_query)(const SpaceContext *context, const void *encoded, void *query);
+
+	/* keys[i] = key of d(objects[i], query); the result for one object does not
+	 * depend on n or on its place among the others. */
+	void (*distances)(const SpaceContext *context, const void *query, const void *const *objects,
+					  int n, float *keys);
+
+	/* Key to distance; NULL: the key is the distance. */
+	double (*finish)(const SpaceContext *context, float key);
+};
+
+/* The space of this name and element, or NULL */
+extern const Space *space_find(const char *name, SpaceElement element);
+
+/* All spaces, for tests and tables: *n is set to their number */
+extern const Space *const *space_all(int *n);
+
+extern bool space_is_metric(const SpaceContext *context);
+extern size_t space_value_size(const SpaceContext *context);
+extern size_t space_encoded_size(const SpaceContext *context);
+extern size_t space_query_size(const SpaceContext *context);
+extern SpaceStatus space_check(const SpaceContext *context, const void *value, uint32_t *where);
+
+/* Value to encoded form: copies when the space stores the value itself. */
+extern void space_encode(const SpaceContext *context, const void *value, void *encoded);
+
+/*
+ * The query form of an encoded value: the encoded value itself when the space
+ * needs no other, else built in scratch (space_query_size() bytes).
+ */
+extern const void *space_prepare_query(const SpaceContext *context, const void *encoded,
+									   void *scratch);
+
+extern double space_finish(const SpaceContext *context, float key);
+
+#endif							/* ANN_SPACE_H */
