@@ -1,0 +1,229 @@
+/*-------------------------------------------------------------------------
+ *
+ * build_rows.c
+ *	  The rows of a table in memory, for an index build.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "optimizer/optimizer.h"
+#include "utils/memutils.h"
+
+#include "access/build_rows.h"
+#include "core/parallel.h"
+
+#define CACHE_LINE 64
+
+/* Bytes of a chunk of values, at least one value each */
+#define CHUNK_SIZE ((Size) 1024 * 1024)
+
+#define MIN_TABLE_SIZE 1024
+#define MIN_TIDS 1024
+
+/* The value number a slot of the hash table stands for, plus one; 0: free */
+#define TABLE_VALUE(slot) ((uint32) (slot))
+#define TABLE_HASH(slot) ((uint32) ((slot) >> 32))
+
+/*
+ * Ready to take in rows.  The space's dimensions may still be unknown: memory
+ * is laid out when the first row comes.
+ */
+BuildRows *
+build_rows_create(IndexSpace *space, Size memory_per_value)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "index build rows",
+												  ALLOCSET_DEFAULT_SIZES);
+	BuildRows *rows = MemoryContextAllocZero(context, sizeof(BuildRows));
+
+	rows->context = context;
+	rows->space = space;
+	rows->memory_limit = (Size) maintenance_work_mem * 1024;
+	rows->memory_per_value = memory_per_value;
+	return rows;
+}
+
+/* Memory of a value besides the access method's: bytes, TID, hash slot at half load */
+static Size
+own_memory_per_value(const BuildRows *rows)
+{
+	return TYPEALIGN(CACHE_LINE, rows->space->encoded_size) + 2 * sizeof(BuildTid) +
+		   4 * sizeof(uint64);
+}
+
+Size
+build_rows_memory(const BuildRows *rows, double nvalues)
+{
+	return (Size) (nvalues * (own_memory_per_value(rows) + rows->memory_per_value));
+}
+
+static void
+lay_out(BuildRows *rows)
+{
+	rows->stride = TYPEALIGN(CACHE_LINE, rows->space->encoded_size);
+	while (rows->stride << (rows->chunk_shift + 1) <= CHUNK_SIZE)
+		rows->chunk_shift++;
+	rows->table_size = MIN_TABLE_SIZE;
+	rows->table = MemoryContextAllocZero(rows->context, rows->table_size * sizeof(uint64));
+}
+
+static void
+add_chunk(BuildRows *rows)
+{
+	char *memory;
+
+	if (rows->nchunks == rows->chunks_capacity)
+	{
+		rows->chunks_capacity = Max(64, rows->chunks_capacity * 2);
+		if (rows->chunks == NULL)
+			rows->chunks = MemoryContextAlloc(rows->context, rows->chunks_capacity * sizeof(char *));
+		else
+			rows->chunks = repalloc(rows->chunks, rows->chunks_capacity * sizeof(char *));
+	}
+	memory = MemoryContextAllocHuge(rows->context,
+									(rows->stride << rows->chunk_shift) + CACHE_LINE);
+	rows->chunks[rows->nchunks++] = (char *) TYPEALIGN(CACHE_LINE, memory);
+}
+
+static void
+enter(uint64 *table, uint32 table_size, uint64 entry)
+{
+	uint32 slot = TABLE_HASH(entry) & (table_size - 1);
+
+	while (table[slot] != 0)
+		slot = (slot + 1) & (table_size - 1);
+	table[slot] = entry;
+}
+
+static void
+grow_table(BuildRows *rows)
+{
+	uint32 size = rows->table_size * 2;
+	uint64 *table = MemoryContextAllocExtended(rows->context, (Size) size * sizeof(uint64),
+											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+
+	for (uint32 i = 0; i < rows->table_size; i++)
+	{
+		if (rows->table[i] != 0)
+			enter(table, size, rows->table[i]);
+	}
+	pfree(rows->table);
+	rows->table = table;
+	rows->table_size = size;
+}
+
+/* The number of a stored value with these bytes, or -1. */
+static int64
+find_equal(BuildRows *rows, const void *encoded, uint32 hash)
+{
+	uint32 slot = hash & (rows->table_size - 1);
+
+	for (; rows->table[slot] != 0; slot = (slot + 1) & (rows->table_size - 1))
+	{
+		uint32 value = TABLE_VALUE(rows->table[slot]) - 1;
+
+		if (TABLE_HASH(rows->table[slot]) == hash &&
+			memcmp(build_rows_value(rows, value), encoded, rows->space->encoded_size) == 0)
+			return value;
+	}
+	return -1;
+}
+
+static void
+add_tid(BuildRows *rows, ItemPointer tid, uint32 value)
+{
+	if (rows->ntids == rows->tids_capacity)
+	{
+		rows->tids_capacity = Max(MIN_TIDS, rows->tids_capacity * 2);
+		if (rows->tids == NULL)
+			rows->tids = MemoryContextAlloc(rows->context, rows->tids_capacity * sizeof(BuildTid));
+		else
+			rows->tids = repalloc_huge(rows->tids, rows->tids_capacity * sizeof(BuildTid));
+	}
+	rows->tids[rows->ntids].tid = *tid;
+	rows->tids[rows->ntids].value = value;
+	rows->ntids++;
+}
+
+bool
+build_rows_add(BuildRows *rows, const void *value, ItemPointer tid)
+{
+	const SpaceContext *space = &rows->space->context;
+	Size used;
+	uint32 hash;
+	int64 found;
+	void *encoded;
+
+	if (rows->table == NULL)
+		lay_out(rows);
+	used = rows->nvalues * (rows->stride + rows->memory_per_value) +
+		   rows->ntids * 2 * sizeof(BuildTid) + rows->nvalues * 4 * sizeof(uint64);
+	if (used + own_memory_per_value(rows) + rows->memory_per_value > rows->memory_limit ||
+		rows->nvalues == PG_INT32_MAX)
+		return false;
+
+	/* encode into the next free place; it stays free if the value is known */
+	if ((rows->nvalues >> rows->chunk_shift) == rows->nchunks)
+		add_chunk(rows);
+	encoded = (void *) build_rows_value(rows, rows->nvalues);
+	space_encode(space, value, encoded);
+	hash = hash_bytes(encoded, rows->space->encoded_size);
+	found = find_equal(rows, encoded, hash);
+	if (found < 0)
+	{
+		found = rows->nvalues++;
+		if (rows->nvalues > rows->table_size / 2)
+			grow_table(rows);
+		enter(rows->table, rows->table_size, ((uint64) hash << 32) | (uint32) (found + 1));
+	}
+	add_tid(rows, tid, found);
+	return true;
+}
+
+/* Counting sort by value: rows of one value keep their order of arrival. */
+void
+build_rows_finish(BuildRows *rows)
+{
+	Size nstarts = (Size) rows->nvalues + 1;
+	uint64 *start = MemoryContextAllocExtended(rows->context, nstarts * sizeof(uint64),
+											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	BuildTid *sorted = MemoryContextAllocHuge(rows->context, Max(rows->ntids, 1) * sizeof(BuildTid));
+	uint64 total = 0;
+
+	if (rows->table != NULL)
+		pfree(rows->table);
+	rows->table = NULL;
+	for (uint64 i = 0; i < rows->ntids; i++)
+		start[rows->tids[i].value]++;
+	for (uint32 value = 0; value <= rows->nvalues; value++)
+	{
+		uint64 count = start[value];
+
+		start[value] = total;
+		total += count;
+	}
+	for (uint64 i = 0; i < rows->ntids; i++)
+		sorted[start[rows->tids[i].value]++] = rows->tids[i];
+
+	/* each start has moved to the start of the next value */
+	memmove(start + 1, start, rows->nvalues * sizeof(uint64));
+	start[0] = 0;
+	if (rows->tids != NULL)
+		pfree(rows->tids);
+	rows->tids = sorted;
+	rows->tids_start = start;
+}
+
+void
+build_rows_free(BuildRows *rows)
+{
+	MemoryContextDelete(rows->context);
+}
+
+int
+build_threads(void)
+{
+	return Max(1, Min(max_parallel_maintenance_workers + 1, parallel_processors()));
+}

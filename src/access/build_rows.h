@@ -1,0 +1,76 @@
+/*-------------------------------------------------------------------------
+ *
+ * build_rows.h
+ *	  The rows of a table in memory, for an index build.
+ *
+ * The table scan hands over one row at a time; its value is encoded into
+ * memory that threads may read (chunks of equal size, every value aligned to
+ * a cache line).  Equal values are kept once, with the TIDs of all their
+ * rows.  Everything is counted against maintenance_work_mem, together with
+ * what the access method says it needs per value; build_rows_add() refuses
+ * the row that would pass the limit.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_BUILD_ROWS_H
+#define ANN_BUILD_ROWS_H
+
+#include "postgres.h"
+
+#include "access/index_space.h"
+#include "storage/itemptr.h"
+
+/* One row: its TID and the number of its value */
+typedef struct BuildTid
+{
+	ItemPointerData tid;
+	uint32 value;
+} BuildTid;
+
+typedef struct BuildRows
+{
+	MemoryContext context;
+	IndexSpace *space;
+	Size memory_limit;	   /* bytes */
+	Size memory_per_value; /* what the access method adds, bytes */
+
+	char **chunks; /* of 2^chunk_shift values, `stride` bytes each */
+	int chunk_shift;
+	Size stride;
+	int nchunks;
+	int chunks_capacity;
+	uint32 nvalues; /* distinct values */
+
+	BuildTid *tids; /* in order of arrival until build_rows_finish() sorts them by value */
+	uint64 ntids;
+	uint64 tids_capacity;
+	uint64 *tids_start; /* tids[tids_start[v] .. tids_start[v + 1] - 1] belong to value v */
+
+	uint64 *table; /* finds equal values: hash << 32 | (value number + 1) */
+	uint32 table_size;
+} BuildRows;
+
+extern BuildRows *build_rows_create(IndexSpace *space, Size memory_per_value);
+
+/* Takes in one row.  False: there is no room for it. */
+extern bool build_rows_add(BuildRows *rows, const void *value, ItemPointer tid);
+
+/* Bytes that nvalues values (and rows) take, the access method's part included */
+extern Size build_rows_memory(const BuildRows *rows, double nvalues);
+
+/* No more rows will come: groups the TIDs by value. */
+extern void build_rows_finish(BuildRows *rows);
+
+extern void build_rows_free(BuildRows *rows);
+
+static inline const void *
+build_rows_value(const BuildRows *rows, uint32 value)
+{
+	return rows->chunks[value >> rows->chunk_shift] +
+		   (value & ((1u << rows->chunk_shift) - 1)) * rows->stride;
+}
+
+/* Threads a build may use: max_parallel_maintenance_workers + 1, at most the cores */
+extern int build_threads(void);
+
+#endif							/* ANN_BUILD_ROWS_H */

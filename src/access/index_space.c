@@ -1,0 +1,216 @@
+/*-------------------------------------------------------------------------
+ *
+ * index_space.c
+ *	  The space of an index, and its values in encoded form.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/reloptions.h"
+#include "fmgr.h"
+#include "utils/relcache.h"
+
+#include "access/index_space.h"
+#include "types/dense.h"
+#include "types/space_vector.h"
+
+/* Operator-class parameters, in the order of Space.params */
+typedef struct SpaceOptions
+{
+	int32 vl_len_;
+	double params[SPACE_MAX_PARAMS]; /* NAN: not given */
+} SpaceOptions;
+
+/*
+ * Takes the parameters of a parametrised space from the operator class's
+ * options.  None has a default: a class without them is an error.
+ */
+static void
+read_parameters(IndexSpace *space, Relation index)
+{
+	SpaceContext *context = &space->context;
+	bytea **options = RelationGetIndexAttOptions(index, false);
+	SpaceOptions *given = (SpaceOptions *) options[0];
+	int bad;
+
+	for (int i = 0; i < context->space->nparams; i++)
+	{
+		if (given == NULL || isnan(given->params[i]))
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("operator class of index \"%s\" needs the parameter \"%s\"",
+								   RelationGetRelationName(index), context->space->params[i].name),
+							errhint("Give it behind the operator class, as in (v vec_%s_ops (%s = ...)).",
+									context->space->name, context->space->params[i].name)));
+		context->params[i] = given->params[i];
+	}
+	bad = space_validate_params(context->space, context->params);
+	if (bad >= 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("value %g is not allowed for the parameter \"%s\"",
+							   context->params[bad], context->space->params[bad].name)));
+}
+
+void
+index_space_init(IndexSpace *space, Relation index)
+{
+	FmgrInfo *support = index_getprocinfo(index, 1, SUPPORT_SPACE);
+	int32 typmod = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
+
+	memset(space, 0, sizeof(*space));
+	space->context.space = (const Space *) DatumGetPointer(FunctionCall1(support, PointerGetDatum(NULL)));
+	if (space->context.space->nparams > 0)
+		read_parameters(space, index);
+	if (typmod > 0)
+		index_space_set_dim(space, typmod);
+}
+
+void
+index_space_set_dim(IndexSpace *space, uint32 dim)
+{
+	space->context.dim = dim;
+	space->value_size = space_value_size(&space->context);
+	space->encoded_size = space_encoded_size(&space->context);
+	space->query_size = space_query_size(&space->context);
+}
+
+static void
+check_domain(const IndexSpace *space, const void *value)
+{
+	uint32_t where = 0;
+	SpaceStatus status = space_check(&space->context, value, &where);
+
+	if (status != SPACE_OK)
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+						errmsg("space \"%s\" takes only %s entries", space->context.space->name,
+							   status == SPACE_NEGATIVE ? "non-negative" : "positive"),
+						errdetail("Dimension %u of the value is %s.", where + 1,
+								  status == SPACE_NEGATIVE ? "negative" : "zero or negative")));
+}
+
+const void *
+index_space_value(IndexSpace *space, Datum datum, void **copy)
+{
+	DenseVector *value = DatumGetDense(datum);
+
+	*copy = (Pointer) value == DatumGetPointer(datum) ? NULL : value;
+	if (space->context.dim == 0)
+		index_space_set_dim(space, value->dim);
+	if (value->dim != space->context.dim)
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+						errmsg("expected %u dimensions, not %d", space->context.dim, value->dim)));
+	check_domain(space, DENSE_DATA(value));
+	return DENSE_DATA(value);
+}
+
+/* A query's parameters must be those the index was built with. */
+static void
+check_parameters(const IndexSpace *space, Relation index, const SpaceVector *query)
+{
+	const Space *expected = space->context.space;
+
+	if (space_vector_space(query) != expected)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("query is in space \"%s\", but index \"%s\" in space \"%s\"",
+							   space_vector_space(query)->name, RelationGetRelationName(index),
+							   expected->name)));
+	for (int i = 0; i < expected->nparams; i++)
+	{
+		if (query->params[i] != space->context.params[i])
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("query has %s = %g, but index \"%s\" was built with %s = %g",
+								   expected->params[i].name, query->params[i],
+								   RelationGetRelationName(index), expected->params[i].name,
+								   space->context.params[i])));
+	}
+}
+
+void
+index_space_encode_query(IndexSpace *space, Relation index, Datum datum, void *encoded)
+{
+	const void *coordinates;
+	int dim;
+
+	if (space->context.space->nparams > 0)
+	{
+		SpaceVector *query = (SpaceVector *) PG_DETOAST_DATUM(datum);
+
+		check_parameters(space, index, query);
+		dim = query->dim;
+		coordinates = query->x;
+	}
+	else
+	{
+		DenseVector *query = DatumGetDense(datum);
+
+		dim = query->dim;
+		coordinates = DENSE_DATA(query);
+	}
+	if (dim != space->context.dim)
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+						errmsg("different vector dimensions %u and %d", space->context.dim, dim)));
+	check_domain(space, coordinates);
+	space_encode(&space->context, coordinates, encoded);
+}
+
+/* Support function 3 of the classes of a parametrised space */
+static void
+define_options(FunctionCallInfo fcinfo, const Space *space)
+{
+	local_relopts *relopts = (local_relopts *) PG_GETARG_POINTER(0);
+
+	init_local_reloptions(relopts, sizeof(SpaceOptions));
+	for (int i = 0; i < space->nparams; i++)
+		add_local_real_reloption(relopts, space->params[i].name, "parameter of the space", NAN,
+								 space->params[i].minimum, space->params[i].maximum,
+								 offsetof(SpaceOptions, params) + i * sizeof(double));
+}
+
+/* Support function 1 of a class: one line a space and type */
+#define SPACE_FUNCTION(function, name, element)                                                    \
+	PG_FUNCTION_INFO_V1(function);                                                                 \
+	Datum function(PG_FUNCTION_ARGS)                                                               \
+	{                                                                                              \
+		PG_RETURN_POINTER(space_find(name, element));                                              \
+	}                                                                                              \
+	extern int function##_needs_semicolon
+
+/* Support function 3: one line a parametrised space */
+#define OPTIONS_FUNCTION(function, name, element)                                                  \
+	PG_FUNCTION_INFO_V1(function);                                                                 \
+	Datum function(PG_FUNCTION_ARGS)                                                               \
+	{                                                                                              \
+		define_options(fcinfo, space_find(name, element));                                         \
+		PG_RETURN_VOID();                                                                          \
+	}                                                                                              \
+	extern int function##_needs_semicolon
+
+SPACE_FUNCTION(vec_l2_space, "l2", SPACE_FLOAT32);
+SPACE_FUNCTION(vec_ip_space, "ip", SPACE_FLOAT32);
+SPACE_FUNCTION(vec_cosine_space, "cosine", SPACE_FLOAT32);
+SPACE_FUNCTION(vec_l1_space, "l1", SPACE_FLOAT32);
+SPACE_FUNCTION(vec_linf_space, "linf", SPACE_FLOAT32);
+SPACE_FUNCTION(vec_angular_space, "angular", SPACE_FLOAT32);
+SPACE_FUNCTION(vec_lp_space, "lp", SPACE_FLOAT32);
+SPACE_FUNCTION(vec_js_space, "js", SPACE_FLOAT32);
+SPACE_FUNCTION(vec_jsmetric_space, "jsmetric", SPACE_FLOAT32);
+SPACE_FUNCTION(vec_kl_space, "kl", SPACE_FLOAT32);
+SPACE_FUNCTION(vec_kl_right_space, "kl_right", SPACE_FLOAT32);
+SPACE_FUNCTION(vec_gkl_space, "gkl", SPACE_FLOAT32);
+SPACE_FUNCTION(vec_gkl_right_space, "gkl_right", SPACE_FLOAT32);
+SPACE_FUNCTION(vec_is_space, "is", SPACE_FLOAT32);
+SPACE_FUNCTION(vec_is_right_space, "is_right", SPACE_FLOAT32);
+SPACE_FUNCTION(vec_renyi_space, "renyi", SPACE_FLOAT32);
+SPACE_FUNCTION(vec_alphabeta_space, "alphabeta", SPACE_FLOAT32);
+SPACE_FUNCTION(halfvec_l2_space, "l2", SPACE_FLOAT16);
+SPACE_FUNCTION(halfvec_ip_space, "ip", SPACE_FLOAT16);
+SPACE_FUNCTION(halfvec_cosine_space, "cosine", SPACE_FLOAT16);
+SPACE_FUNCTION(halfvec_l1_space, "l1", SPACE_FLOAT16);
+SPACE_FUNCTION(halfvec_linf_space, "linf", SPACE_FLOAT16);
+SPACE_FUNCTION(halfvec_angular_space, "angular", SPACE_FLOAT16);
+
+OPTIONS_FUNCTION(vec_lp_options, "lp", SPACE_FLOAT32);
+OPTIONS_FUNCTION(vec_renyi_options, "renyi", SPACE_FLOAT32);
+OPTIONS_FUNCTION(vec_alphabeta_options, "alphabeta", SPACE_FLOAT32);

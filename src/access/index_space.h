@@ -1,0 +1,65 @@
+/*-------------------------------------------------------------------------
+ *
+ * index_space.h
+ *	  The space of an index: from its operator class, column and metapage to
+ *	  values ready to be stored or searched for.
+ *
+ * Support functions of an operator class, the same for every access method:
+ *
+ *	1	space(internal) returns internal: the address of a constant Space
+ *	3	options(internal) returns void: the parameters of a parametrised space
+ *
+ * (2 is kept for classes over a distance function in SQL.)
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_INDEX_SPACE_H
+#define ANN_INDEX_SPACE_H
+
+#include "postgres.h"
+
+#include "space/space.h"
+#include "utils/rel.h"
+
+#define SUPPORT_SPACE 1
+#define SUPPORT_DISTANCE 2
+#define SUPPORT_OPTIONS 3
+#define SUPPORT_COUNT 3
+
+/* Strategies of an operator class */
+#define STRATEGY_ORDER_BY_DISTANCE 1
+
+typedef struct IndexSpace
+{
+	SpaceContext context; /* dim is 0 while no value has been seen */
+	Size value_size;	  /* bytes of the three forms (space.h); 0 while dim is 0 */
+	Size encoded_size;
+	Size query_size;
+} IndexSpace;
+
+/*
+ * The index's space with the parameters of its operator class and the column's
+ * declared dimensions, or 0 when the column declares none.
+ */
+extern void index_space_init(IndexSpace *space, Relation index);
+
+/* Fixes the number of dimensions. */
+extern void index_space_set_dim(IndexSpace *space, uint32 dim);
+
+/*
+ * Detoasts an indexed value and returns its coordinates.  The first value
+ * fixes the dimensions if they are still unknown.  Raises an error for a value
+ * of other dimensions or outside the space's domain.  *copy is set to memory
+ * to pfree after use, or NULL.
+ */
+extern const void *index_space_value(IndexSpace *space, Datum datum, void **copy);
+
+/*
+ * Turns the right operand of an ordering operator into an encoded value in
+ * `encoded` (encoded_size bytes).  For a parametrised space the operand carries
+ * parameters: they must be the index's.
+ */
+extern void index_space_encode_query(IndexSpace *space, Relation index, Datum datum,
+									 void *encoded);
+
+#endif							/* ANN_INDEX_SPACE_H */

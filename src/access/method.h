@@ -1,0 +1,26 @@
+/*-------------------------------------------------------------------------
+ *
+ * method.h
+ *	  What the access methods of this extension have in common as seen by the
+ *	  server.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_METHOD_H
+#define ANN_METHOD_H
+
+#include "postgres.h"
+
+#include "access/amapi.h"
+
+/*
+ * A routine with the facts that hold for every method filled in: ordering by a
+ * distance operator, one column, no backward or bitmap scans.  The method adds
+ * its callbacks.
+ */
+extern IndexAmRoutine *method_routine(void);
+
+/* amvalidate for every method: the classes share their support functions */
+extern bool method_validate(Oid opclass);
+
+#endif							/* ANN_METHOD_H */

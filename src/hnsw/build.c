@@ -1,0 +1,651 @@
+/*-------------------------------------------------------------------------
+ *
+ * build.c
+ *	  CREATE INDEX ... USING hnsw.
+ *
+ * Three phases: load the rows into memory, build the graph there with threads
+ * (core/graph.h), lay it out on pages.  Rows that find no room within
+ * maintenance_work_mem are inserted one by one into the pages written so far.
+ * Nothing is logged page by page: the finished index is, as a whole.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/tableam.h"
+#include "access/xloginsert.h"
+#include "catalog/index.h"
+#include "commands/progress.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/memutils.h"
+
+#include "access/build_rows.h"
+#include "core/parallel.h"
+#include "hnsw/hnsw.h"
+#include "storage/page_change.h"
+#include "storage/recent.h"
+
+/* Phases of pg_stat_progress_create_index; 1 is the server's own */
+#define PHASE_LOAD 2
+#define PHASE_GRAPH 3
+#define PHASE_WRITE 4
+#define PHASE_INSERT 5
+
+/* Time one step of the graph build should take, so that a cancel is heard */
+#define STEP_MICROSECONDS 30000
+#define FIRST_STEP_ITEMS 64
+#define MAX_STEP_ITEMS 1000000
+
+/* Vertices over which the memory of a vertex is averaged */
+#define MEMORY_SAMPLE 100000
+
+typedef struct HnswBuild
+{
+	HnswIndex index;
+	Relation heap;
+	IndexInfo *index_info;
+	GraphParams params;
+	GraphDistance distance;
+	BuildRows *rows;		/* NULL once the graph is on pages */
+	Graph *graph;
+	MemoryContext row_context;	/* reset for each row */
+	double ntuples;				/* rows indexed */
+} HnswBuild;
+
+char *
+hnsw_build_phase_name(int64 phase)
+{
+	switch (phase)
+	{
+		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
+			return "initializing";
+		case PHASE_LOAD:
+			return "loading rows";
+		case PHASE_GRAPH:
+			return "building graph";
+		case PHASE_WRITE:
+			return "writing pages";
+		case PHASE_INSERT:
+			return "inserting rows beyond maintenance_work_mem";
+		default:
+			return NULL;
+	}
+}
+
+static void
+set_phase(int phase)
+{
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, phase);
+}
+
+/* Frees the graph when the build ends in an error: it is not palloc'ed. */
+static void
+release_graph(void *arg)
+{
+	HnswBuild *build = (HnswBuild *) arg;
+
+	graph_free(build->graph);
+	build->graph = NULL;
+	parallel_shutdown();
+}
+
+/*
+ * Where everything goes.  Vertices lie in layout order on consecutive slot
+ * pages from block 1 on; then come item pages (upper links and long TID
+ * lists), then value pages.
+ */
+typedef struct Layout
+{
+	uint32 nvertices;
+	uint32 *order;		   /* vertex of the graph at each place */
+	uint32 *place;		   /* and the reverse */
+	BlockNumber item_start; /* first item page */
+	BlockNumber value_start; /* first value page */
+	ItemPointerData *upper; /* by place, while there is one: places in layout order
+							 * start with the vertices of upper layers */
+	uint32 nupper;
+	BlockNumber item_block; /* where the next item goes */
+	Size item_space;		/* free bytes on it */
+	OffsetNumber item_offset;
+} Layout;
+
+static uint32
+vertex_id(const HnswBuild *build, uint32 place)
+{
+	uint32 slots = build->index.meta.slots_per_page;
+
+	return (META_BLOCK + 1 + place / slots) * slots + place % slots;
+}
+
+#define ITEM_PAGE_SPACE (BLCKSZ - SizeOfPageHeaderData - PAGE_SPECIAL_SIZE)
+
+/* The place of the next item: the same packing as PageAddItem's. */
+static ItemPointerData
+place_item(Layout *layout, Size size)
+{
+	Size need = MAXALIGN(size) + sizeof(ItemIdData);
+	ItemPointerData tid;
+
+	if (layout->item_space < need)
+	{
+		layout->item_block++;
+		layout->item_space = ITEM_PAGE_SPACE;
+		layout->item_offset = 0;
+	}
+	layout->item_space -= need;
+	ItemPointerSet(&tid, layout->item_block, ++layout->item_offset);
+	return tid;
+}
+
+/* Rows of a vertex beyond those that fit its record */
+static uint64
+extra_tids(const HnswBuild *build, uint32 vertex)
+{
+	const BuildRows *rows = build->rows;
+	uint64 n = rows->tids_start[vertex + 1] - rows->tids_start[vertex];
+
+	return n > HNSW_INLINE_TIDS ? n - HNSW_INLINE_TIDS : 0;
+}
+
+static void
+plan_layout(HnswBuild *build, Layout *layout)
+{
+	const HnswMeta *meta = &build->index.meta;
+	uint32 n = build->rows->nvalues;
+	BlockNumber slot_pages = (n + meta->slots_per_page - 1) / meta->slots_per_page;
+
+	memset(layout, 0, sizeof(*layout));
+	layout->nvertices = n;
+	layout->order = palloc_extended((Size) n * sizeof(uint32), MCXT_ALLOC_HUGE);
+	layout->place = palloc_extended((Size) n * sizeof(uint32), MCXT_ALLOC_HUGE);
+	graph_layout_order(build->graph, layout->order);
+	for (uint32 i = 0; i < n; i++)
+	{
+		layout->place[layout->order[i]] = i;
+		layout->nupper += graph_level(build->graph, layout->order[i]) > 0;
+	}
+	layout->item_start = META_BLOCK + 1 + slot_pages;
+	layout->item_block = layout->item_start - 1;
+	layout->upper = palloc_extended((Size) Max(layout->nupper, 1) * sizeof(ItemPointerData),
+									MCXT_ALLOC_HUGE);
+	for (uint32 i = 0; i < layout->nupper; i++)
+		layout->upper[i] = place_item(layout,
+									  HNSW_UPPER_SIZE(meta->m,
+													  graph_level(build->graph, layout->order[i])));
+}
+
+/* Adds a page to the index and returns its buffer, locked. */
+static Buffer
+next_page(HnswBuild *build, PageKind kind, BlockNumber expected)
+{
+	Buffer buffer = page_extend(build->index.relation, MAIN_FORKNUM);
+
+	if (BufferGetBlockNumber(buffer) != expected)
+		elog(ERROR, "index \"%s\" was extended during its build",
+			 RelationGetRelationName(build->index.relation));
+	page_init(BufferGetPage(buffer), kind);
+	return buffer;
+}
+
+static void
+finish_page(Buffer buffer)
+{
+	MarkBufferDirty(buffer);
+	UnlockReleaseBuffer(buffer);
+	CHECK_FOR_INTERRUPTS();
+}
+
+static uint32
+copy_links(HnswBuild *build, const Layout *layout, uint32 vertex, int layer, uint32 *links)
+{
+	int n;
+	const uint32 *from = graph_links(build->graph, vertex, layer, &n);
+
+	for (int i = 0; i < n; i++)
+		links[i] = vertex_id(build, layout->place[from[i]]);
+	return n;
+}
+
+/* Fills one slot; `tids` is the head of the vertex's further TID lists. */
+static void
+fill_vertex(HnswBuild *build, const Layout *layout, uint32 place, ItemPointerData tids,
+			HnswVertex record)
+{
+	const BuildRows *rows = build->rows;
+	HnswIndex *index = &build->index;
+	uint32 vertex = layout->order[place];
+	uint64 first = rows->tids_start[vertex];
+	uint64 ntids = rows->tids_start[vertex + 1] - first;
+
+	memset(record, 0, index->meta.slot_size);
+	record->version = 1;
+	record->level = graph_level(build->graph, vertex);
+	record->ntids = Min(ntids, HNSW_INLINE_TIDS);
+	for (int i = 0; i < record->ntids; i++)
+		record->tids[i] = rows->tids[first + i].tid;
+	if (record->level > 0)
+		record->upper = layout->upper[place];
+	else
+		ItemPointerSetInvalid(&record->upper);
+	record->more_tids = tids;
+	record->nlinks = copy_links(build, layout, vertex, 0, hnsw_vertex_links(index, record));
+	if (index->meta.value_pages == 0)
+		memcpy(hnsw_vertex_value(index, record), build_rows_value(rows, vertex),
+			   index->space.encoded_size);
+	else
+	{
+		BlockNumber *blocks = hnsw_vertex_value(index, record);
+
+		for (int i = 0; i < index->meta.value_pages; i++)
+			blocks[i] = layout->value_start + place * index->meta.value_pages + i;
+	}
+}
+
+/*
+ * Plans the TID lists of a vertex: they come one behind the other, and each
+ * points to the next.  Returns the head and moves the layout on.
+ */
+static ItemPointerData
+plan_tid_lists(HnswBuild *build, Layout *layout, uint32 vertex)
+{
+	uint64 left = extra_tids(build, vertex);
+	ItemPointerData head;
+
+	ItemPointerSetInvalid(&head);
+	while (left > 0)
+	{
+		int n = Min(left, HNSW_MAX_TIDS_CAPACITY);
+		ItemPointerData tid = place_item(layout,
+										 HNSW_TIDS_SIZE(Max(n, HNSW_MIN_TIDS_CAPACITY)));
+
+		if (!ItemPointerIsValid(&head))
+			head = tid;
+		left -= n;
+	}
+	return head;
+}
+
+static void
+write_slot_pages(HnswBuild *build, Layout *layout)
+{
+	HnswIndex *index = &build->index;
+	int slots = index->meta.slots_per_page;
+	ItemPointerData *heads = palloc(slots * sizeof(ItemPointerData));
+
+	for (uint32 place = 0; place < layout->nvertices; place += slots)
+	{
+		int n = Min((uint32) slots, layout->nvertices - place);
+		Buffer buffer = next_page(build, PAGE_SLOTS, META_BLOCK + 1 + place / slots);
+		Page page = BufferGetPage(buffer);
+
+		page_set_slots(page, index->meta.slot_size, n);
+		for (int i = 0; i < n; i++)
+		{
+			heads[i] = plan_tid_lists(build, layout, layout->order[place + i]);
+			fill_vertex(build, layout, place + i, heads[i],
+						(HnswVertex) page_slot(page, index->meta.slot_size, i));
+		}
+		finish_page(buffer);
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, place + n);
+	}
+	pfree(heads);
+}
+
+/* Writes items where place_item() said they would go. */
+typedef struct ItemWriter
+{
+	HnswBuild *build;
+	Layout at; /* a second run of the same plan; only the item_ fields count */
+	Buffer buffer;
+} ItemWriter;
+
+static void
+write_item(ItemWriter *writer, Item item, Size size)
+{
+	BlockNumber before = writer->at.item_block;
+	ItemPointerData tid = place_item(&writer->at, size);
+
+	if (writer->at.item_block != before || !BufferIsValid(writer->buffer))
+	{
+		if (BufferIsValid(writer->buffer))
+			finish_page(writer->buffer);
+		writer->buffer = next_page(writer->build, PAGE_ITEMS, writer->at.item_block);
+	}
+	if (PageAddItem(BufferGetPage(writer->buffer), item, size, InvalidOffsetNumber, false, false) !=
+		ItemPointerGetOffsetNumber(&tid))
+		elog(ERROR, "item is not where it was planned");
+}
+
+static void
+write_upper_links(ItemWriter *writer, const Layout *layout, uint32 place)
+{
+	HnswBuild *build = writer->build;
+	uint32 vertex = layout->order[place];
+	int level = graph_level(build->graph, vertex);
+	int m = build->index.meta.m;
+	Size size = HNSW_UPPER_SIZE(m, level);
+	HnswUpper upper = palloc0(size);
+
+	upper->level = level;
+	for (int layer = 1; layer <= level; layer++)
+		upper->counts[layer - 1] = copy_links(build, layout, vertex, layer,
+											  HNSW_UPPER_LINKS(upper, m, layer));
+	write_item(writer, (Item) upper, size);
+	pfree(upper);
+}
+
+static void
+write_tid_lists(ItemWriter *writer, uint32 vertex)
+{
+	const BuildRows *rows = writer->build->rows;
+	uint64 left = extra_tids(writer->build, vertex);
+	uint64 at = rows->tids_start[vertex] + HNSW_INLINE_TIDS;
+
+	while (left > 0)
+	{
+		int n = Min(left, HNSW_MAX_TIDS_CAPACITY);
+		int capacity = Max(n, HNSW_MIN_TIDS_CAPACITY);
+		Size size = HNSW_TIDS_SIZE(capacity);
+		HnswTids tids = palloc0(size);
+
+		tids->ntids = n;
+		tids->capacity = capacity;
+		for (int i = 0; i < n; i++)
+			tids->tids[i] = rows->tids[at + i].tid;
+		at += n;
+		left -= n;
+		ItemPointerSetInvalid(&tids->next);
+		if (left > 0)
+		{
+			Layout after = writer->at;
+			int next = Max(Min(left, HNSW_MAX_TIDS_CAPACITY), HNSW_MIN_TIDS_CAPACITY);
+
+			place_item(&after, size);
+			tids->next = place_item(&after, HNSW_TIDS_SIZE(next));
+		}
+		write_item(writer, (Item) tids, size);
+		pfree(tids);
+	}
+}
+
+/* Upper links first, then TID lists: the order in which they were planned. */
+static void
+write_item_pages(HnswBuild *build, const Layout *layout)
+{
+	ItemWriter writer;
+
+	memset(&writer, 0, sizeof(writer));
+	writer.build = build;
+	writer.at.item_block = layout->item_start - 1;
+	writer.buffer = InvalidBuffer;
+	for (uint32 place = 0; place < layout->nupper; place++)
+		write_upper_links(&writer, layout, place);
+	for (uint32 place = 0; place < layout->nvertices; place++)
+		write_tid_lists(&writer, layout->order[place]);
+	if (BufferIsValid(writer.buffer))
+		finish_page(writer.buffer);
+}
+
+static void
+write_value_pages(HnswBuild *build, const Layout *layout)
+{
+	int pieces = build->index.meta.value_pages;
+	Size encoded_size = build->index.space.encoded_size;
+	BlockNumber blkno = layout->value_start;
+
+	for (uint32 place = 0; pieces > 0 && place < layout->nvertices; place++)
+	{
+		const char *value = build_rows_value(build->rows, layout->order[place]);
+
+		for (int i = 0; i < pieces; i++, blkno++)
+		{
+			Buffer buffer = next_page(build, PAGE_VALUE, blkno);
+			Size offset = (Size) i * HNSW_VALUE_PIECE;
+			Size piece = Min(encoded_size - offset, HNSW_VALUE_PIECE);
+
+			memcpy((char *) BufferGetPage(buffer) + PAGE_DATA_OFFSET, value + offset, piece);
+			page_set_data_size(BufferGetPage(buffer), piece);
+			finish_page(buffer);
+		}
+	}
+}
+
+/* Item pages are planned while slot pages are written, so count lists up front. */
+static BlockNumber
+find_value_start(HnswBuild *build, const Layout *layout)
+{
+	Layout plan = *layout;
+
+	for (uint32 place = 0; place < layout->nvertices; place++)
+		plan_tid_lists(build, &plan, layout->order[place]);
+	return plan.item_block + 1;
+}
+
+static void
+write_meta(HnswBuild *build)
+{
+	Buffer buffer = ReadBuffer(build->index.relation, META_BLOCK);
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	meta_page_init(BufferGetPage(buffer), &build->index.meta, sizeof(HnswMeta));
+	MarkBufferDirty(buffer);
+	UnlockReleaseBuffer(buffer);
+}
+
+static void
+write_graph(HnswBuild *build)
+{
+	HnswMeta *meta = &build->index.meta;
+	Layout layout;
+
+	set_phase(PHASE_WRITE);
+	plan_layout(build, &layout);
+	layout.value_start = find_value_start(build, &layout);
+	write_slot_pages(build, &layout);
+	write_item_pages(build, &layout);
+	write_value_pages(build, &layout);
+	meta->entry = vertex_id(build, layout.place[graph_entry(build->graph)]);
+	meta->entry_level = graph_level(build->graph, graph_entry(build->graph));
+	meta->insert_block = layout.item_start - 1;
+	meta->item_block = layout.item_block >= layout.item_start ? layout.item_block
+															  : InvalidBlockNumber;
+	write_meta(build);
+}
+
+/* Builds the graph in steps short enough for a cancel to be heard in between. */
+static void
+build_graph(HnswBuild *build)
+{
+	GraphValues values;
+	uint32 items = FIRST_STEP_ITEMS;
+	bool more = true;
+
+	set_phase(PHASE_GRAPH);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, build->rows->nvalues);
+	values.chunks = build->rows->chunks;
+	values.chunk_shift = build->rows->chunk_shift;
+	values.stride = build->rows->stride;
+	values.value_size = build->index.space.encoded_size;
+	build->graph = graph_create(build->rows->nvalues, &build->params, &build->distance, &values);
+	if (build->graph == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+						errdetail("Failed to allocate the graph of index \"%s\".",
+								  RelationGetRelationName(build->index.relation))));
+	while (more)
+	{
+		instr_time start;
+		instr_time end;
+		double microseconds;
+
+		CHECK_FOR_INTERRUPTS();
+		INSTR_TIME_SET_CURRENT(start);
+		more = graph_build_step(build->graph, items);
+		INSTR_TIME_SET_CURRENT(end);
+		INSTR_TIME_SUBTRACT(end, start);
+		microseconds = Max(1.0, (double) INSTR_TIME_GET_MICROSEC(end));
+		items = (uint32) Min((double) MAX_STEP_ITEMS,
+							 Max(1.0, items * Min(2.0, STEP_MICROSECONDS / microseconds)));
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, graph_progress(build->graph));
+	}
+}
+
+/* Turns the rows in memory into pages; from then on the index takes inserts. */
+static void
+flush_rows(HnswBuild *build)
+{
+	build_rows_finish(build->rows);
+	if (build->rows->nvalues > 0)
+	{
+		hnsw_meta_init(&build->index.meta, &build->index.space, build->params.m,
+					   build->params.ef_construction,
+					   RelationGetRelationName(build->index.relation));
+		build_graph(build);
+		write_graph(build);
+		graph_free(build->graph);
+		build->graph = NULL;
+		parallel_shutdown();
+	}
+	build_rows_free(build->rows);
+	build->rows = NULL;
+}
+
+/* Says, once, that the rest of the build will be slow, and what would help. */
+static void
+report_overflow(HnswBuild *build)
+{
+	double rows = build->heap->rd_rel->reltuples;
+	double kept = build->rows->nvalues;
+	Size need = build_rows_memory(build->rows, Max(rows, kept));
+
+	ereport(NOTICE,
+			(errmsg("hnsw graph no longer fits into maintenance_work_mem after %.0f rows", kept),
+			 errdetail("The remaining rows are inserted one by one, which takes longer. "
+					   "The graph of the whole table needs about %zu MB.",
+					   need / (1024 * 1024) + 1),
+			 errhint("Increase maintenance_work_mem to speed up builds.")));
+}
+
+static void
+insert_row(HnswBuild *build, const void *value, ItemPointer tid)
+{
+	void *encoded = palloc(build->index.space.encoded_size);
+
+	space_encode(&build->index.space.context, value, encoded);
+	hnsw_insert_value(&build->index, encoded, tid);
+}
+
+/* Memory the graph adds to a value; the dimensions do not matter but for scratch. */
+static Size
+graph_memory_per_value(const HnswBuild *build)
+{
+	return graph_memory(MEMORY_SAMPLE, &build->params, 0) / MEMORY_SAMPLE + 2 * sizeof(uint32);
+}
+
+static void
+build_row(Relation relation, ItemPointer tid, Datum *values, bool *isnull, bool tuple_is_alive,
+		  void *arg)
+{
+	HnswBuild *build = (HnswBuild *) arg;
+	MemoryContext old;
+	const void *value;
+	void *copy;
+
+	if (isnull[0])
+		return;
+	old = MemoryContextSwitchTo(build->row_context);
+	value = index_space_value(&build->index.space, values[0], &copy);
+	if (build->rows != NULL && !build_rows_add(build->rows, value, tid))
+	{
+		MemoryContextSwitchTo(old);
+		report_overflow(build);
+		flush_rows(build);
+		set_phase(PHASE_INSERT);
+		MemoryContextSwitchTo(build->row_context);
+	}
+	else if (build->rows != NULL)
+		tid = NULL;
+	if (tid != NULL)
+		insert_row(build, value, tid);
+	build->ntuples++;
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(build->row_context);
+}
+
+static void
+init_build(HnswBuild *build, Relation heap, Relation relation, IndexInfo *index_info)
+{
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+
+	memset(build, 0, sizeof(*build));
+	build->heap = heap;
+	build->index_info = index_info;
+	build->index.relation = relation;
+	build->index.building = true;
+	index_space_init(&build->index.space, relation);
+	build->params.m = hnsw_option_m(relation);
+	build->params.ef_construction = hnsw_option_ef_construction(relation);
+	if (build->params.ef_construction < 2 * build->params.m)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("ef_construction must be greater than or equal to 2 * m"),
+						errdetail("ef_construction is %d and m is %d.",
+								  build->params.ef_construction, build->params.m)));
+	build->params.threads = build_threads();
+	build->params.seed = 1;
+	hnsw_graph_distance(&build->distance, &build->index.space);
+	hnsw_meta_init(&build->index.meta, &build->index.space, build->params.m,
+				   build->params.ef_construction, RelationGetRelationName(relation));
+	build->rows = build_rows_create(&build->index.space, graph_memory_per_value(build));
+	build->row_context = AllocSetContextCreate(CurrentMemoryContext, "hnsw build row",
+											   ALLOCSET_DEFAULT_SIZES);
+	callback->func = release_graph;
+	callback->arg = build;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+}
+
+/* ambuild */
+IndexBuildResult *
+hnsw_build(Relation heap, Relation relation, IndexInfo *index_info)
+{
+	HnswBuild *build = palloc(sizeof(HnswBuild));
+	IndexBuildResult *result = palloc(sizeof(IndexBuildResult));
+	Buffer meta_buffer;
+
+	if (RelationGetNumberOfBlocks(relation) != 0)
+		elog(ERROR, "index \"%s\" already contains data", RelationGetRelationName(relation));
+	init_build(build, heap, relation, index_info);
+	meta_buffer = page_extend(relation, MAIN_FORKNUM);
+	meta_page_init(BufferGetPage(meta_buffer), &build->index.meta, sizeof(HnswMeta));
+	MarkBufferDirty(meta_buffer);
+	UnlockReleaseBuffer(meta_buffer);
+
+	set_phase(PHASE_LOAD);
+	result->heap_tuples = table_index_build_scan(heap, relation, index_info, true, true, build_row,
+												 build, NULL);
+	if (build->rows != NULL)
+		flush_rows(build);
+	if (RelationNeedsWAL(relation))
+		log_newpage_range(relation, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(relation), true);
+	result->index_tuples = build->ntuples;
+	return result;
+}
+
+/* ambuildempty: the init fork of an unlogged index */
+void
+hnsw_build_empty(Relation relation)
+{
+	IndexSpace space;
+	HnswMeta meta;
+	Buffer buffer;
+
+	index_space_init(&space, relation);
+	hnsw_meta_init(&meta, &space, hnsw_option_m(relation), hnsw_option_ef_construction(relation),
+				   RelationGetRelationName(relation));
+	buffer = page_extend(relation, INIT_FORKNUM);
+	START_CRIT_SECTION();
+	meta_page_init(BufferGetPage(buffer), &meta, sizeof(HnswMeta));
+	MarkBufferDirty(buffer);
+	log_newpage_buffer(buffer, true);
+	END_CRIT_SECTION();
+	UnlockReleaseBuffer(buffer);
+}

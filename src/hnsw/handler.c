@@ -1,0 +1,35 @@
+/*-------------------------------------------------------------------------
+ *
+ * handler.c
+ *	  The hnsw access method as the server calls it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "access/method.h"
+#include "hnsw/hnsw.h"
+
+PG_FUNCTION_INFO_V1(hnsw_handler);
+
+Datum
+hnsw_handler(PG_FUNCTION_ARGS)
+{
+	IndexAmRoutine *routine = method_routine();
+
+	routine->ambuild = hnsw_build;
+	routine->ambuildempty = hnsw_build_empty;
+	routine->aminsert = hnsw_insert;
+	routine->ambulkdelete = hnsw_bulk_delete;
+	routine->amvacuumcleanup = hnsw_vacuum_cleanup;
+	routine->amcostestimate = hnsw_cost_estimate;
+	routine->amoptions = hnsw_options;
+	routine->ambuildphasename = hnsw_build_phase_name;
+	routine->ambeginscan = hnsw_begin_scan;
+	routine->amrescan = hnsw_rescan;
+	routine->amgettuple = hnsw_get_tuple;
+	routine->amendscan = hnsw_end_scan;
+	PG_RETURN_POINTER(routine);
+}

@@ -1,0 +1,295 @@
+/*-------------------------------------------------------------------------
+ *
+ * hnsw.h
+ *	  The hnsw access method: what is on disk, and what its files share.
+ *
+ * A hierarchical navigable small-world graph (Malkov and Yashunin) on pages.
+ * One record per vertex, in a fixed slot of a slot page:
+ *
+ *	0				HnswVertexData, 64 bytes
+ *	64				ids of the neighbours in layer 0: 2m times 4 bytes
+ *	value_offset	the encoded value (space.h); or, when the record would not
+ *					fit a page, the block numbers of the pages that hold it
+ *
+ * All offsets are multiples of 64 and stand in the metapage, so that further
+ * forms (codes of the neighbours inside the record) only move them.  A vertex
+ * id is block * slots_per_page + slot in 31 bits; 0 is no vertex, since block
+ * 0 is the metapage.  Links of the upper layers and lists of more than
+ * HNSW_INLINE_TIDS heap TIDs are items on item pages.
+ *
+ * src/hnsw/README describes the algorithms, locking and WAL.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_HNSW_H
+#define ANN_HNSW_H
+
+#include "postgres.h"
+
+#include "access/amapi.h"
+#include "access/genam.h"
+#include "nodes/execnodes.h"
+#include "nodes/pathnodes.h"
+#include "storage/itemptr.h"
+
+#include "access/compat.h"
+#include "access/index_space.h"
+#include "core/graph.h"
+#include "core/pool.h"
+#include "core/visited.h"
+#include "storage/meta.h"
+
+/* Build options (WITH), as pgvector's */
+#define HNSW_DEFAULT_M 16
+#define HNSW_MIN_M 2
+#define HNSW_MAX_M 100
+#define HNSW_DEFAULT_EF_CONSTRUCTION 64
+#define HNSW_MIN_EF_CONSTRUCTION 4
+#define HNSW_MAX_EF_CONSTRUCTION 1000
+
+/* Query settings */
+#define HNSW_DEFAULT_EF_SEARCH 40
+#define HNSW_MIN_EF_SEARCH 1
+#define HNSW_MAX_EF_SEARCH 10000
+#define HNSW_NO_SCAN_LIMIT (-1)
+
+#define HNSW_NO_VERTEX 0
+#define HNSW_MAX_VERTEX 0x7FFFFFFF /* the pool's flag takes the top bit */
+
+#define HNSW_INLINE_TIDS 4
+
+/* Links a vertex may have in a layer */
+#define HNSW_LAYER_LINKS(m, layer) ((layer) == 0 ? 2 * (m) : (m))
+#define HNSW_MAX_LINKS HNSW_LAYER_LINKS(HNSW_MAX_M, 0)
+
+/* Bytes of a value that a value page holds, and the most pages a value takes */
+#define HNSW_VALUE_PIECE PAGE_DATA_SIZE
+#define HNSW_MAX_VALUE_PAGES 64
+
+/* The metapage */
+typedef struct HnswMeta
+{
+	MetaHeader header;
+	uint16 m;
+	uint16 ef_construction;
+	uint16 slot_size;
+	uint16 slots_per_page;
+	uint16 links_offset;
+	uint16 value_offset;
+	uint16 codes_offset; /* 0: the plain form, no codes */
+	uint16 value_pages;	 /* 0: the value is inside the record */
+	uint32 entry;		 /* entry point, HNSW_NO_VERTEX when empty */
+	uint16 entry_level;
+	uint16 max_level;
+	uint64 seed;			  /* of the levels */
+	BlockNumber insert_block; /* slot page that takes new vertices */
+	BlockNumber item_block;	  /* item page that takes new items */
+	BlockNumber free_slots;	  /* head of the list of reusable slots: none yet */
+	uint32 routing_version;	  /* of a cached routing sample: none yet */
+} HnswMeta;
+
+/* A vertex record's header */
+#define HNSW_VERTEX_DELETED 0x01 /* no heap TIDs: followed, never returned */
+
+typedef struct HnswVertexData
+{
+	uint16 version; /* counts the vertices this slot has held */
+	uint8 flags;
+	uint8 level;
+	uint8 ntids;
+	uint8 ntail; /* of the quantised form: 0 */
+	uint16 nlinks;
+	ItemPointerData upper;	   /* item with the links above layer 0, or invalid */
+	ItemPointerData more_tids; /* HnswTidsData with further heap TIDs, or invalid */
+	float factors[5];		   /* of the quantised form: zeroes */
+	ItemPointerData tids[HNSW_INLINE_TIDS];
+} HnswVertexData;
+
+typedef HnswVertexData *HnswVertex;
+
+#define HNSW_VERTEX_HEADER_SIZE 64
+
+/*
+ * Item: links of layers 1 to level.  counts[] is followed by m ids for each
+ * layer, at HNSW_UPPER_LINKS().
+ */
+typedef struct HnswUpperData
+{
+	uint16 level;
+	uint16 counts[FLEXIBLE_ARRAY_MEMBER];
+} HnswUpperData;
+
+typedef HnswUpperData *HnswUpper;
+
+#define HNSW_UPPER_HEADER_SIZE(level) \
+	TYPEALIGN(sizeof(uint32), offsetof(HnswUpperData, counts) + (level) * sizeof(uint16))
+#define HNSW_UPPER_SIZE(m, level) \
+	(HNSW_UPPER_HEADER_SIZE(level) + (Size) (level) * (m) * sizeof(uint32))
+#define HNSW_UPPER_LINKS(upper, m, layer) \
+	((uint32 *) ((char *) (upper) + HNSW_UPPER_HEADER_SIZE((upper)->level)) + ((layer) - 1) * (m))
+
+/* Item: heap TIDs of equal values beyond the first four */
+typedef struct HnswTidsData
+{
+	ItemPointerData next; /* further such item, or invalid */
+	uint16 ntids;
+	uint16 capacity;
+	ItemPointerData tids[FLEXIBLE_ARRAY_MEMBER];
+} HnswTidsData;
+
+typedef HnswTidsData *HnswTids;
+
+#define HNSW_TIDS_SIZE(capacity) \
+	(offsetof(HnswTidsData, tids) + (Size) (capacity) * sizeof(ItemPointerData))
+#define HNSW_MIN_TIDS_CAPACITY 32
+#define HNSW_MAX_TIDS_CAPACITY 1000
+
+/* Relation options */
+typedef struct HnswOptions
+{
+	int32 vl_len_;
+	int m;
+	int ef_construction;
+	int ef_search; /* 0: not set */
+} HnswOptions;
+
+typedef enum HnswIterativeScan
+{
+	HNSW_ITERATIVE_OFF,
+	HNSW_ITERATIVE_RELAXED,
+	HNSW_ITERATIVE_STRICT
+} HnswIterativeScan;
+
+extern int hnsw_iterative_scan;
+extern int hnsw_max_scan_tuples;
+
+/* An index in use: its relation, space and a copy of its metapage */
+typedef struct HnswIndex
+{
+	Relation relation;
+	IndexSpace space;
+	HnswMeta meta;
+	bool building; /* pages are not logged one by one */
+} HnswIndex;
+
+/*
+ * A search in progress: one query, one layer at a time.  The candidates left
+ * over are kept when `resumable`, so that the search can go on.
+ */
+typedef struct HnswSearch
+{
+	HnswIndex *index;
+	MemoryContext context;
+	const void *query; /* query form of the space */
+	bool resumable;
+	Pool pool;
+	VisitedSet visited;
+	PoolEntry *leftover; /* candidates out of the pool; a heap once `ordered` */
+	uint32 nleftover;
+	uint32 leftover_capacity;
+	bool ordered;
+	char *value; /* room for one value that lies on value pages */
+	uint32 links[HNSW_MAX_LINKS];
+	uint32 unvisited[HNSW_MAX_LINKS];
+	float keys[HNSW_MAX_LINKS];
+	uint64 distances; /* computed so far */
+	uint64 expanded;  /* vertices */
+} HnswSearch;
+
+/* vertex.c: geometry, records, slots and items */
+extern void hnsw_meta_init(HnswMeta *meta, const IndexSpace *space, int m, int ef_construction,
+						   const char *index_name);
+extern void hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space,
+								   const char *index_name);
+extern void hnsw_open(HnswIndex *index, Relation relation);
+extern void hnsw_read_meta(HnswIndex *index);
+
+static inline BlockNumber
+hnsw_block(const HnswIndex *index, uint32 vertex)
+{
+	return vertex / index->meta.slots_per_page;
+}
+
+static inline Size
+hnsw_slot_offset(const HnswIndex *index, uint32 vertex)
+{
+	return PAGE_DATA_OFFSET +
+		   (Size) (vertex % index->meta.slots_per_page) * index->meta.slot_size;
+}
+
+static inline HnswVertex
+hnsw_page_vertex(const HnswIndex *index, Page page, uint32 vertex)
+{
+	return (HnswVertex) ((char *) page + hnsw_slot_offset(index, vertex));
+}
+
+static inline uint32 *
+hnsw_vertex_links(const HnswIndex *index, HnswVertex vertex)
+{
+	return (uint32 *) ((char *) vertex + index->meta.links_offset);
+}
+
+static inline void *
+hnsw_vertex_value(const HnswIndex *index, HnswVertex vertex)
+{
+	return (char *) vertex + index->meta.value_offset;
+}
+
+extern HnswVertex hnsw_pin_vertex(HnswIndex *index, uint32 vertex, int lockmode, Buffer *buffer);
+extern const void *hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *scratch);
+extern Item hnsw_pin_item(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer);
+extern void hnsw_add_item(HnswIndex *index, Item item, Size size, ItemPointer tid);
+extern uint32 hnsw_add_vertex(HnswIndex *index, HnswVertex record);
+extern void hnsw_write_value(HnswIndex *index, const char *value, BlockNumber *blocks);
+
+/* search.c */
+extern void hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context,
+							 bool resumable);
+extern void hnsw_search_start(HnswSearch *search, const void *query, int ef);
+extern void hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer);
+extern void hnsw_search_set_ef(HnswSearch *search, int ef);
+extern void hnsw_search_restart(HnswSearch *search);
+extern void hnsw_search_layer(HnswSearch *search, int layer);
+extern bool hnsw_search_resume(HnswSearch *search, int ef);
+extern uint32 hnsw_search_sweep(HnswSearch *search);
+extern int hnsw_read_links(HnswSearch *search, uint32 vertex, int layer);
+
+/* options.c */
+extern void hnsw_init_options(void);
+extern bytea *hnsw_options(Datum reloptions, bool validate);
+extern int hnsw_option_m(Relation index);
+extern int hnsw_option_ef_construction(Relation index);
+extern int hnsw_option_ef_search(Relation index);
+
+/* insert.c */
+extern void hnsw_insert_value(HnswIndex *index, const void *encoded, ItemPointer tid);
+extern bool hnsw_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid,
+						Relation heap, IndexUniqueCheck check_unique,
+						INSERT_UNCHANGED_PARAM IndexInfo *index_info);
+
+/* build.c */
+extern IndexBuildResult *hnsw_build(Relation heap, Relation relation, IndexInfo *index_info);
+extern void hnsw_build_empty(Relation relation);
+extern char *hnsw_build_phase_name(int64 phase);
+
+/* scan.c */
+extern IndexScanDesc hnsw_begin_scan(Relation relation, int nkeys, int norderbys);
+extern void hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
+						int norderbys);
+extern bool hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction);
+extern void hnsw_end_scan(IndexScanDesc scan);
+
+/* vacuum.c */
+extern IndexBulkDeleteResult *hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
+											   IndexBulkDeleteCallback callback, void *state);
+extern IndexBulkDeleteResult *hnsw_vacuum_cleanup(IndexVacuumInfo *info,
+												  IndexBulkDeleteResult *stats);
+
+/* cost.c */
+extern void hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
+							   Cost *startup_cost, Cost *total_cost, Selectivity *selectivity,
+							   double *correlation, double *pages);
+
+/* validate.c is shared: access/validate.h */
+
+#endif							/* ANN_HNSW_H */

@@ -1,0 +1,118 @@
+/*-------------------------------------------------------------------------
+ *
+ * options.c
+ *	  Relation options and settings of hnsw.
+ *
+ * ef_search exists as both: the option travels with the index, the setting
+ * wins when somebody has set it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/reloptions.h"
+#include "utils/guc.h"
+
+#include "hnsw/hnsw.h"
+
+int hnsw_iterative_scan = HNSW_ITERATIVE_STRICT;
+int hnsw_max_scan_tuples = HNSW_NO_SCAN_LIMIT;
+
+static int ef_search = HNSW_DEFAULT_EF_SEARCH;
+static bool ef_search_is_set = false;
+static relopt_kind hnsw_relopt_kind;
+
+static const struct config_enum_entry iterative_scan_values[] = {
+	{"off", HNSW_ITERATIVE_OFF, false},
+	{"relaxed_order", HNSW_ITERATIVE_RELAXED, false},
+	{"strict_order", HNSW_ITERATIVE_STRICT, false},
+	{NULL, 0, false},
+};
+
+/* Remembers, with the value, whether anybody chose it. */
+static bool
+check_ef_search(int *newval, void **extra, GucSource source)
+{
+	bool *is_set = malloc(sizeof(bool));
+
+	if (is_set == NULL)
+		return false;
+	*is_set = source > PGC_S_DYNAMIC_DEFAULT;
+	*extra = is_set;
+	return true;
+}
+
+static void
+assign_ef_search(int newval, void *extra)
+{
+	ef_search_is_set = *(bool *) extra;
+}
+
+/* Defines options and settings; called once, when the library is loaded. */
+void
+hnsw_init_options(void)
+{
+	hnsw_relopt_kind = add_reloption_kind();
+	add_int_reloption(hnsw_relopt_kind, "m", "Links per vertex and layer", HNSW_DEFAULT_M,
+					  HNSW_MIN_M, HNSW_MAX_M, AccessExclusiveLock);
+	add_int_reloption(hnsw_relopt_kind, "ef_construction", "Candidates kept while building",
+					  HNSW_DEFAULT_EF_CONSTRUCTION, HNSW_MIN_EF_CONSTRUCTION,
+					  HNSW_MAX_EF_CONSTRUCTION, AccessExclusiveLock);
+	add_int_reloption(hnsw_relopt_kind, "ef_search",
+					  "Candidates kept while searching, unless hnsw.ef_search is set", 0, 0,
+					  HNSW_MAX_EF_SEARCH, ShareUpdateExclusiveLock);
+
+	DefineCustomIntVariable("hnsw.ef_search", "Sets the number of candidates kept while searching.",
+							"A larger number finds more of the nearest rows and takes longer.",
+							&ef_search, HNSW_DEFAULT_EF_SEARCH, HNSW_MIN_EF_SEARCH,
+							HNSW_MAX_EF_SEARCH, PGC_USERSET, 0, check_ef_search, assign_ef_search,
+							NULL);
+	DefineCustomEnumVariable("hnsw.iterative_scan",
+							 "Sets whether a scan goes on for more rows than ef_search finds.", NULL,
+							 &hnsw_iterative_scan, HNSW_ITERATIVE_STRICT, iterative_scan_values,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("hnsw.max_scan_tuples",
+							"Sets the number of rows after which a scan stops.",
+							"-1 means no limit.", &hnsw_max_scan_tuples, HNSW_NO_SCAN_LIMIT,
+							HNSW_NO_SCAN_LIMIT, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+}
+
+bytea *
+hnsw_options(Datum reloptions, bool validate)
+{
+	static const relopt_parse_elt table[] = {
+		{"m", RELOPT_TYPE_INT, offsetof(HnswOptions, m)},
+		{"ef_construction", RELOPT_TYPE_INT, offsetof(HnswOptions, ef_construction)},
+		{"ef_search", RELOPT_TYPE_INT, offsetof(HnswOptions, ef_search)},
+	};
+
+	return (bytea *) build_reloptions(reloptions, validate, hnsw_relopt_kind, sizeof(HnswOptions),
+									  table, lengthof(table));
+}
+
+int
+hnsw_option_m(Relation index)
+{
+	HnswOptions *options = (HnswOptions *) index->rd_options;
+
+	return options != NULL ? options->m : HNSW_DEFAULT_M;
+}
+
+int
+hnsw_option_ef_construction(Relation index)
+{
+	HnswOptions *options = (HnswOptions *) index->rd_options;
+
+	return options != NULL ? options->ef_construction : HNSW_DEFAULT_EF_CONSTRUCTION;
+}
+
+/* The size of a scan's pool: the setting, else the option, else the default. */
+int
+hnsw_option_ef_search(Relation index)
+{
+	HnswOptions *options = (HnswOptions *) index->rd_options;
+
+	if (!ef_search_is_set && options != NULL && options->ef_search > 0)
+		return options->ef_search;
+	return ef_search;
+}

@@ -1,0 +1,376 @@
+/*-------------------------------------------------------------------------
+ *
+ * search.c
+ *	  Best-first search over the pages of an hnsw index.
+ *
+ * Malkov and Yashunin, algorithm 2, with a sorted array as both candidate
+ * list and result (pool.h).  Expanding a vertex takes one share lock, on its
+ * own page, long enough to copy its links.  Its unvisited neighbours are then
+ * prefetched a few ahead of being scored; scoring needs a pin and no lock,
+ * since an encoded value never changes while its slot is in use (README,
+ * "Locking").
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "core/entry_heap.h"
+#include "hnsw/hnsw.h"
+#include "storage/recent.h"
+
+#define CACHE_LINE 64
+
+/* Cache lines of values kept in flight while scoring */
+#define PREFETCH_LINES 40
+
+/* Ids the visited set starts with room for, per entry of the pool */
+#define VISITED_PER_EF 24
+
+#define MIN_LEFTOVER 1024
+
+/* Memory for a search of an index; it lives in `context`. */
+void
+hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context, bool resumable)
+{
+	memset(search, 0, sizeof(*search));
+	search->index = index;
+	search->context = context;
+	search->resumable = resumable;
+	if (index->meta.value_pages > 0)
+		search->value = MemoryContextAlloc(context, index->space.encoded_size);
+}
+
+static uint64 *
+allocate_slots(HnswSearch *search, uint32 nslots)
+{
+	return MemoryContextAllocExtended(search->context, (Size) nslots * sizeof(uint64),
+									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+}
+
+static void
+make_visited_room(HnswSearch *search, int n)
+{
+	VisitedSet *visited = &search->visited;
+
+	while (unlikely(visited->count + n > visited->limit))
+	{
+		uint32 nslots = visited_slots_for(visited->limit * 2);
+		uint64 *old = visited->slots;
+
+		visited_grow(visited, allocate_slots(search, nslots), nslots);
+		pfree(old);
+	}
+}
+
+/* Sets the size of the pool, emptying it. */
+void
+hnsw_search_set_ef(HnswSearch *search, int ef)
+{
+	if (search->pool.entries == NULL || ef > search->pool.capacity)
+	{
+		if (search->pool.entries != NULL)
+			pfree(search->pool.entries);
+		search->pool.entries = MemoryContextAlloc(search->context, ef * sizeof(PoolEntry));
+	}
+	pool_init(&search->pool, search->pool.entries, ef);
+}
+
+/* Keeps a candidate that has no place in the pool, for a search to go on with. */
+static inline void
+keep_leftover(HnswSearch *search, PoolEntry entry)
+{
+	if (search->nleftover == search->leftover_capacity)
+	{
+		uint32 capacity = Max(search->leftover_capacity * 2, MIN_LEFTOVER);
+
+		if (search->leftover == NULL)
+			search->leftover = MemoryContextAllocHuge(search->context,
+													  (Size) capacity * sizeof(PoolEntry));
+		else
+			search->leftover = repalloc_huge(search->leftover, (Size) capacity * sizeof(PoolEntry));
+		search->leftover_capacity = capacity;
+	}
+	if (search->ordered)
+		entry_heap_push(search->leftover, search->nleftover, entry);
+	else
+		search->leftover[search->nleftover] = entry;
+	search->nleftover++;
+}
+
+static void
+add_candidates(HnswSearch *search, const uint32 *vertices, int n, bool keep)
+{
+	for (int i = 0; i < n; i++)
+	{
+		PoolEntry dropped;
+
+		if (!pool_accepts(&search->pool, search->keys[i]))
+		{
+			if (keep)
+			{
+				dropped.key = search->keys[i];
+				dropped.id = vertices[i];
+				keep_leftover(search, dropped);
+			}
+		}
+		else if (pool_insert(&search->pool, search->keys[i], vertices[i], &dropped) && keep)
+			keep_leftover(search, dropped);
+	}
+}
+
+static inline void
+prefetch_lines(const char *address, Size size)
+{
+	for (Size offset = 0; offset < size; offset += CACHE_LINE)
+		__builtin_prefetch(address + offset);
+}
+
+/* Asks for the memory in which a vertex's value probably lies. */
+static inline void
+prefetch_value(HnswIndex *index, uint32 vertex, Size size)
+{
+	const char *page = recent_address(index->relation, hnsw_block(index, vertex));
+
+	if (page != NULL)
+		prefetch_lines(page + hnsw_slot_offset(index, vertex) + index->meta.value_offset, size);
+}
+
+/* Asks for the links of the vertex that will probably be expanded next. */
+static inline void
+prefetch_next(HnswSearch *search)
+{
+	HnswIndex *index = search->index;
+	const Pool *pool = &search->pool;
+
+	if (pool->cursor < pool->size)
+	{
+		uint32 vertex = POOL_ID(pool->entries[pool->cursor]);
+		const char *page = recent_address(index->relation, hnsw_block(index, vertex));
+
+		if (page != NULL)
+			prefetch_lines(page + hnsw_slot_offset(index, vertex),
+						   index->meta.links_offset +
+							   HNSW_LAYER_LINKS(index->meta.m, 0) * sizeof(uint32));
+	}
+}
+
+/* Sets search->keys[i] to the key of vertices[i], for n of them. */
+static void
+score(HnswSearch *search, const uint32 *vertices, int n)
+{
+	HnswIndex *index = search->index;
+	const SpaceContext *space = &index->space.context;
+	Size size = Min(index->space.encoded_size, PREFETCH_LINES * CACHE_LINE);
+	int ahead = Max(1, (int) (PREFETCH_LINES * CACHE_LINE / Max(size, CACHE_LINE)));
+
+	for (int i = 0; i < Min(ahead, n); i++)
+		prefetch_value(index, vertices[i], size);
+	for (int i = 0; i < n; i++)
+	{
+		Buffer buffer;
+		const void *value;
+
+		if (i + ahead < n)
+			prefetch_value(index, vertices[i + ahead], size);
+		buffer = recent_read(index->relation, hnsw_block(index, vertices[i]));
+		value = hnsw_read_value(index, hnsw_page_vertex(index, BufferGetPage(buffer), vertices[i]),
+								search->value);
+		space->space->distances(space, search->query, &value, 1, &search->keys[i]);
+		ReleaseBuffer(buffer);
+	}
+	search->distances += n;
+}
+
+/*
+ * Copies the links of a vertex in a layer to search->links and returns their
+ * number.  A vertex that has no such layer (any more) has no links there.
+ */
+int
+hnsw_read_links(HnswSearch *search, uint32 vertex, int layer)
+{
+	HnswIndex *index = search->index;
+	int limit = HNSW_LAYER_LINKS(index->meta.m, layer);
+	ItemPointerData upper_tid;
+	HnswVertex record;
+	HnswUpper upper;
+	Buffer buffer;
+	int n = 0;
+
+	record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_SHARE, &buffer);
+	if (layer == 0)
+	{
+		n = Min(record->nlinks, limit);
+		memcpy(search->links, hnsw_vertex_links(index, record), n * sizeof(uint32));
+	}
+	upper_tid = record->upper;
+	UnlockReleaseBuffer(buffer);
+	if (layer == 0 || !ItemPointerIsValid(&upper_tid))
+		return n;
+
+	upper = (HnswUpper) hnsw_pin_item(index, &upper_tid, BUFFER_LOCK_SHARE, &buffer);
+	if (layer <= upper->level)
+	{
+		n = Min(upper->counts[layer - 1], limit);
+		memcpy(search->links, HNSW_UPPER_LINKS(upper, index->meta.m, layer), n * sizeof(uint32));
+	}
+	UnlockReleaseBuffer(buffer);
+	return n;
+}
+
+/* Scores the neighbours of a vertex that have not been seen yet. */
+static void
+expand(HnswSearch *search, uint32 vertex, int layer, bool keep)
+{
+	int nlinks = hnsw_read_links(search, vertex, layer);
+	int n = 0;
+
+	make_visited_room(search, nlinks);
+	for (int i = 0; i < nlinks; i++)
+	{
+		if (visited_add(&search->visited, search->links[i]))
+			search->unvisited[n++] = search->links[i];
+	}
+	score(search, search->unvisited, n);
+	add_candidates(search, search->unvisited, n, keep);
+	search->expanded++;
+}
+
+/* Starts anew with a query and a pool of ef that holds the entry point. */
+void
+hnsw_search_start(HnswSearch *search, const void *query, int ef)
+{
+	uint32 entry = search->index->meta.entry;
+
+	search->query = query;
+	search->nleftover = 0;
+	search->ordered = false;
+	hnsw_search_set_ef(search, ef);
+	if (search->visited.slots == NULL)
+	{
+		uint32 nslots = visited_slots_for(Max(ef, HNSW_MIN_EF_CONSTRUCTION) * VISITED_PER_EF);
+
+		visited_init(&search->visited, allocate_slots(search, nslots), nslots);
+	}
+	else
+		visited_clear(&search->visited);
+	visited_add(&search->visited, entry);
+	score(search, &entry, 1);
+	add_candidates(search, &entry, 1, false);
+}
+
+/*
+ * Makes the vertices in the pool the starting points of the next layer: none
+ * of them is expanded, and nothing else has been visited.
+ */
+void
+hnsw_search_restart(HnswSearch *search)
+{
+	Pool *pool = &search->pool;
+
+	visited_clear(&search->visited);
+	make_visited_room(search, pool->size);
+	pool->cursor = 0;
+	for (int i = 0; i < pool->size; i++)
+	{
+		pool->entries[i].id = POOL_ID(pool->entries[i]);
+		visited_add(&search->visited, pool->entries[i].id);
+	}
+}
+
+/* Searches a layer until the pool holds its nearest entries, all expanded. */
+void
+hnsw_search_layer(HnswSearch *search, int layer)
+{
+	bool keep = search->resumable && layer == 0;
+	int next;
+
+	while ((next = pool_expand_next(&search->pool)) >= 0)
+	{
+		uint32 vertex = POOL_ID(search->pool.entries[next]);
+
+		CHECK_FOR_INTERRUPTS();
+		if (layer == 0)
+			prefetch_next(search);
+		expand(search, vertex, layer, keep);
+	}
+}
+
+/*
+ * Greedy descent from layer from_layer down to, and with, to_layer; the pool,
+ * of size 1 then, ends up with the nearest vertex found.
+ */
+void
+hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer)
+{
+	for (int layer = from_layer; layer >= to_layer; layer--)
+	{
+		hnsw_search_layer(search, layer);
+		hnsw_search_restart(search);
+	}
+}
+
+/*
+ * Goes on in layer 0 with the nearest candidates left over, in a pool of ef.
+ * The caller has done with what the pool held.  False: no candidate is left.
+ */
+bool
+hnsw_search_resume(HnswSearch *search, int ef)
+{
+	Pool *pool = &search->pool;
+
+	hnsw_search_set_ef(search, ef);
+	if (search->nleftover == 0)
+		return false;
+	if (!search->ordered)
+	{
+		entry_heap_build(search->leftover, search->nleftover);
+		search->ordered = true;
+	}
+	while (pool->size < ef && search->nleftover > 0)
+		pool->entries[pool->size++] = entry_heap_pop(search->leftover, search->nleftover--);
+	hnsw_search_layer(search, 0);
+	return true;
+}
+
+/*
+ * Finds the vertices that no link led to, by reading every page, and makes
+ * them candidates left over.  Returns how many there were.  Only a scan that
+ * is asked for more rows than the graph reached needs this.
+ */
+uint32
+hnsw_search_sweep(HnswSearch *search)
+{
+	HnswIndex *index = search->index;
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index->relation);
+	uint32 found = 0;
+
+	for (BlockNumber blkno = META_BLOCK + 1; blkno < nblocks; blkno++)
+	{
+		Buffer buffer = recent_read(index->relation, blkno);
+		Page page = BufferGetPage(buffer);
+		int nslots;
+
+		CHECK_FOR_INTERRUPTS();
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		nslots = page_is(page, PAGE_SLOTS) ? PageGetSpecial(page)->nslots : 0;
+		UnlockReleaseBuffer(buffer);
+		for (int slot = 0; slot < nslots; slot++)
+		{
+			uint32 vertex = blkno * index->meta.slots_per_page + slot;
+			PoolEntry entry;
+
+			make_visited_room(search, 1);
+			if (!visited_add(&search->visited, vertex))
+				continue;
+			score(search, &vertex, 1);
+			entry.key = search->keys[0];
+			entry.id = vertex;
+			keep_leftover(search, entry);
+			found++;
+		}
+	}
+	return found;
+}

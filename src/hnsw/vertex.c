@@ -1,0 +1,309 @@
+/*-------------------------------------------------------------------------
+ *
+ * vertex.c
+ *	  Vertex records, items and values of an hnsw index on their pages.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "hnsw/hnsw.h"
+#include "storage/page_change.h"
+#include "storage/recent.h"
+
+#define CACHE_LINE 64
+
+/* Largest item that fits an empty item page */
+#define MAX_ITEM_SIZE \
+	(BLCKSZ - SizeOfPageHeaderData - sizeof(ItemIdData) - PAGE_SPECIAL_SIZE - MAXIMUM_ALIGNOF)
+
+/*
+ * Lays out the record for values of the space's encoded size: inline when the
+ * record fits a page, else on value pages.  Called once, when the dimensions
+ * become known.
+ */
+void
+hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space, const char *index_name)
+{
+	Size links = HNSW_LAYER_LINKS(meta->m, 0) * sizeof(uint32);
+	Size size;
+
+	meta->header.dim = space->context.dim;
+	meta->links_offset = HNSW_VERTEX_HEADER_SIZE;
+	meta->value_offset = TYPEALIGN(CACHE_LINE, meta->links_offset + links);
+	meta->codes_offset = 0;
+	meta->value_pages = 0;
+	size = TYPEALIGN(CACHE_LINE, meta->value_offset + space->encoded_size);
+	if (size > PAGE_DATA_SIZE)
+	{
+		Size pieces = (space->encoded_size + HNSW_VALUE_PIECE - 1) / HNSW_VALUE_PIECE;
+
+		if (pieces > HNSW_MAX_VALUE_PAGES)
+			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+							errmsg("values of index \"%s\" take %zu bytes, more than the limit of %zu",
+								   index_name, space->encoded_size,
+								   (Size) HNSW_MAX_VALUE_PAGES * HNSW_VALUE_PIECE)));
+		meta->value_pages = pieces;
+		size = TYPEALIGN(CACHE_LINE, meta->value_offset + pieces * sizeof(BlockNumber));
+	}
+	meta->slot_size = size;
+	meta->slots_per_page = PAGE_DATA_SIZE / size;
+}
+
+/* The metapage of an empty index; its geometry follows when dim is known. */
+void
+hnsw_meta_init(HnswMeta *meta, const IndexSpace *space, int m, int ef_construction,
+			   const char *index_name)
+{
+	memset(meta, 0, sizeof(*meta));
+	meta_header_init(&meta->header, METHOD_HNSW, &space->context);
+	meta->m = m;
+	meta->ef_construction = ef_construction;
+	meta->entry = HNSW_NO_VERTEX;
+	meta->max_level = GRAPH_MAX_LEVEL;
+	while (HNSW_UPPER_SIZE(m, meta->max_level) > MAX_ITEM_SIZE)
+		meta->max_level--;
+	meta->seed = 1;
+	meta->insert_block = InvalidBlockNumber;
+	meta->item_block = InvalidBlockNumber;
+	meta->free_slots = InvalidBlockNumber;
+	if (space->context.dim > 0)
+		hnsw_meta_set_geometry(meta, space, index_name);
+}
+
+/* Reads the metapage again and takes over the dimensions if it knows them now. */
+void
+hnsw_read_meta(HnswIndex *index)
+{
+	meta_read(index->relation, METHOD_HNSW, &index->meta, sizeof(HnswMeta));
+	if (index->space.context.dim != index->meta.header.dim && index->meta.header.dim != 0)
+		index_space_set_dim(&index->space, index->meta.header.dim);
+}
+
+/* Makes an index ready for use: its space, and its metapage as it is now. */
+void
+hnsw_open(HnswIndex *index, Relation relation)
+{
+	memset(index, 0, sizeof(*index));
+	index->relation = relation;
+	index_space_init(&index->space, relation);
+	hnsw_read_meta(index);
+}
+
+static void
+pg_attribute_noreturn()
+report_bad_vertex(HnswIndex *index, uint32 vertex)
+{
+	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("index \"%s\" has no vertex %u", RelationGetRelationName(index->relation),
+						   vertex),
+					errhint("Please REINDEX it.")));
+}
+
+/*
+ * Pins and locks the page of a vertex and returns its record.  The caller
+ * unlocks and releases *buffer.
+ */
+HnswVertex
+hnsw_pin_vertex(HnswIndex *index, uint32 vertex, int lockmode, Buffer *buffer)
+{
+	Page page;
+
+	*buffer = recent_read(index->relation, hnsw_block(index, vertex));
+	LockBuffer(*buffer, lockmode);
+	page = BufferGetPage(*buffer);
+	if (unlikely(!page_is(page, PAGE_SLOTS) ||
+				 vertex % index->meta.slots_per_page >= PageGetSpecial(page)->nslots))
+		report_bad_vertex(index, vertex);
+	return hnsw_page_vertex(index, page, vertex);
+}
+
+/*
+ * The encoded value of a record the caller has pinned: in place, or put
+ * together in scratch (encoded_size bytes) from its value pages.  Values never
+ * change, so their pages need no lock.
+ */
+const void *
+hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *scratch)
+{
+	Size left = index->space.encoded_size;
+	BlockNumber *blocks;
+
+	if (index->meta.value_pages == 0)
+		return hnsw_vertex_value(index, vertex);
+	blocks = hnsw_vertex_value(index, vertex);
+	for (int i = 0; i < index->meta.value_pages; i++)
+	{
+		Buffer buffer = recent_read(index->relation, blocks[i]);
+		Page page = BufferGetPage(buffer);
+		Size piece = Min(left, HNSW_VALUE_PIECE);
+
+		if (!page_is(page, PAGE_VALUE))
+			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+							errmsg("index \"%s\" has no value on block %u",
+								   RelationGetRelationName(index->relation), blocks[i]),
+							errhint("Please REINDEX it.")));
+		memcpy(scratch + (Size) i * HNSW_VALUE_PIECE, (char *) page + PAGE_DATA_OFFSET, piece);
+		ReleaseBuffer(buffer);
+		left -= piece;
+	}
+	return scratch;
+}
+
+/* Pins and locks the page of an item and returns the item. */
+Item
+hnsw_pin_item(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer)
+{
+	Page page;
+	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
+
+	*buffer = recent_read(index->relation, ItemPointerGetBlockNumber(tid));
+	LockBuffer(*buffer, lockmode);
+	page = BufferGetPage(*buffer);
+	if (unlikely(!page_is(page, PAGE_ITEMS) || offset < FirstOffsetNumber ||
+				 offset > PageGetMaxOffsetNumber(page)))
+		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+						errmsg("index \"%s\" has no item (%u,%u)",
+							   RelationGetRelationName(index->relation),
+							   ItemPointerGetBlockNumber(tid), offset),
+						errhint("Please REINDEX it.")));
+	return PageGetItem(page, PageGetItemId(page, offset));
+}
+
+/*
+ * Adds a page of the given kind and makes it the one that takes new vertices
+ * or items, unless somebody else has done so since the metapage was read.
+ * Either way index->meta is up to date afterwards.  The metapage is locked
+ * throughout: it stands for the right to add such a page.
+ */
+static void
+add_insert_page(HnswIndex *index, PageKind kind, BlockNumber seen)
+{
+	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
+	HnswMeta *meta;
+	BlockNumber *target;
+
+	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
+	meta = (HnswMeta *) meta_page_header(index->relation, BufferGetPage(meta_buffer), METHOD_HNSW);
+	target = kind == PAGE_SLOTS ? &meta->insert_block : &meta->item_block;
+	if (*target != seen)
+	{
+		index->meta = *meta;
+		UnlockReleaseBuffer(meta_buffer);
+	}
+	else
+	{
+		Buffer buffer = page_extend(index->relation, MAIN_FORKNUM);
+		PageChange change;
+
+		if (kind == PAGE_SLOTS && (uint64) (BufferGetBlockNumber(buffer) + 1) *
+									  index->meta.slots_per_page > HNSW_MAX_VERTEX)
+			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+							errmsg("index \"%s\" is full: it cannot hold more than %u vertices",
+								   RelationGetRelationName(index->relation), HNSW_MAX_VERTEX)));
+		page_change_begin(&change, index->relation, index->building);
+		page_init(page_change_page(&change, buffer, true), kind);
+		meta = (HnswMeta *) PageGetContents(page_change_page(&change, meta_buffer, false));
+		target = kind == PAGE_SLOTS ? &meta->insert_block : &meta->item_block;
+		*target = BufferGetBlockNumber(buffer);
+		index->meta = *meta;
+		page_change_finish(&change);
+	}
+}
+
+/* Stores an item on an item page with room for it, and sets *tid to it. */
+void
+hnsw_add_item(HnswIndex *index, Item item, Size size, ItemPointer tid)
+{
+	for (;;)
+	{
+		BlockNumber blkno = index->meta.item_block;
+
+		if (blkno != InvalidBlockNumber)
+		{
+			Buffer buffer = recent_read(index->relation, blkno);
+
+			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+			if (PageGetFreeSpace(BufferGetPage(buffer)) >= MAXALIGN(size))
+			{
+				PageChange change;
+				OffsetNumber offset;
+
+				page_change_begin(&change, index->relation, index->building);
+				offset = PageAddItem(page_change_page(&change, buffer, false), item, size,
+									 InvalidOffsetNumber, false, false);
+				if (offset == InvalidOffsetNumber)
+					elog(ERROR, "could not add an item to block %u of index \"%s\"", blkno,
+						 RelationGetRelationName(index->relation));
+				ItemPointerSet(tid, blkno, offset);
+				page_change_finish(&change);
+				return;
+			}
+			UnlockReleaseBuffer(buffer);
+		}
+		add_insert_page(index, PAGE_ITEMS, blkno);
+	}
+}
+
+/* Stores a complete vertex record (slot_size bytes) and returns its id. */
+uint32
+hnsw_add_vertex(HnswIndex *index, HnswVertex record)
+{
+	for (;;)
+	{
+		BlockNumber blkno = index->meta.insert_block;
+
+		if (blkno != InvalidBlockNumber)
+		{
+			Buffer buffer = recent_read(index->relation, blkno);
+			int slot;
+
+			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+			slot = PageGetSpecial(BufferGetPage(buffer))->nslots;
+			if (slot < index->meta.slots_per_page)
+			{
+				PageChange change;
+				Page page;
+
+				page_change_begin(&change, index->relation, index->building);
+				page = page_change_page(&change, buffer, false);
+				memcpy(page_slot(page, index->meta.slot_size, slot), record,
+					   index->meta.slot_size);
+				page_set_slots(page, index->meta.slot_size, slot + 1);
+				page_change_finish(&change);
+				return blkno * index->meta.slots_per_page + slot;
+			}
+			UnlockReleaseBuffer(buffer);
+		}
+		add_insert_page(index, PAGE_SLOTS, blkno);
+	}
+}
+
+/*
+ * Stores an encoded value on value pages of its own and puts their numbers
+ * into blocks[0 .. value_pages - 1].
+ */
+void
+hnsw_write_value(HnswIndex *index, const char *value, BlockNumber *blocks)
+{
+	Size left = index->space.encoded_size;
+
+	for (int i = 0; i < index->meta.value_pages; i++)
+	{
+		Size piece = Min(left, HNSW_VALUE_PIECE);
+		Buffer buffer = page_extend(index->relation, MAIN_FORKNUM);
+		PageChange change;
+		Page page;
+
+		page_change_begin(&change, index->relation, index->building);
+		page = page_change_page(&change, buffer, true);
+		page_init(page, PAGE_VALUE);
+		memcpy((char *) page + PAGE_DATA_OFFSET, value + (Size) i * HNSW_VALUE_PIECE, piece);
+		page_set_data_size(page, piece);
+		blocks[i] = BufferGetBlockNumber(buffer);
+		page_change_finish(&change);
+		left -= piece;
+	}
+}

@@ -1,0 +1,60 @@
+/*-------------------------------------------------------------------------
+ *
+ * meta.c
+ *	  The metapage: block 0 of every index.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "storage/meta.h"
+#include "storage/recent.h"
+
+void
+meta_header_init(MetaHeader *header, MethodId method, const SpaceContext *space)
+{
+	memset(header, 0, sizeof(*header));
+	header->magic = META_MAGIC;
+	header->version = META_FORMAT_VERSION;
+	header->method = method;
+	header->dim = space->dim;
+	strlcpy(header->space, space->space->name, META_SPACE_NAME_SIZE);
+	for (int i = 0; i < space->space->nparams; i++)
+		header->params[i] = space->params[i];
+}
+
+MetaHeader *
+meta_page_header(Relation index, Page page, MethodId method)
+{
+	MetaHeader *header = (MetaHeader *) PageGetContents(page);
+
+	if (!page_is(page, PAGE_META) || header->magic != META_MAGIC || header->method != method)
+		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+						errmsg("index \"%s\" has no valid metapage", RelationGetRelationName(index)),
+						errhint("Please REINDEX it.")));
+	if (header->version != META_FORMAT_VERSION)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("index \"%s\" has format version %d, but this server reads version %d",
+							   RelationGetRelationName(index), header->version,
+							   META_FORMAT_VERSION),
+						errhint("Please REINDEX it.")));
+	return header;
+}
+
+void
+meta_read(Relation index, MethodId method, void *meta, Size size)
+{
+	Buffer buffer = recent_read(index, META_BLOCK);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	memcpy(meta, meta_page_header(index, BufferGetPage(buffer), method), size);
+	UnlockReleaseBuffer(buffer);
+}
+
+void
+meta_page_init(Page page, const void *meta, Size size)
+{
+	page_init(page, PAGE_META);
+	memcpy(PageGetContents(page), meta, size);
+	((PageHeader) page)->pd_lower = (PageGetContents(page) - (char *) page) + size;
+}

@@ -1,0 +1,54 @@
+/*-------------------------------------------------------------------------
+ *
+ * meta.h
+ *	  The metapage: block 0 of every index.
+ *
+ * It starts with a MetaHeader; what follows belongs to the access method.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_META_H
+#define ANN_META_H
+
+#include "postgres.h"
+
+#include "space/space.h"
+#include "storage/page.h"
+#include "storage/page_change.h"
+
+#define META_MAGIC 0x414E4E31 /* "ANN1" */
+
+/* Of the pages of all methods together; a change means REINDEX */
+#define META_FORMAT_VERSION 1
+
+#define META_SPACE_NAME_SIZE 32
+
+/* Stored in the metapage: never renumber */
+typedef enum MethodId
+{
+	METHOD_HNSW = 1
+} MethodId;
+
+typedef struct MetaHeader
+{
+	uint32 magic;
+	uint16 version;						/* META_FORMAT_VERSION */
+	uint16 method;						/* MethodId */
+	uint32 dim;							/* dimensions of all values; 0 while unknown */
+	uint32 reserved;
+	char space[META_SPACE_NAME_SIZE];	/* Space.name */
+	double params[SPACE_MAX_PARAMS];	/* of a parametrised space */
+} MetaHeader;
+
+extern void meta_header_init(MetaHeader *header, MethodId method, const SpaceContext *space);
+
+/* The metapage's contents; raises an error unless it is one of this method. */
+extern MetaHeader *meta_page_header(Relation index, Page page, MethodId method);
+
+/* Copies `size` bytes of the metapage's contents under a share lock. */
+extern void meta_read(Relation index, MethodId method, void *meta, Size size);
+
+/* Writes contents onto an empty page and makes it a metapage. */
+extern void meta_page_init(Page page, const void *meta, Size size);
+
+#endif							/* ANN_META_H */

@@ -1,0 +1,77 @@
+/*-------------------------------------------------------------------------
+ *
+ * page.h
+ *	  The pages of every index of this extension.
+ *
+ * All pages carry the standard header and a 16-byte special area that names
+ * their kind.  Four kinds:
+ *
+ *	meta	block 0: magic, version, options, roots of everything else
+ *	slot	fixed slots of equal size from byte 64 on, aligned to 64 bytes, no
+ *			line pointers: an address is arithmetic
+ *	item	standard line-pointer page for records of varying size
+ *	value	a piece of one value too large to be stored inside its record
+ *
+ * pd_lower always stands past the last byte in use (pd_upper too when the page
+ * is full): page images in WAL leave out what lies between the two.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_PAGE_H
+#define ANN_PAGE_H
+
+#include "postgres.h"
+
+#include "storage/bufmgr.h"
+#include "storage/bufpage.h"
+#include "utils/rel.h"
+
+#define META_BLOCK 0
+
+/* Slots and pieces of values start here: a cache line of their own */
+#define PAGE_DATA_OFFSET 64
+#define PAGE_SPECIAL_SIZE MAXALIGN(sizeof(PageSpecialData))
+
+/* Bytes for slots or for a piece of a value, a multiple of the cache line */
+#define PAGE_DATA_SIZE \
+	TYPEALIGN_DOWN(PAGE_DATA_OFFSET, BLCKSZ - PAGE_DATA_OFFSET - PAGE_SPECIAL_SIZE)
+
+typedef enum PageKind
+{
+	PAGE_META = 1,
+	PAGE_SLOTS,
+	PAGE_ITEMS,
+	PAGE_VALUE
+} PageKind;
+
+/* Identifies our pages to tools, as other access methods' page ids do */
+#define ANN_PAGE_ID 0xA22E
+
+typedef struct PageSpecialData
+{
+	BlockNumber next; /* next page of a chain, or InvalidBlockNumber */
+	uint16 kind;	  /* PageKind */
+	uint16 nslots;	  /* slot pages: slots handed out */
+	uint32 reserved;
+	uint16 flags;	/* none yet */
+	uint16 page_id; /* ANN_PAGE_ID */
+} PageSpecialData;
+
+typedef PageSpecialData *PageSpecial;
+
+#define PageGetSpecial(page) ((PageSpecial) PageGetSpecialPointer(page))
+
+/* Start of slot number `slot` on a slot page */
+static inline char *
+page_slot(Page page, Size slot_size, int slot)
+{
+	return (char *) page + PAGE_DATA_OFFSET + (Size) slot * slot_size;
+}
+
+extern void page_init(Page page, PageKind kind);
+extern bool page_is(Page page, PageKind kind);
+extern void page_set_slots(Page page, Size slot_size, int nslots);
+extern void page_set_data_size(Page page, Size size);
+extern Buffer page_extend(Relation index, ForkNumber forknum);
+
+#endif							/* ANN_PAGE_H */
