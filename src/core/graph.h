@@ -25,6 +25,8 @@
 #include <stdint.h>
 
 #define GRAPH_MAX_LEVEL 30
+#define GRAPH_MIN_M 2
+#define GRAPH_MAX_M 100
 
 /*
  * How far apart values are.  Keys order as distances do; the first argument of
@@ -117,4 +119,4 @@ extern int graph_select_neighbors(const GraphDistance *distance, const void *con
 								  const float *keys, int ncandidates, int m, bool fill,
 								  void *scratch, int *kept, uint64_t *computed);
 
-#endif							/* ANN_GRAPH_H */
+#endif /* ANN_GRAPH_H */

@@ -27,10 +27,10 @@ extern int parallel_processors(void);
  * `threads` threads as they become free.  With one thread the body runs in the
  * caller, in ascending order.  Returns when all is done.
  */
-extern void parallel_for(int threads, uint32_t from, uint32_t to, uint32_t grain,
-						 ParallelBody body, void *arg);
+extern void parallel_for(int threads, uint32_t from, uint32_t to, uint32_t grain, ParallelBody body,
+						 void *arg);
 
 /* Ends the idle threads that parallel_for() keeps between calls. */
 extern void parallel_shutdown(void);
 
-#endif							/* ANN_PARALLEL_H */
+#endif /* ANN_PARALLEL_H */

@@ -59,4 +59,4 @@ extern bool pool_insert(Pool *pool, float key, uint32_t id, PoolEntry *dropped);
  */
 extern int pool_expand_next(Pool *pool);
 
-#endif							/* ANN_POOL_H */
+#endif /* ANN_POOL_H */

@@ -37,4 +37,4 @@ extern uint64_t random_below(Random *random, uint64_t n);
 /* Standard normal */
 extern double random_gaussian(Random *random);
 
-#endif							/* ANN_RANDOM_H */
+#endif /* ANN_RANDOM_H */

@@ -70,4 +70,4 @@ visited_add(VisitedSet *set, uint32_t id)
 	}
 }
 
-#endif							/* ANN_VISITED_H */
+#endif /* ANN_VISITED_H */

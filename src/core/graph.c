@@ -1,0 +1,382 @@
+/*-------------------------------------------------------------------------
+ *
+ * graph.c
+ *	  A graph's memory, its life, and access to the finished graph.
+ *
+ * Everything lies in one mapping, laid out by plan_arena(), so that there is
+ * one place where memory can run short, one number to account for and one call
+ * that frees it, whatever state the graph is in.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "core/graph_internal.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "core/parallel.h"
+#include "core/random.h"
+
+/* Inserted by one thread before the others join: the first vertices would
+ * otherwise not see each other. */
+#define SEQUENTIAL_VERTICES 1000
+
+/* Units handed to a thread at a time */
+#define INSERT_GRAIN 8
+#define TRIM_GRAIN 64
+
+/* Vertices trimmed per unit of work */
+#define TRIM_PER_UNIT 8
+
+/* Size and alignment of a huge page; smaller arenas do without. */
+#define HUGE_PAGE ((size_t) 2 * 1024 * 1024)
+#define SMALL_PAGE ((size_t) 4096)
+
+/* Prefetching more of a value than this gains nothing: the hardware goes on. */
+#define MAX_PREFETCH_LINES 32
+
+/* Streams of random numbers, told apart by what is added to the seed */
+#define SEED_OF_ORDER UINT64_C(0x6F72646572)
+
+size_t
+graph_round_up(size_t size)
+{
+	return (size + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+}
+
+static GraphShape
+shape_for(const GraphParams *params, size_t query_size)
+{
+	GraphShape shape = {.m = params->m,
+						.ef = params->ef_construction,
+						.base_limit = 2 * params->m,
+						.base_capacity = 3 * params->m - 1,
+						.upper_limit = params->m,
+						.upper_capacity = params->m + (params->m + 1) / 2,
+						.query_size = query_size,
+						.threads = params->threads};
+
+	assert(params->m >= GRAPH_MIN_M && params->m <= GRAPH_MAX_M);
+	assert(params->ef_construction >= 1 && params->threads >= 1);
+	shape.base_stride = sizeof(GraphList) + (size_t) shape.base_capacity * sizeof(uint32_t);
+	shape.upper_stride = sizeof(GraphList) + (size_t) shape.upper_capacity * sizeof(uint32_t);
+	return shape;
+}
+
+/* Where things lie in the arena, as offsets */
+typedef struct ArenaPlan
+{
+	size_t levels;
+	size_t order;
+	size_t upper_first;
+	size_t parents;
+	size_t base_lists;
+	size_t upper_lists;
+	size_t workers;
+	size_t worker_stride;
+	size_t total; /* whole pages */
+} ArenaPlan;
+
+static ArenaPlan
+plan_arena(uint32_t nvertices, uint64_t nupper, const GraphShape *shape)
+{
+	ArenaPlan plan;
+	size_t n = nvertices;
+	size_t page;
+
+	plan.levels = graph_round_up(sizeof(Graph));
+	plan.order = plan.levels + graph_round_up(n);
+	plan.upper_first = plan.order + graph_round_up(n * sizeof(uint32_t));
+	plan.parents = plan.upper_first + graph_round_up(n * sizeof(uint32_t));
+	plan.base_lists = plan.parents + graph_round_up(n * sizeof(uint32_t));
+	plan.upper_lists = plan.base_lists + graph_round_up(n * shape->base_stride);
+	plan.workers = plan.upper_lists + graph_round_up(nupper * shape->upper_stride);
+	plan.worker_stride = graph_worker_size(shape, shape->ef);
+	plan.total = plan.workers + (size_t) shape->threads * plan.worker_stride;
+	page = plan.total < HUGE_PAGE ? SMALL_PAGE : HUGE_PAGE;
+	plan.total = (plan.total + page - 1) / page * page;
+	return plan;
+}
+
+/*
+ * The number of lists above layer 0 is a sum of independent levels, each of
+ * mean p / (1 - p) and variance p / (1 - p)^2 with p = 1 / m; eight standard
+ * deviations are exceeded less than once in 10^14 builds.
+ */
+size_t
+graph_memory(uint32_t nvertices, const GraphParams *params, size_t query_size)
+{
+	GraphShape shape = shape_for(params, query_size);
+	double p = 1.0 / params->m;
+	double mean = nvertices * p / (1.0 - p);
+	double deviation = sqrt(nvertices * p) / (1.0 - p);
+	uint64_t nupper = (uint64_t) (mean + 8.0 * deviation) + GRAPH_MAX_LEVEL;
+
+	return plan_arena(nvertices, nupper, &shape).total;
+}
+
+int
+graph_random_level(uint64_t seed, uint64_t vertex, int m)
+{
+	uint64_t bits = random_hash(random_hash(seed) ^ vertex) >> 11;
+	double u = ((double) bits + 0.5) / 9007199254740992.0; /* 2^53; never 0 */
+	int level = (int) (-log(u) / log(m));
+
+	return level < GRAPH_MAX_LEVEL ? level : GRAPH_MAX_LEVEL;
+}
+
+/* Zeroed memory on huge pages where the system has them, or NULL */
+static char *
+map_arena(size_t size)
+{
+	size_t align = size < HUGE_PAGE ? SMALL_PAGE : HUGE_PAGE;
+	size_t reserved = size + align - SMALL_PAGE;
+	char *start = mmap(NULL, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t before;
+
+	if (start == MAP_FAILED)
+		return NULL;
+	before = (align - (uintptr_t) start % align) % align;
+	if (before > 0)
+		munmap(start, before);
+	if (reserved - before > size)
+		munmap(start + before + size, reserved - before - size);
+#ifdef MADV_HUGEPAGE
+	if (align == HUGE_PAGE)
+		madvise(start + before, size, MADV_HUGEPAGE);
+#endif
+	return start + before;
+}
+
+/* Draws the level of every vertex and counts the vertices per level. */
+static void
+assign_levels(Graph *graph, uint32_t *per_level)
+{
+	uint32_t nupper = 0;
+
+	memset(per_level, 0, (GRAPH_MAX_LEVEL + 1) * sizeof(uint32_t));
+	for (uint32_t v = 0; v < graph->nvertices; v++)
+	{
+		int level = graph_random_level(graph->params.seed, v, graph->params.m);
+
+		graph->levels[v] = (uint8_t) level;
+		graph->upper_first[v] = nupper;
+		nupper += (uint32_t) level;
+		per_level[level]++;
+	}
+}
+
+/* Orders the vertices by level, highest first, at random within a level. */
+static void
+assign_order(Graph *graph, const uint32_t *per_level)
+{
+	uint32_t start[GRAPH_MAX_LEVEL + 1];
+	uint32_t position = 0;
+	Random random;
+
+	for (int level = GRAPH_MAX_LEVEL; level >= 0; level--)
+	{
+		start[level] = position;
+		position += per_level[level];
+	}
+	random_seed(&random, graph->params.seed + SEED_OF_ORDER);
+	for (uint32_t v = 0; v < graph->nvertices; v++)
+		graph->order[start[graph->levels[v]]++] = v;
+	position = 0;
+	for (int level = GRAPH_MAX_LEVEL; level >= 0; level--)
+	{
+		for (uint32_t i = per_level[level]; i > 1; i--)
+		{
+			uint32_t j = (uint32_t) random_below(&random, i);
+			uint32_t swapped = graph->order[position + i - 1];
+
+			graph->order[position + i - 1] = graph->order[position + j];
+			graph->order[position + j] = swapped;
+		}
+		position += per_level[level];
+	}
+}
+
+/* Number of lists above layer 0 */
+static uint64_t
+count_upper(uint32_t nvertices, const GraphParams *params)
+{
+	uint64_t nupper = 0;
+
+	for (uint32_t v = 0; v < nvertices; v++)
+		nupper += (uint64_t) graph_random_level(params->seed, v, params->m);
+	return nupper;
+}
+
+static int
+prefetch_lines(size_t value_size)
+{
+	size_t lines = (value_size + CACHE_LINE - 1) / CACHE_LINE;
+
+	return lines < MAX_PREFETCH_LINES ? (int) lines : MAX_PREFETCH_LINES;
+}
+
+Graph *
+graph_create(uint32_t nvertices, const GraphParams *params, const GraphDistance *distance,
+			 const GraphValues *values)
+{
+	GraphShape shape = shape_for(params, distance->query_size);
+	ArenaPlan plan = plan_arena(nvertices, count_upper(nvertices, params), &shape);
+	char *arena = map_arena(plan.total);
+	Graph *graph = (Graph *) arena;
+	uint32_t per_level[GRAPH_MAX_LEVEL + 1];
+
+	if (arena == NULL)
+		return NULL;
+	graph->arena_size = plan.total;
+	graph->nvertices = nvertices;
+	graph->params = *params;
+	graph->shape = shape;
+	graph->distance = *distance;
+	graph->values = *values;
+	graph->prefetch_lines = prefetch_lines(values->value_size);
+	graph->levels = (uint8_t *) (arena + plan.levels);
+	graph->order = (uint32_t *) (arena + plan.order);
+	graph->upper_first = (uint32_t *) (arena + plan.upper_first);
+	graph->parents = (uint32_t *) (arena + plan.parents);
+	graph->base_lists = arena + plan.base_lists;
+	graph->upper_lists = arena + plan.upper_lists;
+	graph->workers = arena + plan.workers;
+	graph->worker_stride = plan.worker_stride;
+	for (int i = 0; i < params->threads; i++)
+		graph_worker_init(&shape, shape.ef, (char *) graph_worker(graph, i));
+
+	assign_levels(graph, per_level);
+	assign_order(graph, per_level);
+	graph->entry = nvertices > 0 ? graph->order[0] : GRAPH_NO_VERTEX;
+	graph->top_level = nvertices > 0 ? graph->levels[graph->entry] : 0;
+	graph->phase = nvertices > 0 ? GRAPH_INSERT : GRAPH_DONE;
+	graph->position = nvertices > 0 ? 1 : 0; /* the entry point has nobody to link to */
+	return graph;
+}
+
+void
+graph_free(Graph *graph)
+{
+	if (graph != NULL)
+		munmap(graph, graph->arena_size);
+}
+
+static void
+insert_piece(void *arg, int thread, uint32_t from, uint32_t to)
+{
+	Graph *graph = arg;
+
+	for (uint32_t i = from; i < to; i++)
+		graph_insert(graph, graph_worker(graph, thread), graph->order[i]);
+}
+
+static void
+trim_piece(void *arg, int thread, uint32_t from, uint32_t to)
+{
+	Graph *graph = arg;
+
+	for (uint32_t v = from; v < to; v++)
+		graph_trim(graph, graph_worker(graph, thread), v);
+}
+
+/* The end of a step of n from graph->position on, at most `last` */
+static uint32_t
+step_end(const Graph *graph, uint64_t n, uint32_t last)
+{
+	return last - graph->position > n ? graph->position + (uint32_t) n : last;
+}
+
+static void
+insert_step(Graph *graph, uint32_t items)
+{
+	bool alone = graph->position < SEQUENTIAL_VERTICES;
+	uint32_t last =
+		alone && graph->nvertices > SEQUENTIAL_VERTICES ? SEQUENTIAL_VERTICES : graph->nvertices;
+	uint32_t to = step_end(graph, items, last);
+
+	parallel_for(alone ? 1 : graph->params.threads, graph->position, to, INSERT_GRAIN, insert_piece,
+				 graph);
+	graph->position = to;
+	if (to == graph->nvertices)
+	{
+		graph->phase = GRAPH_TRIM;
+		graph->position = 0;
+	}
+}
+
+static void
+trim_step(Graph *graph, uint32_t items)
+{
+	uint32_t to = step_end(graph, (uint64_t) items * TRIM_PER_UNIT, graph->nvertices);
+
+	parallel_for(graph->params.threads, graph->position, to, TRIM_GRAIN, trim_piece, graph);
+	graph->position = to;
+	if (to == graph->nvertices)
+	{
+		graph->phase = GRAPH_REACH;
+		graph_reach_start(graph);
+	}
+}
+
+bool
+graph_build_step(Graph *graph, uint32_t items)
+{
+	if (items == 0)
+		items = 1;
+	switch (graph->phase)
+	{
+		case GRAPH_INSERT:
+			insert_step(graph, items);
+			break;
+		case GRAPH_TRIM:
+			trim_step(graph, items);
+			break;
+		case GRAPH_REACH:
+			if (!graph_reach_step(graph, items))
+				graph->phase = GRAPH_DONE;
+			break;
+		case GRAPH_DONE:
+			break;
+	}
+	return graph->phase != GRAPH_DONE;
+}
+
+uint32_t
+graph_progress(const Graph *graph)
+{
+	return graph->phase == GRAPH_INSERT ? graph->position : graph->nvertices;
+}
+
+uint64_t
+graph_distance_computations(const Graph *graph)
+{
+	uint64_t computed = 0;
+
+	for (int i = 0; i < graph->params.threads; i++)
+		computed += graph_worker(graph, i)->computed;
+	return computed;
+}
+
+uint32_t
+graph_entry(const Graph *graph)
+{
+	return graph->entry;
+}
+
+int
+graph_level(const Graph *graph, uint32_t vertex)
+{
+	return graph->levels[vertex];
+}
+
+const uint32_t *
+graph_links(const Graph *graph, uint32_t vertex, int layer, int *n)
+{
+	const GraphList *list = graph_list(graph, vertex, layer);
+
+	*n = list->count;
+	return list->ids;
+}

@@ -1,0 +1,237 @@
+/*-------------------------------------------------------------------------
+ *
+ * graph_internal.h
+ *	  What the files of the graph builder share; nobody else includes it but
+ *	  their tests and benchmarks.
+ *
+ * Everything a graph owns lies in one arena (graph.c).  A neighbour list is a
+ * GraphList: a head of four bytes and room for more links than its limit, so
+ * that it is pruned only when the room is used up.
+ *
+ * Threads: a list is changed under its vertex's lock only, and read without
+ * one.  The count is stored with release after the ids it covers and loaded
+ * with acquire; ids are stored and loaded one by one, relaxed.  Every slot
+ * below any count ever published holds a valid vertex, so a reader that meets
+ * a list being pruned sees a mixture of its old and new links: possibly one
+ * twice, possibly one missing, never a wrong one.  A vertex's own list is
+ * complete in every layer before the first link to it is published.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_GRAPH_INTERNAL_H
+#define ANN_GRAPH_INTERNAL_H
+
+#include "core/graph.h"
+#include "core/pool.h"
+#include "core/visited.h"
+
+#define CACHE_LINE 64
+
+/* No such vertex; also the highest value, so it is never a vertex number */
+#define GRAPH_NO_VERTEX UINT32_MAX
+
+typedef struct GraphList
+{
+	uint16_t count;	 /* links, published with release */
+	uint8_t checked; /* the first so many were kept by the heuristic: ascending by
+					  * key and known to be diverse among themselves */
+	uint8_t lock;	 /* in layer 0: the lock of all lists of the vertex */
+	uint32_t ids[];
+} GraphList;
+
+/* Sizes that follow from the parameters alone */
+typedef struct GraphShape
+{
+	int m;
+	int ef;			   /* capacity of the search pool */
+	int base_limit;	   /* links per list in layer 0 when finished ... */
+	int base_capacity; /* ... and while building */
+	int upper_limit;   /* the same in layers above */
+	int upper_capacity;
+	size_t base_stride; /* bytes from one list to the next */
+	size_t upper_stride;
+	size_t query_size;
+	int threads;
+} GraphShape;
+
+/* What one thread works with; nothing in it is shared */
+typedef struct GraphWorker
+{
+	Pool pool;
+	VisitedSet visited;
+	PoolEntry *entries;	   /* ef, of the pool */
+	uint32_t *ids;		   /* batch of vertices ... */
+	const void **values;   /* ... their values ... */
+	float *keys;		   /* ... and keys */
+	PoolEntry *candidates; /* links of a list being pruned, and whether they */
+	bool *checked;		   /* are known to be diverse among themselves */
+	int *kept;			   /* result of the selection */
+	uint32_t *selected;	   /* new vertex's links, base_limit per layer */
+	int nselected[GRAPH_MAX_LEVEL + 1];
+	int ndiverse[GRAPH_MAX_LEVEL + 1]; /* of them, kept by the heuristic */
+	void *query;					   /* scratch for the query forms of the vertex at hand, */
+	void *base_query;				   /* of one whose list is being pruned, */
+	void *candidate_query;			   /* and of a candidate in the selection */
+	uint64_t computed;				   /* distances */
+} GraphWorker;
+
+typedef enum GraphPhase
+{
+	GRAPH_INSERT, /* vertices one by one */
+	GRAPH_TRIM,	  /* every list down to its limit */
+	GRAPH_REACH,  /* make every vertex reachable in layer 0 */
+	GRAPH_DONE
+} GraphPhase;
+
+struct Graph
+{
+	size_t arena_size; /* bytes mapped, this struct included */
+	uint32_t nvertices;
+	GraphParams params;
+	GraphShape shape;
+	GraphDistance distance;
+	GraphValues values;
+	int prefetch_lines; /* of a value */
+
+	uint8_t *levels;
+	uint32_t *order;	   /* insertion order; afterwards the queue of the reach phase */
+	uint32_t *upper_first; /* number of the vertex's list in layer 1 */
+	uint32_t *parents;	   /* reach phase: tree of reached vertices */
+	char *base_lists;
+	char *upper_lists;
+	char *workers; /* GraphWorker and its memory, worker_stride bytes apart */
+	size_t worker_stride;
+
+	uint32_t entry;
+	int top_level;
+	GraphPhase phase;
+	uint32_t position; /* of the phase: vertices done with */
+	uint32_t queue_head;
+	uint32_t queue_tail;
+	uint32_t attached; /* links the reach phase had to add */
+};
+
+static inline GraphWorker *
+graph_worker(const Graph *graph, int thread)
+{
+	return (GraphWorker *) (graph->workers + (size_t) thread * graph->worker_stride);
+}
+
+static inline GraphList *
+graph_list(const Graph *graph, uint32_t vertex, int layer)
+{
+	if (layer == 0)
+		return (GraphList *) (graph->base_lists + vertex * graph->shape.base_stride);
+	return (GraphList *) (graph->upper_lists +
+						  ((size_t) graph->upper_first[vertex] + (size_t) layer - 1) *
+							  graph->shape.upper_stride);
+}
+
+static inline int
+graph_list_limit(const Graph *graph, int layer)
+{
+	return layer == 0 ? graph->shape.base_limit : graph->shape.upper_limit;
+}
+
+static inline int
+graph_list_capacity(const Graph *graph, int layer)
+{
+	return layer == 0 ? graph->shape.base_capacity : graph->shape.upper_capacity;
+}
+
+static inline int
+graph_list_count(const GraphList *list)
+{
+	return __atomic_load_n(&list->count, __ATOMIC_ACQUIRE);
+}
+
+static inline uint32_t
+graph_list_get(const GraphList *list, int i)
+{
+	return __atomic_load_n(&list->ids[i], __ATOMIC_RELAXED);
+}
+
+static inline void
+graph_list_set(GraphList *list, int i, uint32_t id)
+{
+	__atomic_store_n(&list->ids[i], id, __ATOMIC_RELAXED);
+}
+
+static inline void
+graph_list_publish(GraphList *list, int count)
+{
+	__atomic_store_n(&list->count, (uint16_t) count, __ATOMIC_RELEASE);
+}
+
+static inline void
+graph_prefetch_value(const Graph *graph, const void *value)
+{
+	const char *line = value;
+
+	for (int i = 0; i < graph->prefetch_lines; i++)
+		__builtin_prefetch(line + (size_t) i * CACHE_LINE);
+}
+
+/* graph.c: rounds up to whole cache lines */
+extern size_t graph_round_up(size_t size);
+
+/* graph_search.c */
+
+/* Bytes of a worker with a pool of ef entries, and its set-up in zeroed memory */
+extern size_t graph_worker_size(const GraphShape *shape, int ef);
+extern GraphWorker *graph_worker_init(const GraphShape *shape, int ef, char *memory);
+
+/* Query form of a vertex's value, in the worker's scratch if it needs any */
+extern const void *graph_worker_query(const Graph *graph, GraphWorker *worker, uint32_t vertex);
+
+/* Keys of n vertices (worker->ids) into worker->keys, their values into worker->values */
+extern void graph_score(const Graph *graph, GraphWorker *worker, const void *query, int n);
+
+/* Empties the pool, gives it room for ef entries, and puts the entry point in. */
+extern void graph_search_start(const Graph *graph, GraphWorker *worker, const void *query, int ef);
+
+/* Goes on in the next layer from what the pool holds, with room for ef entries. */
+extern void graph_search_continue(GraphWorker *worker, int ef);
+
+/* Best-first search of one layer (algorithm 2); the result is worker->pool. */
+extern void graph_search_layer(const Graph *graph, GraphWorker *worker, const void *query,
+							   int layer);
+
+/* From the entry point down to layer 0, there with a pool of ef entries */
+extern void graph_search(const Graph *graph, GraphWorker *worker, const void *query, int ef);
+
+/* graph_select.c */
+
+typedef struct GraphSelection
+{
+	const GraphDistance *distance;
+	const void *const *values; /* of the candidates, ascending by key */
+	const float *keys;
+	const bool *checked; /* these are diverse among themselves already; NULL: none is known */
+	int ncandidates;
+	int m;
+	bool fill;
+	void *scratch;
+	int *kept; /* room for m: first the diverse ones, then those filled in */
+	int ndiverse;
+	uint64_t computed;
+} GraphSelection;
+
+/* The heuristic of graph_select_neighbors(); returns how many were kept. */
+extern int graph_select(GraphSelection *selection);
+
+/* graph_insert.c */
+
+extern void graph_insert(Graph *graph, GraphWorker *worker, uint32_t vertex);
+
+/* Prunes every list of the vertex to its limit. */
+extern void graph_trim(Graph *graph, GraphWorker *worker, uint32_t vertex);
+
+/* graph_reach.c */
+
+extern void graph_reach_start(Graph *graph);
+
+/* Does about `items` units; false when every vertex is reachable. */
+extern bool graph_reach_step(Graph *graph, uint32_t items);
+
+#endif /* ANN_GRAPH_INTERNAL_H */
