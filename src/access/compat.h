@@ -1,35 +1,84 @@
 /*-------------------------------------------------------------------------
  *
  * compat.h
- *	  Differences between PostgreSQL 13 and 18, all in one place.
+ *	  The differences between the server versions this extension compiles
+ *	  against (13 to 18), in one place.
  *
- * The rest of the code is written for the newest form of each interface; what
- * older servers lack is supplied here.
+ * Each section gives older servers the newest server's name for a thing, so
+ * that the code reads as if written for the newest one.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef ANN_COMPAT_H
 #define ANN_COMPAT_H
 
-#include "access/genam.h"
+#include "postgres.h"
+
+#include "commands/vacuum.h"
+#include "fmgr.h"
+#include "nodes/pathnodes.h"
 #include "storage/bufmgr.h"
 #include "utils/guc.h"
 #include "utils/rel.h"
 
-/* Reading a block whose buffer is remembered (PG14) */
+/* Variable-length values moved to their own header in 16 */
 #if PG_VERSION_NUM >= 160000
-#define read_recent_buffer(index, blkno, buffer) \
+#include "varatt.h"
+#endif
+
+/*
+ * Soft input errors (16): an input function called with an error context
+ * reports there and returns; older servers always raise the error.
+ */
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#define INPUT_ERROR_CONTEXT(fcinfo) ((fcinfo)->context)
+#else
+#define INPUT_ERROR_CONTEXT(fcinfo) NULL
+#define ereturn(context, result, ...)                                                              \
+	do                                                                                             \
+	{                                                                                              \
+		(void) (context);                                                                          \
+		ereport(ERROR, __VA_ARGS__);                                                               \
+		return result;                                                                             \
+	} while (0)
+#endif
+
+/* Reserving a prefix of setting names got its own function in 15 */
+#if PG_VERSION_NUM < 150000
+#define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
+#endif
+
+/* Reading a block whose buffer is remembered came in 14 */
+#if PG_VERSION_NUM >= 160000
+#define read_recent_buffer(index, blkno, buffer)                                                   \
 	ReadRecentBuffer((index)->rd_locator, MAIN_FORKNUM, (blkno), (buffer))
 #elif PG_VERSION_NUM >= 140000
-#define read_recent_buffer(index, blkno, buffer) \
+#define read_recent_buffer(index, blkno, buffer)                                                   \
 	ReadRecentBuffer((index)->rd_node, MAIN_FORKNUM, (blkno), (buffer))
 #else
 #define read_recent_buffer(index, blkno, buffer) false
 #endif
 
-/* Reserving the prefix of our settings (PG15) */
-#if PG_VERSION_NUM < 150000
-#define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
+/* aminsert learnt in 14 whether an UPDATE left the indexed columns alone */
+#if PG_VERSION_NUM >= 140000
+#define INSERT_UNCHANGED_PARAM bool index_unchanged,
+#else
+#define INSERT_UNCHANGED_PARAM
+#endif
+
+/* The vacuum delay point tells ANALYZE from VACUUM since 18 */
+#if PG_VERSION_NUM >= 180000
+#define vacuum_delay_point_compat() vacuum_delay_point(false)
+#else
+#define vacuum_delay_point_compat() vacuum_delay_point()
+#endif
+
+/* Disabled paths are counted, not priced, since 18 */
+#if PG_VERSION_NUM >= 180000
+#define disable_path_compat(path_) ((path_)->path.disabled_nodes = 2)
+#else
+#define disable_path_compat(path_) ((void) (path_))
 #endif
 
 #endif							/* ANN_COMPAT_H */

@@ -1,0 +1,355 @@
+/*-------------------------------------------------------------------------
+ *
+ * distance.c
+ *	  SQL distance functions: every space of src/space over vector, halfvec
+ *	  and space_vector.
+ *
+ * Left argument is the data object, right one the query.  A function goes the
+ * way an index scan goes (encode the object, prepare the query, one call of
+ * the kernel), so the two agree to the last bit.  What belongs to the query is
+ * kept between calls: in a scan the query is a constant, recognised by its
+ * bytes.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "types/dense.h"
+#include "types/distance.h"
+#include "types/space_vector.h"
+
+/* One SQL function */
+typedef struct DistanceFunction
+{
+	const char *name; /* in SQL, for messages */
+	const char *space;
+	const DenseType *type;
+} DistanceFunction;
+
+/*
+ * Kept in fn_extra.  The buffers are one allocation, made anew when the space,
+ * its parameters or the number of dimensions change.
+ */
+typedef struct DistanceState
+{
+	SpaceContext context; /* context.space is NULL before the first call */
+	bool direct;		  /* values are used as they are, so there is nothing to keep */
+	bool has_query;
+	Size value_size;
+	char *buffers;
+	char *query_value;	 /* the query as it was given */
+	char *query_encoded; /* and encoded */
+	char *query_scratch; /* room for its query form */
+	const void *query;	 /* the form the kernel takes, in one of the above */
+	char *object_encoded;
+} DistanceState;
+
+bool
+distance_check_params(const Space *space, const double *params, struct Node *error_context)
+{
+	int i;
+
+	for (i = 0; i < space->nparams; i++)
+	{
+		const SpaceParam *limit = &space->params[i];
+
+		if (!(params[i] > limit->minimum && params[i] < limit->maximum))
+			ereturn(error_context, false,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("value %g out of bounds for parameter \"%s\" of space \"%s\"",
+							params[i], limit->name, space->name),
+					 errdetail("Valid values are greater than %g and less than %g.", limit->minimum,
+							   limit->maximum)));
+		if (params[i] == limit->excluded)
+			ereturn(error_context, false,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("value %g not allowed for parameter \"%s\" of space \"%s\"", params[i],
+							limit->name, space->name)));
+	}
+	return true;
+}
+
+void
+distance_check_value(const SpaceContext *context, const void *value, const char *name)
+{
+	uint32_t where = 0;
+	SpaceStatus status = space_check(context, value, &where);
+	const DenseType *type =
+		context->space->element == SPACE_FLOAT32 ? &dense_vector : &dense_halfvec;
+	float scratch;
+
+	if (likely(status == SPACE_OK))
+		return;
+	ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+					status == SPACE_NEGATIVE ? errmsg("%s requires non-negative entries", name)
+											 : errmsg("%s requires positive entries", name),
+					errdetail("Dimension %u is %g.", where + 1,
+							  *dense_widen(type, (const char *) value + where * type->element_size,
+										   1, &scratch))));
+}
+
+/* The state of this call site; all zero at its first call */
+static DistanceState *
+get_state(FunctionCallInfo fcinfo)
+{
+	if (fcinfo->flinfo->fn_extra == NULL)
+		fcinfo->flinfo->fn_extra =
+			MemoryContextAllocZero(fcinfo->flinfo->fn_mcxt, sizeof(DistanceState));
+	return (DistanceState *) fcinfo->flinfo->fn_extra;
+}
+
+/* Makes the state ready for a space whose parameters have been checked. */
+static void
+bind_space(FunctionCallInfo fcinfo, DistanceState *state, const SpaceContext *context)
+{
+	const Space *space = context->space;
+	Size value_size = MAXALIGN(space_value_size(context));
+	Size encoded_size = MAXALIGN(space_encoded_size(context));
+	Size query_size = MAXALIGN(space_query_size(context));
+	char *buffers = NULL;
+
+	state->context.space = NULL;
+	state->has_query = false;
+	if (state->buffers)
+		pfree(state->buffers);
+	state->buffers = NULL;
+
+	state->direct =
+		space->encoded_size == NULL && space->query_size == NULL && space->check == NULL;
+	if (!state->direct)
+	{
+		buffers =
+			MemoryContextAlloc(fcinfo->flinfo->fn_mcxt, value_size + 2 * encoded_size + query_size);
+		state->query_value = buffers;
+		state->query_encoded = state->query_value + value_size;
+		state->object_encoded = state->query_encoded + encoded_size;
+		state->query_scratch = state->object_encoded + encoded_size;
+	}
+	state->buffers = buffers;
+	state->value_size = space_value_size(context);
+	state->context = *context;
+}
+
+/* Is the state bound to this space, with these parameters? */
+static bool
+is_bound(const DistanceState *state, const Space *space, int dim, const double *params)
+{
+	int i;
+
+	if (state->context.space != space || state->context.dim != (uint32_t) dim)
+		return false;
+	for (i = 0; i < space->nparams; i++)
+	{
+		if (state->context.params[i] != params[i])
+			return false;
+	}
+	return true;
+}
+
+/* Binds the state to a space unless it is bound to it already. */
+static void
+use_space(FunctionCallInfo fcinfo, DistanceState *state, const Space *space, int dim,
+		  const double *params)
+{
+	SpaceContext context = {0};
+
+	if (likely(is_bound(state, space, dim, params)))
+		return;
+	distance_check_params(space, params, NULL);
+	context.space = space;
+	context.dim = (uint32_t) dim;
+	if (space->nparams > 0)
+		memcpy(context.params, params, (Size) space->nparams * sizeof(double));
+	bind_space(fcinfo, state, &context);
+}
+
+static void
+remember_query(DistanceState *state, const void *query, const char *name)
+{
+	state->has_query = false;
+	distance_check_value(&state->context, query, name);
+	memcpy(state->query_value, query, state->value_size);
+	space_encode(&state->context, query, state->query_encoded);
+	state->query = space_prepare_query(&state->context, state->query_encoded, state->query_scratch);
+	state->has_query = true;
+}
+
+/* Key of d(object, query) in the bound space (space.h) */
+static float
+compute_key(DistanceState *state, const void *object, const void *query, const char *name)
+{
+	const Space *space = state->context.space;
+	float key;
+
+	if (!state->direct)
+	{
+		if (!state->has_query || memcmp(state->query_value, query, state->value_size) != 0)
+			remember_query(state, query, name);
+		query = state->query;
+		if (space->check)
+			distance_check_value(&state->context, object, name);
+		if (space->encoded_size)
+		{
+			space_encode(&state->context, object, state->object_encoded);
+			object = state->object_encoded;
+		}
+	}
+	space->distances(&state->context, query, &object, 1, &key);
+	return key;
+}
+
+/*
+ * The key of the call's two values; parameters of the space are the arguments
+ * after them.
+ */
+static float
+call_key(FunctionCallInfo fcinfo, const DistanceFunction *function)
+{
+	DenseVector *object = PG_GETARG_DENSE(0);
+	DenseVector *query = PG_GETARG_DENSE(1);
+	DistanceState *state = get_state(fcinfo);
+	const Space *space = state->context.space;
+	double params[SPACE_MAX_PARAMS] = {0};
+	float key;
+	int i;
+
+	dense_check_same_dim(function->type, object->dim, query->dim);
+	if (unlikely(space == NULL))
+		space = space_find(function->space, function->type->element);
+	for (i = 0; i < space->nparams; i++)
+		params[i] = PG_GETARG_FLOAT8(2 + i);
+	use_space(fcinfo, state, space, object->dim, params);
+	key = compute_key(state, DENSE_DATA(object), DENSE_DATA(query), function->name);
+	PG_FREE_IF_COPY(object, 0);
+	PG_FREE_IF_COPY(query, 1);
+	return key;
+}
+
+static double
+call_distance(FunctionCallInfo fcinfo, const DistanceFunction *function)
+{
+	float key = call_key(fcinfo, function);
+
+	return space_finish(&get_state(fcinfo)->context, key);
+}
+
+/*
+ * Functions whose result is the space's distance: the symbol, the SQL name,
+ * the space, the type.
+ */
+#define DISTANCE_FUNCTION(symbol, name, space, sqltype)                           \
+	PG_FUNCTION_INFO_V1(symbol);                                                  \
+	Datum symbol(PG_FUNCTION_ARGS)                                                \
+	{                                                                             \
+		static const DistanceFunction function = {name, space, &dense_##sqltype}; \
+                                                                                  \
+		PG_RETURN_FLOAT8(call_distance(fcinfo, &function));                       \
+	}                                                                             \
+	extern int symbol##_needs_semicolon
+
+DISTANCE_FUNCTION(vector_l2_distance, "l2_distance", "l2", vector);
+DISTANCE_FUNCTION(vector_negative_inner_product, "inner_product", "ip", vector);
+DISTANCE_FUNCTION(vector_cosine_distance, "cosine_distance", "cosine", vector);
+DISTANCE_FUNCTION(vector_l1_distance, "l1_distance", "l1", vector);
+DISTANCE_FUNCTION(vector_linf_distance, "linf_distance", "linf", vector);
+DISTANCE_FUNCTION(vector_angular_distance, "angular_distance", "angular", vector);
+
+DISTANCE_FUNCTION(halfvec_l2_distance, "l2_distance", "l2", halfvec);
+DISTANCE_FUNCTION(halfvec_negative_inner_product, "inner_product", "ip", halfvec);
+DISTANCE_FUNCTION(halfvec_cosine_distance, "cosine_distance", "cosine", halfvec);
+DISTANCE_FUNCTION(halfvec_l1_distance, "l1_distance", "l1", halfvec);
+DISTANCE_FUNCTION(halfvec_linf_distance, "linf_distance", "linf", halfvec);
+DISTANCE_FUNCTION(halfvec_angular_distance, "angular_distance", "angular", halfvec);
+
+DISTANCE_FUNCTION(lp_distance, "lp_distance", "lp", vector);
+DISTANCE_FUNCTION(js_divergence, "js_divergence", "js", vector);
+DISTANCE_FUNCTION(js_metric, "js_metric", "jsmetric", vector);
+DISTANCE_FUNCTION(kl_divergence, "kl_divergence", "kl", vector);
+DISTANCE_FUNCTION(kl_divergence_right, "kl_divergence", "kl_right", vector);
+DISTANCE_FUNCTION(generalized_kl_divergence, "generalized_kl_divergence", "gkl", vector);
+DISTANCE_FUNCTION(generalized_kl_divergence_right, "generalized_kl_divergence", "gkl_right",
+				  vector);
+DISTANCE_FUNCTION(itakura_saito, "itakura_saito", "is", vector);
+DISTANCE_FUNCTION(itakura_saito_right, "itakura_saito", "is_right", vector);
+DISTANCE_FUNCTION(renyi_divergence, "renyi_divergence", "renyi", vector);
+DISTANCE_FUNCTION(alphabeta_divergence, "alphabeta_divergence", "alphabeta", vector);
+
+/* The inner product itself: the space's distance is its negative. */
+static Datum
+dense_inner_product(FunctionCallInfo fcinfo, const DenseType *type)
+{
+	const DistanceFunction function = {"inner_product", "ip", type};
+
+	PG_RETURN_FLOAT8(-call_distance(fcinfo, &function));
+}
+
+/* The key of L2 is the squared distance. */
+static Datum
+dense_l2_squared_distance(FunctionCallInfo fcinfo, const DenseType *type)
+{
+	const DistanceFunction function = {"l2_distance", "l2", type};
+
+	PG_RETURN_FLOAT8((double) call_key(fcinfo, &function));
+}
+
+/* Angle between unit vectors in half turns: from 0 to 1 */
+static Datum
+dense_spherical_distance(FunctionCallInfo fcinfo, const DenseType *type)
+{
+	const DistanceFunction function = {"inner_product", "ip", type};
+	double cosine = -call_distance(fcinfo, &function);
+
+	/* rounding may have led out of the domain of acos() */
+	cosine = Min(Max(cosine, -1.0), 1.0);
+	PG_RETURN_FLOAT8(acos(cosine) / M_PI);
+}
+
+DENSE_FUNCTION(inner_product);
+DENSE_FUNCTION(l2_squared_distance);
+DENSE_FUNCTION(spherical_distance);
+
+/* d(object, query) in the space that the query names */
+static double
+space_vector_distance(FunctionCallInfo fcinfo, const DenseVector *object, const SpaceVector *query)
+{
+	static const char *const names[] = {[SPACE_VECTOR_LP] = "lp_distance",
+										[SPACE_VECTOR_RENYI] = "renyi_divergence",
+										[SPACE_VECTOR_ALPHABETA] = "alphabeta_divergence"};
+	DistanceState *state = get_state(fcinfo);
+	float key;
+
+	dense_check_same_dim(&dense_vector, object->dim, query->dim);
+	use_space(fcinfo, state, space_vector_space(query), query->dim, query->params);
+	key = compute_key(state, DENSE_DATA(object), query->x, names[query->kind]);
+	return space_finish(&state->context, key);
+}
+
+/* vector <*> space_vector */
+PG_FUNCTION_INFO_V1(vector_space_distance);
+Datum
+vector_space_distance(PG_FUNCTION_ARGS)
+{
+	DenseVector *object = PG_GETARG_DENSE(0);
+	SpaceVector *query = PG_GETARG_SPACE_VECTOR(1);
+	double distance = space_vector_distance(fcinfo, object, query);
+
+	PG_FREE_IF_COPY(object, 0);
+	PG_FREE_IF_COPY(query, 1);
+	PG_RETURN_FLOAT8(distance);
+}
+
+/* space_vector <*> vector: the vector is the data object all the same. */
+PG_FUNCTION_INFO_V1(space_vector_distance_commuted);
+Datum
+space_vector_distance_commuted(PG_FUNCTION_ARGS)
+{
+	SpaceVector *query = PG_GETARG_SPACE_VECTOR(0);
+	DenseVector *object = PG_GETARG_DENSE(1);
+	double distance = space_vector_distance(fcinfo, object, query);
+
+	PG_FREE_IF_COPY(query, 0);
+	PG_FREE_IF_COPY(object, 1);
+	PG_RETURN_FLOAT8(distance);
+}
