@@ -742,3 +742,247 @@ CREATE OPERATOR <*> (
 	LEFTARG = space_vector, RIGHTARG = vector, FUNCTION = space_distance,
 	COMMUTATOR = <*>
 );
+
+-- ----------------------------------------------------------------------
+-- spaces: support functions of operator classes (1: space, 3: parameters)
+-- ----------------------------------------------------------------------
+
+CREATE FUNCTION vec_l2_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_ip_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_cosine_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_l1_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_linf_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_angular_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_lp_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_js_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_jsmetric_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_kl_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_kl_right_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_gkl_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_gkl_right_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_is_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_is_right_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_renyi_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_alphabeta_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION halfvec_l2_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION halfvec_ip_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION halfvec_cosine_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION halfvec_l1_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION halfvec_linf_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION halfvec_angular_space(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_lp_options(internal) RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_renyi_options(internal) RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vec_alphabeta_options(internal) RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+-- ----------------------------------------------------------------------
+-- hnsw: access method and operator classes
+-- ----------------------------------------------------------------------
+
+CREATE FUNCTION hnsw_handler(internal) RETURNS index_am_handler
+	AS 'MODULE_PATHNAME' LANGUAGE C;
+
+CREATE ACCESS METHOD hnsw TYPE INDEX HANDLER hnsw_handler;
+
+COMMENT ON ACCESS METHOD hnsw IS 'hierarchical navigable small-world graph';
+
+CREATE OPERATOR CLASS vec_l2_ops
+	DEFAULT FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_l2_space(internal);
+
+CREATE OPERATOR CLASS vec_ip_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_ip_space(internal);
+
+CREATE OPERATOR CLASS vec_cosine_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_cosine_space(internal);
+
+CREATE OPERATOR CLASS vec_l1_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_l1_space(internal);
+
+CREATE OPERATOR CLASS vec_linf_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <^> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_linf_space(internal);
+
+CREATE OPERATOR CLASS vec_angular_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <@> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_angular_space(internal);
+
+CREATE OPERATOR CLASS vec_lp_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <*> (vector, space_vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_lp_space(internal),
+	FUNCTION 3 (vector) vec_lp_options(internal);
+
+CREATE OPERATOR CLASS vec_js_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <|> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_js_space(internal);
+
+CREATE OPERATOR CLASS vec_jsmetric_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <|^|> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_jsmetric_space(internal);
+
+CREATE OPERATOR CLASS vec_kl_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 ||> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_kl_space(internal);
+
+CREATE OPERATOR CLASS vec_kl_right_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <|| (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_kl_right_space(internal);
+
+CREATE OPERATOR CLASS vec_gkl_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 |+> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_gkl_space(internal);
+
+CREATE OPERATOR CLASS vec_gkl_right_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <+| (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_gkl_right_space(internal);
+
+CREATE OPERATOR CLASS vec_is_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 |/> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_is_space(internal);
+
+CREATE OPERATOR CLASS vec_is_right_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 </| (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_is_right_space(internal);
+
+CREATE OPERATOR CLASS vec_renyi_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <*> (vector, space_vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_renyi_space(internal),
+	FUNCTION 3 (vector) vec_renyi_options(internal);
+
+CREATE OPERATOR CLASS vec_alphabeta_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <*> (vector, space_vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_alphabeta_space(internal),
+	FUNCTION 3 (vector) vec_alphabeta_options(internal);
+
+CREATE OPERATOR CLASS halfvec_l2_ops
+	DEFAULT FOR TYPE halfvec USING hnsw AS
+	OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
+	FUNCTION 1 halfvec_l2_space(internal);
+
+CREATE OPERATOR CLASS halfvec_ip_ops
+	FOR TYPE halfvec USING hnsw AS
+	OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops,
+	FUNCTION 1 halfvec_ip_space(internal);
+
+CREATE OPERATOR CLASS halfvec_cosine_ops
+	FOR TYPE halfvec USING hnsw AS
+	OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
+	FUNCTION 1 halfvec_cosine_space(internal);
+
+CREATE OPERATOR CLASS halfvec_l1_ops
+	FOR TYPE halfvec USING hnsw AS
+	OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops,
+	FUNCTION 1 halfvec_l1_space(internal);
+
+CREATE OPERATOR CLASS halfvec_linf_ops
+	FOR TYPE halfvec USING hnsw AS
+	OPERATOR 1 <^> (halfvec, halfvec) FOR ORDER BY float_ops,
+	FUNCTION 1 halfvec_linf_space(internal);
+
+CREATE OPERATOR CLASS halfvec_angular_ops
+	FOR TYPE halfvec USING hnsw AS
+	OPERATOR 1 <@> (halfvec, halfvec) FOR ORDER BY float_ops,
+	FUNCTION 1 halfvec_angular_space(internal);
+
+-- the names pgvector gives its classes; halfvec's are those above already
+
+CREATE OPERATOR CLASS vector_l2_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_l2_space(internal);
+
+CREATE OPERATOR CLASS vector_ip_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_ip_space(internal);
+
+CREATE OPERATOR CLASS vector_cosine_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_cosine_space(internal);
+
+CREATE OPERATOR CLASS vector_l1_ops
+	FOR TYPE vector USING hnsw AS
+	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 1 vec_l1_space(internal);
+
+-- ----------------------------------------------------------------------
+-- seeing inside
+-- ----------------------------------------------------------------------
+
+CREATE FUNCTION ann_scan_stats(
+	OUT index regclass, OUT distances bigint, OUT expanded bigint,
+	OUT rows bigint, OUT late_rows bigint, OUT resumed bigint)
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION ann_scan_stats() IS 'cost of the last index scan of this session';

@@ -165,7 +165,7 @@ build_rows_add(BuildRows *rows, const void *value, ItemPointer tid)
 		return false;
 
 	/* encode into the next free place; it stays free if the value is known */
-	if ((rows->nvalues >> rows->chunk_shift) == rows->nchunks)
+	if (rows->nvalues >> rows->chunk_shift == (uint32) rows->nchunks)
 		add_chunk(rows);
 	encoded = (void *) build_rows_value(rows, rows->nvalues);
 	space_encode(space, value, encoded);

@@ -98,7 +98,7 @@ index_space_value(IndexSpace *space, Datum datum, void **copy)
 	*copy = (Pointer) value == DatumGetPointer(datum) ? NULL : value;
 	if (space->context.dim == 0)
 		index_space_set_dim(space, value->dim);
-	if (value->dim != space->context.dim)
+	if ((uint32) value->dim != space->context.dim)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
 						errmsg("expected %u dimensions, not %d", space->context.dim, value->dim)));
 	check_domain(space, DENSE_DATA(value));
@@ -148,7 +148,7 @@ index_space_encode_query(IndexSpace *space, Relation index, Datum datum, void *e
 		dim = query->dim;
 		coordinates = DENSE_DATA(query);
 	}
-	if (dim != space->context.dim)
+	if ((uint32) dim != space->context.dim)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
 						errmsg("different vector dimensions %u and %d", space->context.dim, dim)));
 	check_domain(space, coordinates);

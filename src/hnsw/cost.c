@@ -15,6 +15,7 @@
 #include <math.h>
 
 #include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
 #include "utils/float.h"
 #include "utils/selfuncs.h"
 #include "utils/spccache.h"

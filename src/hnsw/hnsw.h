@@ -262,6 +262,7 @@ extern int hnsw_option_ef_construction(Relation index);
 extern int hnsw_option_ef_search(Relation index);
 
 /* insert.c */
+extern void hnsw_graph_distance(GraphDistance *distance, const IndexSpace *space);
 extern void hnsw_insert_value(HnswIndex *index, const void *encoded, ItemPointer tid);
 extern bool hnsw_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid,
 						Relation heap, IndexUniqueCheck check_unique,

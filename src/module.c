@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * module.c
- *	  Entry point of the library: its magic block and the settings that belong
- *	  to no single access method.
+ *	  Entry point of the library: its magic block, the settings that belong to
+ *	  no single access method, and the start of each method.
  *
  *-------------------------------------------------------------------------
  */
@@ -10,6 +10,7 @@
 
 #include "access/compat.h"
 #include "fmgr.h"
+#include "hnsw/hnsw.h"
 #include "space/kernels.h"
 #include "utils/guc.h"
 
@@ -51,4 +52,5 @@ _PG_init(void)
 							 SIMD_AUTO, simd_options, PGC_USERSET, 0, check_simd, assign_simd,
 							 NULL);
 	MarkGUCPrefixReserved("ann");
+	hnsw_init_options();
 }
