@@ -12,6 +12,7 @@
 
 #include "common/shortest_dec.h"
 
+#include "space/half.h"
 #include "types/dense.h"
 
 const DenseType dense_vector = {"vector", SPACE_FLOAT32, sizeof(float)};
@@ -35,7 +36,7 @@ dense_widen(const DenseType *type, const void *x, int n, float *scratch)
 {
 	if (type->element == SPACE_FLOAT32)
 		return (const float *) x;
-	space_half_to_float((const uint16 *) x, scratch, (size_t) n);
+	half_to_float_array((const uint16 *) x, scratch, (size_t) n);
 	return scratch;
 }
 
@@ -45,7 +46,7 @@ dense_narrow(const DenseType *type, const float *values, int n, void *x)
 	if (type->element == SPACE_FLOAT32)
 		memcpy(x, values, (Size) n * sizeof(float));
 	else
-		space_float_to_half(values, (uint16 *) x, (size_t) n);
+		half_from_float_array(values, (uint16 *) x, (size_t) n);
 }
 
 DenseElementStatus

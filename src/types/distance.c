@@ -49,26 +49,23 @@ typedef struct DistanceState
 bool
 distance_check_params(const Space *space, const double *params, struct Node *error_context)
 {
-	int i;
+	int i = space_validate_params(space, params);
+	const SpaceParam *limit;
 
-	for (i = 0; i < space->nparams; i++)
-	{
-		const SpaceParam *limit = &space->params[i];
-
-		if (!(params[i] > limit->minimum && params[i] < limit->maximum))
-			ereturn(error_context, false,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("value %g out of bounds for parameter \"%s\" of space \"%s\"",
-							params[i], limit->name, space->name),
-					 errdetail("Valid values are greater than %g and less than %g.", limit->minimum,
-							   limit->maximum)));
-		if (params[i] == limit->excluded)
-			ereturn(error_context, false,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("value %g not allowed for parameter \"%s\" of space \"%s\"", params[i],
-							limit->name, space->name)));
-	}
-	return true;
+	if (likely(i < 0))
+		return true;
+	limit = &space->params[i];
+	if (params[i] == limit->excluded)
+		ereturn(error_context, false,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("value %g not allowed for parameter \"%s\" of space \"%s\"", params[i],
+						limit->name, space->name)));
+	ereturn(error_context, false,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("value %g out of bounds for parameter \"%s\" of space \"%s\"", params[i],
+					limit->name, space->name),
+			 errdetail("Valid values are greater than %g and less than %g.", limit->minimum,
+					   limit->maximum)));
 }
 
 void
