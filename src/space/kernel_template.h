@@ -20,8 +20,7 @@
  *	v_select_less(a, b, x, y)	lane by lane a < b ? x : y
  *	v_split(a, &e)			 a = m * 2^e, m in [sqrt(1/2), sqrt(2)), for finite
  *							 a > 0, denormal ones too; anything for others
- *	v_scale(a, e)			 a * 2^e for integral e, |e| <= SCALE_LIMIT, with
- *							 overflow and gradual underflow
+ *	v_scale(a, e)			 a * 2^e for integral e, |e| <= SCALE_LIMIT / 2 + 1
  *	v_sum(a), v_maximum(a)	 of the lanes
  *
  * No loop has a scalar remainder: the tail is one more vector with zeros, which
@@ -64,6 +63,13 @@ INLINE V
 v_add(V a, V b)
 {
 	return a + b;
+}
+
+/* a, in whole numbers; |a| < 2^22 */
+INLINE V
+v_round(V a)
+{
+	return a + v_set(ROUNDING_SHIFT) - v_set(ROUNDING_SHIFT);
 }
 
 INLINE V
@@ -193,19 +199,32 @@ exp_near_zero(V r)
 	return v_fma(e, r, v_set(1.0f));
 }
 
-/* e^a, to about 1 ulp; 0 and infinity past the range */
+/*
+ * factor * e^r * 2^n, for r as above and integral |n| <= SCALE_LIMIT: 0 and
+ * infinity only where the product is out of range.  Half of the scaling goes
+ * before the factor and half after, so that nothing on the way is.
+ */
 INLINE V
-v_exp(V a)
+exp_scaled(V factor, V r, V n)
+{
+	V half = v_round(v_set(0.5f) * n);
+
+	return v_scale(v_scale(exp_near_zero(r), half) * factor, n - half);
+}
+
+/* factor * e^a, to about 1 ulp; |a| counts as 173 (2^250) at most */
+INLINE V
+v_exp_times(V a, V factor)
 {
 	V limit = v_set(SCALE_LIMIT * LN2);
-	V e;
+	V n;
 	V r;
 
 	a = v_max(v_min(a, limit), v_set(0.0f) - limit);
-	e = a * v_set(LOG2_E) + v_set(ROUNDING_SHIFT) - v_set(ROUNDING_SHIFT);
-	r = v_fma(e, v_set(-LN2_HIGH), a);
-	r = v_fma(e, v_set(-LN2_LOW), r);
-	return v_scale(exp_near_zero(r), e);
+	n = v_round(a * v_set(LOG2_E));
+	r = v_fma(n, v_set(-LN2_HIGH), a);
+	r = v_fma(n, v_set(-LN2_LOW), r);
+	return exp_scaled(factor, r, n);
 }
 
 /* log2(m) for m in [sqrt(1/2), sqrt(2)): the series of atanh, error 3e-9 */
@@ -240,10 +259,10 @@ v_power(V a, V high, V low)
 	V n = v_max(v_min(whole + part, limit), v_set(0.0f) - limit);
 	V power;
 
-	n = n + v_set(ROUNDING_SHIFT) - v_set(ROUNDING_SHIFT);
+	n = v_round(n);
 	part = (whole - n) + part;
 	part = v_max(v_min(part, one), v_set(0.0f) - one);
-	power = v_scale(exp_near_zero(part * v_set(LN2)), n);
+	power = exp_scaled(one, part * v_set(LN2), n);
 
 	/* 0 and infinity are their own powers */
 	power = v_select_less(v_set(0.0f), a, power, a);
@@ -393,7 +412,7 @@ renyi_step(V sum, const Row *row, uint32_t i, uint32_t tail)
 	V log_x = load_float32(object + row->dim, i, tail);
 	V log_q = load_float32(row->query + row->dim, i, tail);
 
-	return v_fma(x, v_exp(v_set(row->params[0]) * (log_x - log_q)), sum);
+	return sum + v_exp_times(v_set(row->params[0]) * (log_x - log_q), x);
 }
 
 DEFINE_KERNEL(renyi, renyi_step, v_add, v_sum)
@@ -404,7 +423,8 @@ alphabeta_step(V sum, const Row *row, uint32_t i, uint32_t tail)
 	const float *object = row->object;
 	V log_x = load_float32(object + row->dim, i, tail);
 	V log_q = load_float32(row->query + row->dim, i, tail);
-	V term = v_exp(v_fma(v_set(row->params[0]), log_x, v_set(row->params[1]) * log_q));
+	V power = v_fma(v_set(row->params[0]), log_x, v_set(row->params[1]) * log_q);
+	V term = v_exp_times(power, v_set(1.0f));
 
 	return sum + (tail == 0 ? term : v_keep(term, tail));
 }

@@ -145,23 +145,12 @@ v_split(V a, V *e)
 	return _mm256_castsi256_ps(_mm256_add_epi32(mantissa, root_half));
 }
 
-/* 2^e for an exponent of a normal float */
-static inline V
-power_of_two(__m256i e)
-{
-	__m256i biased = _mm256_add_epi32(e, _mm256_set1_epi32(127));
-
-	return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
-}
-
-/* Two steps, since 2^e alone may be out of range */
 static inline V
 v_scale(V a, V e)
 {
-	__m256i exponent = _mm256_cvtps_epi32(e);
-	__m256i half = _mm256_srai_epi32(exponent, 1);
+	__m256i biased = _mm256_add_epi32(_mm256_cvtps_epi32(e), _mm256_set1_epi32(127));
 
-	return a * power_of_two(half) * power_of_two(_mm256_sub_epi32(exponent, half));
+	return a * _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
 }
 
 static inline float

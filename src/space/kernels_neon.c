@@ -121,21 +121,12 @@ v_split(V a, V *e)
 	return vreinterpretq_f32_s32(vaddq_s32(mantissa, root_half));
 }
 
-/* 2^e for an exponent of a normal float */
-static inline V
-power_of_two(int32x4_t e)
-{
-	return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(e, vdupq_n_s32(127)), 23));
-}
-
-/* Two steps, since 2^e alone may be out of range */
 static inline V
 v_scale(V a, V e)
 {
-	int32x4_t exponent = vcvtq_s32_f32(e);
-	int32x4_t half = vshrq_n_s32(exponent, 1);
+	int32x4_t biased = vaddq_s32(vcvtq_s32_f32(e), vdupq_n_s32(127));
 
-	return a * power_of_two(half) * power_of_two(vsubq_s32(exponent, half));
+	return vmulq_f32(a, vreinterpretq_f32_s32(vshlq_n_s32(biased, 23)));
 }
 
 static inline float

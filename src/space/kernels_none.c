@@ -129,14 +129,12 @@ v_split(V a, V *e)
 	return (V) ((bits & 0x007fffff) + root_half);
 }
 
-/* Two steps, since 2^e alone may be out of range */
 static inline V
 v_scale(V a, V e)
 {
 	VInt exponent = __builtin_convertvector(e, VInt);
-	VInt half = exponent >> 1;
 
-	return a * (V) ((half + 127) << 23) * (V) ((exponent - half + 127) << 23);
+	return a * (V) ((exponent + 127) << 23);
 }
 
 static inline float

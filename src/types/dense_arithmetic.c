@@ -26,25 +26,17 @@ typedef enum DenseOperator
 } DenseOperator;
 
 /*
- * Stores n computed numbers from coordinate start on and reports overflow.
- * Returns them as they were stored; scratch has n floats.
+ * Stores n computed numbers from coordinate start on; returns them as they were
+ * stored, infinite where they do not fit.  scratch has n floats.
  */
 static const float *
 store_result(const DenseType *type, const float *numbers, int n, DenseVector *result, int start,
 			 float *scratch)
 {
 	void *place = dense_at(type, result, start);
-	const float *stored;
-	int i;
 
 	dense_narrow(type, numbers, n, place);
-	stored = dense_widen(type, place, n, scratch);
-	for (i = 0; i < n; i++)
-	{
-		if (unlikely(isinf(stored[i])))
-			float_overflow_error();
-	}
-	return stored;
+	return dense_widen(type, place, n, scratch);
 }
 
 /* out[i] = a[i] operator b[i] */
@@ -95,9 +87,11 @@ dense_operator(FunctionCallInfo fcinfo, const DenseType *type, DenseOperator op)
 
 		combine(op, ax, bx, n, computed);
 		stored = store_result(type, computed, n, result, start, scratch);
-		for (i = 0; op == DENSE_MULTIPLY && i < n; i++)
+		for (i = 0; i < n; i++)
 		{
-			if (unlikely(stored[i] == 0 && ax[i] != 0 && bx[i] != 0))
+			if (unlikely(isinf(stored[i])))
+				float_overflow_error();
+			if (unlikely(stored[i] == 0) && op == DENSE_MULTIPLY && ax[i] != 0 && bx[i] != 0)
 				float_underflow_error();
 		}
 	}
@@ -199,10 +193,16 @@ dense_l2_normalize(FunctionCallInfo fcinfo, const DenseType *type)
 	{
 		int n = Min(DENSE_CHUNK, value->dim - start);
 		const float *x = dense_widen(type, dense_at(type, value, start), n, x_scratch);
+		const float *stored;
 
 		for (i = 0; i < n; i++)
 			computed[i] = (float) (x[i] / norm);
-		store_result(type, computed, n, result, start, scratch);
+		stored = store_result(type, computed, n, result, start, scratch);
+		for (i = 0; i < n; i++)
+		{
+			if (unlikely(isinf(stored[i])))
+				float_overflow_error();
+		}
 	}
 	PG_FREE_IF_COPY(value, 0);
 	PG_RETURN_POINTER(result);
