@@ -16,7 +16,7 @@ CORE_SRCS = $(sort $(wildcard src/core/*.c))
 SPACE_SRCS = $(sort $(wildcard src/space/*.c))
 SERVER_SRCS = $(sort $(wildcard src/types/*.c src/storage/*.c src/access/*.c src/hnsw/*.c))
 OBJS = $(patsubst %.c,%.o,$(CORE_SRCS) $(SPACE_SRCS) $(SERVER_SRCS))
-HEADERS_ALL = $(wildcard src/*/*.h)
+ALL_HEADERS = $(wildcard src/*/*.h)
 
 REGRESS = $(patsubst sql/%.sql,%,$(sort $(wildcard sql/*.sql)))
 REGRESS_OPTS = --load-extension=ann
@@ -45,7 +45,7 @@ override CPPFLAGS := $(patsubst -I/%,-isystem /%,$(CPPFLAGS))
 # rounding on every platform (no contraction to fused multiply-add).
 $(patsubst %.c,%.o,$(CORE_SRCS) $(SPACE_SRCS)): CFLAGS += -O3 -fno-math-errno -ffp-contract=off
 
-$(OBJS): $(HEADERS_ALL)
+$(OBJS): $(ALL_HEADERS)
 
 unit:
 	$(MAKE) -C test/unit check
