@@ -101,7 +101,7 @@ group_build()
 
 	clang=$(newest_command clang)
 	if [ -z "$clang" ]; then
-		echo "==> No clang here: build with gcc only"
+		step "No clang here: built with gcc only"
 		return
 	fi
 	step "Building with $clang"
@@ -135,12 +135,12 @@ group_format()
 
 	command=$(newest_command clang-format)
 	if [ -z "$command" ]; then
-		echo "==> No clang-format here: format not checked"
+		step "No clang-format here: format not checked"
 		return
 	fi
 	version=$("$command" --version | sed 's/.*version \([0-9]*\).*/\1/')
 	if [ "$version" -ne "$CLANG_FORMAT_VERSION" ]; then
-		echo "==> clang-format $version is not $CLANG_FORMAT_VERSION: format not checked"
+		step "clang-format $version is not $CLANG_FORMAT_VERSION: format not checked"
 		return
 	fi
 	step "Checking the format"
@@ -184,7 +184,7 @@ unfinished_programs()
 	awk '
 		/^# unit test / { if (running != "") print running; running = $4 " " $5 }
 		/^[0-9]+ passed, [0-9]+ failed$/ { running = "" }
-		/\*\*\* \[.*build\// && !/run-/ { print "building " $0 }
+		/\*\*\* \[.*build\// && !/run-/ { sub(/.*build\//, "build/"); sub(/\].*/, ""); print }
 		END { if (running != "") print running }
 	' "$1" | sort -u
 }
@@ -208,7 +208,7 @@ run_schedule()
 
 	names=$(cd "$TOP" && ls "$folder"/*."$suffix" 2>/dev/null | sed "s,$folder/,,; s,\.$suffix\$,,")
 	if [ -z "$names" ]; then
-		echo "==> $title: none in $folder/"
+		step "$title: none in $folder/"
 		return
 	fi
 	step "$title"
@@ -257,7 +257,7 @@ group_tap()
 	local copy=$WORK/tap log=$WORK/tap.log file
 
 	if ! ls "$TOP"/t/*.pl >/dev/null 2>&1; then
-		echo "==> TAP tests: none in t/"
+		step "TAP tests: none in t/"
 		return
 	fi
 	step "TAP tests"
@@ -273,11 +273,10 @@ run_tap_file()
 {
 	local copy=$1 name=$2 log=$3 status ok bad
 
-	as_server_user env -C "$copy" PATH="$BINDIR:$PATH" LC_ALL=C HOME="$copy" PGPORT=65432 \
+	as_server_user env -u PGHOST -u PGUSER -u PGDATABASE -C "$copy" PATH="$BINDIR:$PATH" LC_ALL=C HOME="$copy" PGPORT=65432 \
 		PG_REGRESS="$PGXS_DIR/src/test/regress/pg_regress" \
 		TESTDIR="$copy" TESTDATADIR="$copy/tmp_check" TESTLOGDIR="$copy/tmp_check/log" \
 		PGCTLTIMEOUT=120 TMPDIR="$copy/tmp_check" \
-		-u PGHOST -u PGUSER -u PGDATABASE \
 		timeout "$GROUP_TIMEOUT" perl -I "$PGXS_DIR/src/test/perl" -I "$copy/t" "$copy/t/$name" >"$log" 2>&1
 	status=$?
 	ok=$(grep -cE '^ok [0-9]+' "$log")

@@ -93,7 +93,7 @@ load_data()
 		dim=128
 		make_rows=(perl "$TOP/bench/generate_vectors.pl" --dim "$dim" --rows $((${rows:-100000} + queries)))
 	fi
-	run_sql "$db" "DROP TABLE IF EXISTS items, queries, exact"
+	run_sql "$db" "SET client_min_messages = warning; DROP TABLE IF EXISTS items, queries, exact"
 	copy_rows "$db" "CREATE TABLE items (id int4 NOT NULL, v vector($dim) NOT NULL)" items "${make_rows[@]}"
 	if [ -n "$QUERY_FILE" ]; then
 		copy_rows "$db" "CREATE TABLE queries (id int4 PRIMARY KEY, v vector($dim) NOT NULL)" queries \
@@ -156,7 +156,7 @@ build_index()
 {
 	local db=$1 class="${2}_${SPACE_CLASS}_ops" start end
 
-	run_sql "$db" "DROP INDEX IF EXISTS items_v_idx; CHECKPOINT"
+	run_sql "$db" "SET client_min_messages = warning; DROP INDEX IF EXISTS items_v_idx; CHECKPOINT"
 	start=$(date +%s%N)
 	run_sql "$db" "CREATE INDEX items_v_idx ON items
 		USING hnsw (v $class $SPACE_CLASS_OPTIONS) WITH (m = $3, ef_construction = $4)" ||
@@ -214,7 +214,7 @@ queries_per_second()
 	count=$(run_sql "$1" "SELECT count(*) FROM queries")
 	out=$(PGOPTIONS=$2 "$BINDIR/pgbench" -n -M prepared -c "${5:-1}" -j "${5:-1}" -T "$4" \
 		-D queries="$count" -f "$3" "$1" 2>&1) || die "pgbench failed: $out"
-	printf '%s\n' "$out" | sed -n 's/^tps = \([0-9.]*\).*/\1/p' | head -1
+	printf '%s\n' "$out" | awk '/^tps = / {printf "%.1f\n", $3; exit}'
 }
 
 # distances_per_query DATABASE "session options": mean number of distance computations of a
