@@ -188,7 +188,7 @@ build_extension()
 
 	log=$(mktemp)
 	if ! make -C "$TOP" -j"$(cores)" PG_CONFIG="$PG_CONFIG" "$@" >"$log" 2>&1; then
-		grep -E 'error|warning|\*\*\*' "$log" | head -30 >&2
+		grep -E ' error: | warning: |\*\*\* \[' "$log" | head -30 >&2
 		echo "full log: $log" >&2
 		return 1
 	fi
