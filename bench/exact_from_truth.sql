@@ -8,7 +8,7 @@ CREATE TABLE exact AS
 	SELECT queries.id AS query_id, max(:distance) AS kth_distance
 	FROM truth
 	JOIN queries ON queries.id = truth.query_id
-	JOIN items ON items.id = ANY (truth.neighbours[1::k])
+	JOIN items ON items.id = ANY (truth.neighbours[1 : :k])
 	GROUP BY queries.id
 	HAVING count(*) = :k;
 ALTER TABLE exact ADD PRIMARY KEY (query_id);
