@@ -4,6 +4,7 @@
 #   make install          install it there
 #   make unit             unit tests of src/core and src/space (no server)
 #   make format-check     does the code follow .clang-format?
+#   make objects          compile without linking (check.sh: with clang)
 #
 # ./check.sh runs every test; ./quickstart.sh shows the main job.
 
@@ -50,7 +51,11 @@ $(OBJS): $(ALL_HEADERS)
 unit:
 	$(MAKE) -C test/unit check
 
-format-check:
-	clang-format --dry-run -Werror $(wildcard src/*/*.[ch] test/unit/*.[ch])
+objects: $(OBJS)
 
-.PHONY: unit format-check
+CLANG_FORMAT ?= clang-format
+
+format-check:
+	$(CLANG_FORMAT) --dry-run -Werror $(wildcard src/*/*.[ch] test/unit/*.[ch])
+
+.PHONY: unit objects format-check

@@ -1,0 +1,315 @@
+#!/bin/bash
+#
+# check.sh: every test there is.
+#
+# Installs what is missing (apt), builds with warnings as errors (gcc, and clang
+# where it is installed), checks the format, and runs the unit tests, the
+# regression and isolation tests and the TAP tests against throw-away servers.
+# The last line is "N passed, N failed"; the exit code is 0 when something ran and
+# nothing failed.
+
+TOP=$(cd "$(dirname "$0")" && pwd) || exit 1
+. "$TOP/test/server.sh"
+
+# The version .clang-format is written for; others lay out some code differently.
+CLANG_FORMAT_VERSION=14
+
+# The longest a group of tests may take before it counts as hung.
+GROUP_TIMEOUT=1200
+
+PASSED=0
+FAILED=0
+
+usage()
+{
+	cat <<-EOF
+		usage: ./check.sh [group ...]
+		groups: build format unit regress isolation tap (default: all)
+	EOF
+}
+
+main()
+{
+	local group groups="build format unit regress isolation tap"
+
+	for group in "$@"; do
+		case " $groups " in
+			*" $group "*) ;;
+			*) usage >&2; [ "$group" = --help ]; exit $? ;;
+		esac
+	done
+	[ $# -eq 0 ] || groups=$*
+
+	step "Looking for PostgreSQL, compilers and test tools"
+	# shellcheck disable=SC2086
+	install_missing $BUILD_NEEDS prove=perl /usr/share/perl5/IPC/Run.pm=libipc-run-perl
+	use_server
+	echo "    PostgreSQL $("$PG_CONFIG" --version | sed 's/^PostgreSQL //'), $(machine_line)"
+	PGXS_DIR=$(dirname "$("$PG_CONFIG" --pgxs)")/../..
+	PGXS_DIR=$(cd "$PGXS_DIR" && pwd)
+
+	WORK=$(make_server_dir) || die "cannot make a temporary folder"
+	trap 'delete_server "$WORK"' EXIT
+	trap 'exit 130' INT TERM
+
+	step "Building with gcc and installing the extension"
+	if ! build_extension CC=gcc || ! install_extension; then
+		failed "build with gcc"
+		finish
+	fi
+	passed "build with gcc"
+	for group in $groups; do
+		"group_$group"
+	done
+	finish
+}
+
+passed()
+{
+	PASSED=$((PASSED + 1))
+	printf '    ok      %s\n' "$1"
+}
+
+failed()
+{
+	FAILED=$((FAILED + 1))
+	printf '    FAILED  %s\n' "$1"
+}
+
+finish()
+{
+	step_done
+	echo "$PASSED passed, $FAILED failed"
+	[ "$FAILED" -eq 0 ] && [ "$PASSED" -gt 0 ]
+	exit
+}
+
+# show_tail TITLE FILE LINES: the end of a log, indented.
+show_tail()
+{
+	[ -s "$2" ] || return 0
+	echo "    --- $1"
+	tail -n "$3" "$2" | sed 's/^/    | /'
+}
+
+# ------------------------------------------------------------------ groups
+
+# The gcc build is done in any case; this adds clang, on a copy of the sources.
+group_build()
+{
+	local clang copy=$WORK/clang log=$WORK/clang.log
+
+	clang=$(newest_command clang)
+	if [ -z "$clang" ]; then
+		step "No clang here: built with gcc only"
+		return
+	fi
+	step "Building with $clang"
+	if ! has_openmp "$clang"; then
+		echo "    $clang has no OpenMP here: built with gcc only"
+		return
+	fi
+	mkdir "$copy"
+	cp -R "$TOP/Makefile" "$TOP/src" "$copy"
+	find "$copy" -name '*.o' -delete
+	# Options of the server's own compiler that clang does not know are not our warnings.
+	if make -C "$copy" -k -j"$(cores)" PG_CONFIG="$PG_CONFIG" CC="$clang" \
+		COPT="-Wno-unknown-warning-option -Wno-ignored-optimization-argument" \
+		objects >"$log" 2>&1; then
+		passed "build with clang"
+	else
+		failed "build with clang"
+		grep -E ' error: | warning: |\*\*\* \[' "$log" | head -20 | sed 's/^/    | /'
+	fi
+}
+
+# has_openmp CLANG: its OpenMP header is there, if need be by way of apt.
+has_openmp()
+{
+	local version
+
+	if ! echo '#include <omp.h>' | "$1" -fopenmp -fsyntax-only -x c - 2>/dev/null; then
+		version=$("$1" --version | sed -n 's/.*version \([0-9]*\).*/\1/p' | head -1)
+		(command -v apt-get >/dev/null && apt_get update &&
+			apt_get install --no-install-recommends "libomp-$version-dev") 2>/dev/null
+	fi
+}
+
+# newest_command NAME: NAME, or NAME-NN with the highest NN.
+newest_command()
+{
+	if command -v "$1" >/dev/null; then
+		echo "$1"
+	else
+		compgen -c "$1-" | grep -E "^$1-[0-9]+$" | sort -t- -k2nr | head -1
+	fi
+}
+
+group_format()
+{
+	local command version log=$WORK/format.log
+
+	command=$(newest_command clang-format)
+	if [ -z "$command" ]; then
+		step "No clang-format here: format not checked"
+		return
+	fi
+	version=$("$command" --version | sed 's/.*version \([0-9]*\).*/\1/')
+	if [ "$version" -ne "$CLANG_FORMAT_VERSION" ]; then
+		step "clang-format $version is not $CLANG_FORMAT_VERSION: format not checked"
+		return
+	fi
+	step "Checking the format"
+	if make -s -C "$TOP" format-check CLANG_FORMAT="$command" PG_CONFIG="$PG_CONFIG" >"$log" 2>&1; then
+		passed "format"
+	else
+		failed "format"
+		grep -E ' error: ' "$log" | head -20 | sed 's/^/    | /'
+	fi
+}
+
+# Every function of every program counts, in each mode (plain, address and undefined
+# behaviour sanitizers, thread sanitizer); so does a program that does not reach its end.
+group_unit()
+{
+	local log=$WORK/unit.log
+
+	step "Unit tests"
+	timeout "$GROUP_TIMEOUT" make -C "$TOP/test/unit" -k -j"$(cores)" -O check >"$log" 2>&1
+	grep -E '^(ok|not ok) - ' "$log" >"$WORK/unit.results"
+	PASSED=$((PASSED + $(grep -c '^ok' "$WORK/unit.results")))
+	FAILED=$((FAILED + $(grep -c '^not ok' "$WORK/unit.results")))
+	echo "    $(grep -c '^ok' "$WORK/unit.results") ok, $(grep -c '^not ok' "$WORK/unit.results") failed"
+	unfinished_programs "$log" >"$WORK/unit.unfinished"
+	while read -r program; do
+		failed "$program did not finish"
+	done <"$WORK/unit.unfinished"
+	if [ ! -s "$WORK/unit.results" ] && [ ! -s "$WORK/unit.unfinished" ]; then
+		failed "no unit test ran"
+	fi
+	if grep -qE '^not ok|\*\*\*|error:' "$log"; then
+		grep -E '^not ok|^# .*:[0-9]+: |\*\*\*|error:|ERROR: |WARNING: ThreadSanitizer|SUMMARY:' "$log" |
+			head -40 | sed 's/^/    | /'
+	fi
+}
+
+# Programs of a unit-test log whose last line, "N passed, N failed", is missing, and
+# those that were not built.
+unfinished_programs()
+{
+	awk '
+		/^# unit test / { if (running != "") print running; running = $4 " " $5 }
+		/^[0-9]+ passed, [0-9]+ failed$/ { running = "" }
+		/\*\*\* \[.*build\// && !/run-/ { sub(/.*build\//, "build/"); sub(/\].*/, ""); print }
+		END { if (running != "") print running }
+	' "$1" | sort -u
+}
+
+group_regress()
+{
+	run_schedule "Regression tests" sql sql "$PGXS_DIR/src/test/regress/pg_regress"
+}
+
+group_isolation()
+{
+	run_schedule "Isolation tests" specs spec "$PGXS_DIR/src/test/isolation/pg_isolation_regress"
+}
+
+# run_schedule TITLE FOLDER SUFFIX PROGRAM: one file of FOLDER is one test.  The tests are
+# those in the folder; one PROGRAM does not report on has failed.
+run_schedule()
+{
+	local title=$1 folder=$2 suffix=$3 program=$4 out=$WORK/$2 log=$WORK/$2.log name
+	local names
+
+	names=$(cd "$TOP" && ls "$folder"/*."$suffix" 2>/dev/null | sed "s,$folder/,,; s,\.$suffix\$,,")
+	if [ -z "$names" ]; then
+		step "$title: none in $folder/"
+		return
+	fi
+	step "$title"
+	[ -n "${SERVER_STARTED:-}" ] || start_test_server
+	mkdir -p "$out"
+	# shellcheck disable=SC2086
+	(cd "$TOP" && timeout "$GROUP_TIMEOUT" "$program" --inputdir="$TOP" --outputdir="$out" \
+		$(expected_folder "$program") \
+		--host="$PGHOST" --port="$PGPORT" --user="$PGUSER" --bindir="$BINDIR" \
+		--dbname="ann_$folder" --load-extension=ann $names) >"$log" 2>&1
+	for name in $names; do
+		# Before 16: "test name ... ok"; since: "ok 1 - name  12 ms".
+		if grep -qE "^(test )?$name +\.\.\. +ok\b|^ok [0-9]+ +[-+] $name +[0-9]+ ms" "$log"; then
+			passed "$folder/$name"
+		else
+			failed "$folder/$name"
+		fi
+	done
+	if [ -s "$out/regression.diffs" ]; then
+		show_tail "$folder: regression.diffs" "$out/regression.diffs" 150
+		show_tail "server log" "$WORK/server.log" 30
+	elif ! grep -q 'All [0-9]* tests passed' "$log"; then
+		show_tail "$folder: output" "$log" 30
+		show_tail "server log" "$WORK/server.log" 30
+	fi
+}
+
+# Since 16, pg_regress looks for expected/ in a folder of its own.
+expected_folder()
+{
+	if "$1" --help | grep -q -- --expecteddir; then
+		echo "--expecteddir=$TOP"
+	fi
+}
+
+start_test_server()
+{
+	start_server "$WORK" max_prepared_transactions=5
+	SERVER_STARTED=yes
+}
+
+# TAP tests start servers of their own, which needs the server user and folders it can
+# write; they run on a copy.  Every subtest and check of a file counts by its "ok" line.
+group_tap()
+{
+	local copy=$WORK/tap log=$WORK/tap.log file
+
+	if ! ls "$TOP"/t/*.pl >/dev/null 2>&1; then
+		step "TAP tests: none in t/"
+		return
+	fi
+	step "TAP tests"
+	as_server_user mkdir -p "$copy/tmp_check/log"
+	(cd "$TOP" && tar -cf - t) | as_server_user tar -C "$copy" -xf -
+	for file in "$copy"/t/*.pl; do
+		run_tap_file "$copy" "${file##*/}" "$log"
+	done
+}
+
+# run_tap_file COPY NAME LOG
+run_tap_file()
+{
+	local copy=$1 name=$2 log=$3 status ok bad
+
+	as_server_user env -u PGHOST -u PGUSER -u PGDATABASE -C "$copy" PATH="$BINDIR:$PATH" LC_ALL=C HOME="$copy" PGPORT=65432 \
+		PG_REGRESS="$PGXS_DIR/src/test/regress/pg_regress" \
+		TESTDIR="$copy" TESTDATADIR="$copy/tmp_check" TESTLOGDIR="$copy/tmp_check/log" \
+		PGCTLTIMEOUT=120 TMPDIR="$copy/tmp_check" \
+		timeout "$GROUP_TIMEOUT" perl -I "$PGXS_DIR/src/test/perl" -I "$copy/t" "$copy/t/$name" >"$log" 2>&1
+	status=$?
+	ok=$(grep -cE '^ok [0-9]+' "$log")
+	bad=$(grep -cE '^not ok [0-9]+' "$log")
+	PASSED=$((PASSED + ok))
+	FAILED=$((FAILED + bad))
+	echo "    t/$name: $ok ok, $bad failed"
+	if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
+		failed "t/$name ended with code $status"
+	fi
+	if [ "$status" -ne 0 ]; then
+		grep -vE '^ok ' "$log" >"$log.short"
+		show_tail "t/$name" "$log.short" 60
+		for file in "$copy"/tmp_check/log/*"${name%.pl}"*.log; do
+			show_tail "${file##*/}" "$file" 25
+		done
+	fi
+}
+
+main "$@"
