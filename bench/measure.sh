@@ -93,7 +93,7 @@ load_data()
 		dim=128
 		make_rows=(perl "$TOP/bench/generate_vectors.pl" --dim "$dim" --rows $((${rows:-100000} + queries)))
 	fi
-	run_sql "$db" "SET client_min_messages = warning; DROP TABLE IF EXISTS items, queries, exact"
+	run_sql "$db" "SET client_min_messages = warning; DROP TABLE IF EXISTS items, queries, exact, truth"
 	copy_rows "$db" "CREATE TABLE items (id int4 NOT NULL, v vector($dim) NOT NULL)" items "${make_rows[@]}"
 	if [ -n "$QUERY_FILE" ]; then
 		copy_rows "$db" "CREATE TABLE queries (id int4 PRIMARY KEY, v vector($dim) NOT NULL)" queries \
