@@ -188,7 +188,7 @@ typedef struct HnswSearch
 	uint32 nleftover;
 	uint32 leftover_capacity;
 	bool ordered;
-	char *value; /* room for one value that lies on value pages */
+	char *value; /* room for a batch of values that lie on value pages */
 	uint32 links[HNSW_MAX_LINKS];
 	uint32 unvisited[HNSW_MAX_LINKS];
 	float keys[HNSW_MAX_LINKS];

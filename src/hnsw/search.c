@@ -31,6 +31,12 @@
 
 #define MIN_LEFTOVER 1024
 
+/*
+ * Values scored together.  The kernels take four side by side, and a backend
+ * finds its first eight pins without a hash table.
+ */
+#define SCORE_BATCH 4
+
 /* Memory for a search of an index; it lives in `context`. */
 void
 hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context, bool resumable)
@@ -40,7 +46,7 @@ hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context, bo
 	search->context = context;
 	search->resumable = resumable;
 	if (index->meta.value_pages > 0)
-		search->value = MemoryContextAlloc(context, index->space.encoded_size);
+		search->value = MemoryContextAlloc(context, SCORE_BATCH * index->space.encoded_size);
 }
 
 static uint64 *
@@ -168,18 +174,29 @@ score(HnswSearch *search, const uint32 *vertices, int n)
 
 	for (int i = 0; i < Min(ahead, n); i++)
 		prefetch_value(index, vertices[i], size);
-	for (int i = 0; i < n; i++)
+	for (int done = 0; done < n; done += SCORE_BATCH)
 	{
-		Buffer buffer;
-		const void *value;
+		int batch = Min(SCORE_BATCH, n - done);
+		Buffer buffers[SCORE_BATCH];
+		const void *values[SCORE_BATCH];
 
-		if (i + ahead < n)
-			prefetch_value(index, vertices[i + ahead], size);
-		buffer = recent_read(index->relation, hnsw_block(index, vertices[i]));
-		value = hnsw_read_value(index, hnsw_page_vertex(index, BufferGetPage(buffer), vertices[i]),
-								search->value);
-		space->space->distances(space, search->query, &value, 1, &search->keys[i]);
-		ReleaseBuffer(buffer);
+		for (int i = done + ahead; i < Min(done + ahead + batch, n); i++)
+			prefetch_value(index, vertices[i], size);
+		for (int i = 0; i < batch; i++)
+		{
+			uint32 vertex = vertices[done + i];
+			char *scratch = search->value == NULL
+								? NULL
+								: search->value + i * index->space.encoded_size;
+
+			buffers[i] = recent_read(index->relation, hnsw_block(index, vertex));
+			values[i] = hnsw_read_value(index,
+										hnsw_page_vertex(index, BufferGetPage(buffers[i]), vertex),
+										scratch);
+		}
+		space->space->distances(space, search->query, values, batch, &search->keys[done]);
+		for (int i = 0; i < batch; i++)
+			ReleaseBuffer(buffers[i]);
 	}
 	search->distances += n;
 }
