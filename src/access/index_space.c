@@ -11,6 +11,7 @@
 
 #include "access/reloptions.h"
 #include "fmgr.h"
+#include "nodes/primnodes.h"
 #include "utils/relcache.h"
 
 #include "access/index_space.h"
@@ -105,26 +106,53 @@ index_space_value(IndexSpace *space, Datum datum, void **copy)
 	return DENSE_DATA(value);
 }
 
+/* Position of the first parameter that is not the index's, or -1. */
+static int
+find_other_parameter(const IndexSpace *space, const SpaceVector *query)
+{
+	for (int i = 0; i < space->context.space->nparams; i++)
+	{
+		if (query->params[i] != space->context.params[i])
+			return i;
+	}
+	return -1;
+}
+
+bool
+index_space_matches(Relation index, Node *operand)
+{
+	IndexSpace space;
+	SpaceVector *query;
+
+	if (!IsA(operand, Const) || ((Const *) operand)->constisnull)
+		return true;
+	index_space_init(&space, index);
+	if (space.context.space->nparams == 0)
+		return true;
+	query = DatumGetSpaceVector(((Const *) operand)->constvalue);
+	return space_vector_space(query) == space.context.space &&
+		   find_other_parameter(&space, query) < 0;
+}
+
 /* A query's parameters must be those the index was built with. */
 static void
 check_parameters(const IndexSpace *space, Relation index, const SpaceVector *query)
 {
 	const Space *expected = space->context.space;
+	int other;
 
 	if (space_vector_space(query) != expected)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("query is in space \"%s\", but index \"%s\" in space \"%s\"",
 							   space_vector_space(query)->name, RelationGetRelationName(index),
 							   expected->name)));
-	for (int i = 0; i < expected->nparams; i++)
-	{
-		if (query->params[i] != space->context.params[i])
-			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							errmsg("query has %s = %g, but index \"%s\" was built with %s = %g",
-								   expected->params[i].name, query->params[i],
-								   RelationGetRelationName(index), expected->params[i].name,
-								   space->context.params[i])));
-	}
+	other = find_other_parameter(space, query);
+	if (other >= 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("query has %s = %g, but index \"%s\" was built with %s = %g",
+							   expected->params[other].name, query->params[other],
+							   RelationGetRelationName(index), expected->params[other].name,
+							   space->context.params[other])));
 }
 
 void
@@ -135,7 +163,7 @@ index_space_encode_query(IndexSpace *space, Relation index, Datum datum, void *e
 
 	if (space->context.space->nparams > 0)
 	{
-		SpaceVector *query = (SpaceVector *) PG_DETOAST_DATUM(datum);
+		SpaceVector *query = DatumGetSpaceVector(datum);
 
 		check_parameters(space, index, query);
 		dim = query->dim;

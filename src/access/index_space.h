@@ -62,4 +62,11 @@ extern const void *index_space_value(IndexSpace *space, Datum datum, void **copy
 extern void index_space_encode_query(IndexSpace *space, Relation index, Datum datum,
 									 void *encoded);
 
+/*
+ * For the planner: can the index answer an ordering by this operand, as far as
+ * one can tell?  False only for a constant with parameters that are not the
+ * index's.
+ */
+extern bool index_space_matches(Relation index, Node *operand);
+
 #endif							/* ANN_INDEX_SPACE_H */

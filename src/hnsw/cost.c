@@ -55,6 +55,21 @@ visit_cost(IndexOptInfo *info, double vertices)
 		   vertices * (cpu_index_tuple_cost + DISTANCE_OPERATORS * cpu_operator_cost);
 }
 
+/* The value that the path orders by the distance from */
+static Node *
+order_operand(IndexPath *path)
+{
+	return (Node *) lsecond(((OpExpr *) linitial(path->indexorderbys))->args);
+}
+
+static void
+rule_out(IndexPath *path, Cost *startup_cost, Cost *total_cost)
+{
+	*startup_cost = get_float8_infinity();
+	*total_cost = get_float8_infinity();
+	disable_path_compat(path);
+}
+
 void
 hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_cost,
 				   Cost *total_cost, Selectivity *selectivity, double *correlation, double *pages)
@@ -71,12 +86,16 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	if (path->indexorderbys == NIL)
 	{
 		/* without an ORDER BY this index has nothing to offer */
-		*startup_cost = get_float8_infinity();
-		*total_cost = get_float8_infinity();
-		disable_path_compat(path);
+		rule_out(path, startup_cost, total_cost);
 		return;
 	}
 	index = index_open(info->indexoid, NoLock);
+	if (!index_space_matches(index, order_operand(path)))
+	{
+		index_close(index, NoLock);
+		rule_out(path, startup_cost, total_cost);
+		return;
+	}
 	first = vertices_visited(index, tuples, 1.0);
 	all = vertices_visited(index, tuples, tuples);
 	index_close(index, NoLock);
