@@ -88,43 +88,90 @@ load_float16(const void *values, uint32_t i, uint32_t tail)
 	return tail == 0 ? v_load_half(at) : v_load_half_tail(at, i, tail);
 }
 
-/*
- * All coordinates of a row.  Four partial results hide the latency of the
- * additions; what is left after blocks of four goes to different ones.
- */
+/* Four partial results hide the latency of the additions. */
+typedef struct Partial
+{
+	V a, b, c, d;
+} Partial;
+
+INLINE Partial
+partial_zero(void)
+{
+	V zero = v_set(0.0f);
+
+	return (Partial){zero, zero, zero, zero};
+}
+
+/* 4 * WIDTH coordinates from i on */
+INLINE Partial
+partial_block(Step step, Partial p, const Row *row, uint32_t i)
+{
+	p.a = step(p.a, row, i, 0);
+	p.b = step(p.b, row, i + WIDTH, 0);
+	p.c = step(p.c, row, i + 2 * WIDTH, 0);
+	p.d = step(p.d, row, i + 3 * WIDTH, 0);
+	return p;
+}
+
+/* What is left from i on, less than a block; then all partial results as one */
+INLINE V
+partial_finish(Step step, Combine combine, Partial p, const Row *row, uint32_t i)
+{
+	if (i + 2 * WIDTH <= row->dim)
+	{
+		p.a = step(p.a, row, i, 0);
+		p.b = step(p.b, row, i + WIDTH, 0);
+		i += 2 * WIDTH;
+	}
+	if (i + WIDTH <= row->dim)
+	{
+		p.c = step(p.c, row, i, 0);
+		i += WIDTH;
+	}
+	if (i < row->dim)
+		p.d = step(p.d, row, i, row->dim - i);
+	return combine(combine(p.a, p.b), combine(p.c, p.d));
+}
+
 INLINE V
 row_fold(Step step, Combine combine, const Row *row)
 {
-	V a = v_set(0.0f);
-	V b = a;
-	V c = a;
-	V d = a;
-	uint32_t dim = row->dim;
+	Partial p = partial_zero();
 	uint32_t i = 0;
 
-	for (; i + 4 * WIDTH <= dim; i += 4 * WIDTH)
-	{
-		a = step(a, row, i, 0);
-		b = step(b, row, i + WIDTH, 0);
-		c = step(c, row, i + 2 * WIDTH, 0);
-		d = step(d, row, i + 3 * WIDTH, 0);
-	}
-	if (i + 2 * WIDTH <= dim)
-	{
-		a = step(a, row, i, 0);
-		b = step(b, row, i + WIDTH, 0);
-		i += 2 * WIDTH;
-	}
-	if (i + WIDTH <= dim)
-	{
-		c = step(c, row, i, 0);
-		i += WIDTH;
-	}
-	if (i < dim)
-		d = step(d, row, i, dim - i);
-	return combine(combine(a, b), combine(c, d));
+	for (; i + 4 * WIDTH <= row->dim; i += 4 * WIDTH)
+		p = partial_block(step, p, row, i);
+	return partial_finish(step, combine, p, row, i);
 }
 
+/*
+ * Four rows side by side: they share the loads of the query, and objects that
+ * are not in cache are fetched together.  Each row's operations are those of
+ * row_fold(), in their order, so its result is the same.
+ */
+INLINE void
+rows_fold(Step step, Combine combine, const Row *rows, V *results)
+{
+	Partial p = partial_zero();
+	Partial q = p;
+	Partial r = p;
+	Partial s = p;
+	uint32_t i = 0;
+
+	for (; i + 4 * WIDTH <= rows[0].dim; i += 4 * WIDTH)
+	{
+		p = partial_block(step, p, &rows[0], i);
+		q = partial_block(step, q, &rows[1], i);
+		r = partial_block(step, r, &rows[2], i);
+		s = partial_block(step, s, &rows[3], i);
+	}
+	results[0] = partial_finish(step, combine, p, &rows[0], i);
+	results[1] = partial_finish(step, combine, q, &rows[1], i);
+	results[2] = partial_finish(step, combine, r, &rows[2], i);
+	results[3] = partial_finish(step, combine, s, &rows[3], i);
+}
+
+/* A kernel that takes its rows one by one */
 #define DEFINE_KERNEL(name, step, combine, reduce)                                        \
 	static void name(const float *query, const void *const *objects, int n, uint32_t dim, \
 					 const float *params, float *sums)                                    \
@@ -135,6 +182,31 @@ row_fold(Step step, Combine combine, const Row *row)
                                                                                           \
 			sums[r] = reduce(row_fold(step, combine, &row));                              \
 		}                                                                                 \
+	}
+
+/* A kernel that takes them by four, for steps so short that loads count */
+#define DEFINE_KERNEL_BY_FOUR(name, step, combine, reduce)                                \
+	DEFINE_KERNEL(name##_one, step, combine, reduce)                                      \
+	static void name(const float *query, const void *const *objects, int n, uint32_t dim, \
+					 const float *params, float *sums)                                    \
+	{                                                                                     \
+		int r = 0;                                                                        \
+                                                                                          \
+		for (; r + 4 <= n; r += 4)                                                        \
+		{                                                                                 \
+			Row rows[4] = {{objects[r], query, dim, params},                              \
+						   {objects[r + 1], query, dim, params},                          \
+						   {objects[r + 2], query, dim, params},                          \
+						   {objects[r + 3], query, dim, params}};                         \
+			V results[4];                                                                 \
+                                                                                          \
+			rows_fold(step, combine, rows, results);                                      \
+			sums[r] = reduce(results[0]);                                                 \
+			sums[r + 1] = reduce(results[1]);                                             \
+			sums[r + 2] = reduce(results[2]);                                             \
+			sums[r + 3] = reduce(results[3]);                                             \
+		}                                                                                 \
+		name##_one(query, objects + r, n - r, dim, params, sums + r);                     \
 	}
 
 /*
@@ -173,7 +245,7 @@ linf_add(V largest, V x, V q)
 		return name##_add(partial, load_##element(row->object, i, tail),                   \
 						  load_float32(row->query, i, tail));                              \
 	}                                                                                      \
-	DEFINE_KERNEL(name##_##element, name##_##element##_step, combine, reduce)
+	DEFINE_KERNEL_BY_FOUR(name##_##element, name##_##element##_step, combine, reduce)
 
 DEFINE_ELEMENT_KERNEL(l2, float32, v_add, v_sum)
 DEFINE_ELEMENT_KERNEL(l2, float16, v_add, v_sum)
