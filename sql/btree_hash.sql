@@ -71,3 +71,7 @@ INSERT INTO parts SELECT ARRAY[i]::vector FROM generate_series(1, 100) i;
 SELECT count(*), count(DISTINCT tableoid) FROM parts;
 SELECT v FROM parts WHERE v = '[42]';
 DROP TABLE parts;
+
+-- the classes are complete
+SELECT amname, opcname, amvalidate(c.oid) FROM pg_opclass c JOIN pg_am a ON a.oid = opcmethod
+WHERE opcintype IN ('vector'::regtype, 'halfvec'::regtype) AND amname IN ('btree', 'hash') ORDER BY 1, 2;

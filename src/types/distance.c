@@ -307,19 +307,26 @@ DENSE_FUNCTION(inner_product);
 DENSE_FUNCTION(l2_squared_distance);
 DENSE_FUNCTION(spherical_distance);
 
-/* d(object, query) in the space that the query names */
+/*
+ * d(object, query) in the space that the query names; the arguments are given
+ * by their numbers.
+ */
 static double
-space_vector_distance(FunctionCallInfo fcinfo, const DenseVector *object, const SpaceVector *query)
+space_vector_distance(FunctionCallInfo fcinfo, int object_argument, int query_argument)
 {
 	static const char *const names[] = {[SPACE_VECTOR_LP] = "lp_distance",
 										[SPACE_VECTOR_RENYI] = "renyi_divergence",
 										[SPACE_VECTOR_ALPHABETA] = "alphabeta_divergence"};
+	DenseVector *object = PG_GETARG_DENSE(object_argument);
+	SpaceVector *query = PG_GETARG_SPACE_VECTOR(query_argument);
 	DistanceState *state = get_state(fcinfo);
 	float key;
 
 	dense_check_same_dim(&dense_vector, object->dim, query->dim);
 	use_space(fcinfo, state, space_vector_space(query), query->dim, query->params);
 	key = compute_key(state, DENSE_DATA(object), query->x, names[query->kind]);
+	PG_FREE_IF_COPY(object, object_argument);
+	PG_FREE_IF_COPY(query, query_argument);
 	return space_finish(&state->context, key);
 }
 
@@ -328,13 +335,7 @@ PG_FUNCTION_INFO_V1(vector_space_distance);
 Datum
 vector_space_distance(PG_FUNCTION_ARGS)
 {
-	DenseVector *object = PG_GETARG_DENSE(0);
-	SpaceVector *query = PG_GETARG_SPACE_VECTOR(1);
-	double distance = space_vector_distance(fcinfo, object, query);
-
-	PG_FREE_IF_COPY(object, 0);
-	PG_FREE_IF_COPY(query, 1);
-	PG_RETURN_FLOAT8(distance);
+	PG_RETURN_FLOAT8(space_vector_distance(fcinfo, 0, 1));
 }
 
 /* space_vector <*> vector: the vector is the data object all the same. */
@@ -342,11 +343,5 @@ PG_FUNCTION_INFO_V1(space_vector_distance_commuted);
 Datum
 space_vector_distance_commuted(PG_FUNCTION_ARGS)
 {
-	SpaceVector *query = PG_GETARG_SPACE_VECTOR(0);
-	DenseVector *object = PG_GETARG_DENSE(1);
-	double distance = space_vector_distance(fcinfo, object, query);
-
-	PG_FREE_IF_COPY(query, 0);
-	PG_FREE_IF_COPY(object, 1);
-	PG_RETURN_FLOAT8(distance);
+	PG_RETURN_FLOAT8(space_vector_distance(fcinfo, 1, 0));
 }
