@@ -70,7 +70,7 @@ main()
 
 	step "Loading $DATA_NAME"
 	prepare_data
-	step "Building the index: USING hnsw (v ${CLASS_PREFIX}_${SPACE_CLASS}_ops $SPACE_CLASS_OPTIONS) WITH (m = $M, ef_construction = $EF_CONSTRUCTION)"
+	step "Building the index: USING hnsw (v ${CLASS_PREFIX}_${SPACE_CLASS}_ops${SPACE_CLASS_OPTIONS:+ $SPACE_CLASS_OPTIONS}) WITH (m = $M, ef_construction = $EF_CONSTRUCTION)"
 	prepare_index
 	step "Measuring recall@$K and queries/s, one client, $SECONDS_PER_SETTING s a setting"
 	measure
