@@ -22,7 +22,7 @@ usage()
 		       ./quickstart.sh stop
 
 		base-file, query-file: vectors as .fvecs, .bvecs or IDX (MNIST), each also with .gz;
-		without a query file the last $QUERY_COUNT rows are held out.  Without files:
+		without a query file the last $QUERY_COUNT rows (a quarter at most) are held out.  Without files:
 		../shared/data/sift when it is there, else a generated set of 100,000 x 128.
 
 		  --data NAME              a set of ../shared/data, or generated
@@ -70,7 +70,7 @@ main()
 
 	step "Loading $DATA_NAME"
 	prepare_data
-	step "Building the index: USING hnsw (v ${CLASS_PREFIX}_${SPACE_CLASS}_ops $SPACE_CLASS_OPTIONS) WITH (m = $M, ef_construction = $EF_CONSTRUCTION)"
+	step "Building the index: USING hnsw (v ${CLASS_PREFIX}_${SPACE_CLASS}_ops${SPACE_CLASS_OPTIONS:+ $SPACE_CLASS_OPTIONS}) WITH (m = $M, ef_construction = $EF_CONSTRUCTION)"
 	prepare_index
 	step "Measuring recall@$K and queries/s, one client, $SECONDS_PER_SETTING s a setting"
 	measure

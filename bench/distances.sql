@@ -12,11 +12,10 @@ DECLARE
 BEGIN
 	FOR query IN SELECT v FROM queries ORDER BY id LIMIT 200 LOOP
 		EXECUTE search USING query.v;
-		total := total + (SELECT (to_jsonb(stats) ->> 'distance_computations')::numeric
-						  FROM ann_scan_stats() AS stats);
+		total := total + (SELECT distances FROM ann_scan_stats());
 		searches := searches + 1;
 	END LOOP;
 	RETURN round(total / searches);
 END
 $$;
-SELECT coalesce(pg_temp.mean_distances()::text, '-');
+SELECT pg_temp.mean_distances();

@@ -132,7 +132,7 @@ find_exact()
 		run_bench_sql "$db" exact_from_truth.sql
 		run_sql "$db" "DROP TABLE truth"
 	else
-		EXACT_SOURCE="exact scan of $sample queries"
+		EXACT_SOURCE="exact scan"
 		run_bench_sql "$db" exact_from_scan.sql -v sample="$sample"
 	fi
 }

@@ -9,6 +9,9 @@
 # through as_server_user; called as an ordinary user, apt and make install go
 # through as_root (sudo).
 
+# Numbers with a point and messages that can be parsed, whatever the caller speaks.
+export LC_ALL=C
+
 MINIMUM_VERSION=13          # oldest server the extension compiles against
 SERVER_PORT=5432            # names the socket file only
 SERVER_SUPERUSER=ann
