@@ -31,6 +31,12 @@ PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = $(WARNINGS) -fopenmp
 SHLIB_LINK = -fopenmp -lm
 
+# The server loads every library into one name space; our calls stay our own.
+ifeq ($(shell uname -s), Linux)
+SHLIB_LINK += -Wl,-Bsymbolic
+PG_CFLAGS += -fno-semantic-interposition
+endif
+
 # The distance kernels dispatch at run time and gain nothing from being inlined
 # by the server's JIT, so no LLVM bitcode is built.
 override with_llvm = no

@@ -2,8 +2,8 @@
 \echo Use "CREATE EXTENSION ann" to load this file. \quit
 
 -- COST of distance functions, in units of cpu_operator_cost, of which one is
--- about 10 ns.  Measured at 384 dimensions: 50 ns (5) where the kernel takes the
--- values as they are, 100 ns (10) where the object's norm is computed first,
+-- about 10 ns.  For 384 dimensions, between what was measured at 128 and at 768:
+-- 50 ns (5) where the kernel takes the values as they are, 100 ns (10) where the object's norm is computed first,
 -- 300 ns (30) for the powers of lp, 3 us (300) where each coordinate of the object
 -- needs a logarithm; space_distance may be either of the last two.
 

@@ -16,6 +16,7 @@
 
 #include "access/index_space.h"
 #include "types/dense.h"
+#include "types/distance.h"
 #include "types/space_vector.h"
 
 /* Operator-class parameters, in the order of Space.params */
@@ -35,7 +36,6 @@ read_parameters(IndexSpace *space, Relation index)
 	SpaceContext *context = &space->context;
 	bytea **options = RelationGetIndexAttOptions(index, false);
 	SpaceOptions *given = (SpaceOptions *) options[0];
-	int bad;
 
 	for (int i = 0; i < context->space->nparams; i++)
 	{
@@ -47,11 +47,7 @@ read_parameters(IndexSpace *space, Relation index)
 									context->space->name, context->space->params[i].name)));
 		context->params[i] = given->params[i];
 	}
-	bad = space_validate_params(context->space, context->params);
-	if (bad >= 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("value %g is not allowed for the parameter \"%s\"",
-							   context->params[bad], context->space->params[bad].name)));
+	distance_check_params(context->space, context->params, NULL);
 }
 
 void
@@ -77,20 +73,6 @@ index_space_set_dim(IndexSpace *space, uint32 dim)
 	space->query_size = space_query_size(&space->context);
 }
 
-static void
-check_domain(const IndexSpace *space, const void *value)
-{
-	uint32_t where = 0;
-	SpaceStatus status = space_check(&space->context, value, &where);
-
-	if (status != SPACE_OK)
-		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-						errmsg("space \"%s\" takes only %s entries", space->context.space->name,
-							   status == SPACE_NEGATIVE ? "non-negative" : "positive"),
-						errdetail("Dimension %u of the value is %s.", where + 1,
-								  status == SPACE_NEGATIVE ? "negative" : "zero or negative")));
-}
-
 const void *
 index_space_value(IndexSpace *space, Datum datum, void **copy)
 {
@@ -102,7 +84,7 @@ index_space_value(IndexSpace *space, Datum datum, void **copy)
 	if ((uint32) value->dim != space->context.dim)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
 						errmsg("expected %u dimensions, not %d", space->context.dim, value->dim)));
-	check_domain(space, DENSE_DATA(value));
+	distance_check_value(&space->context, DENSE_DATA(value), space->context.space->name);
 	return DENSE_DATA(value);
 }
 
@@ -179,7 +161,7 @@ index_space_encode_query(IndexSpace *space, Relation index, Datum datum, void *e
 	if ((uint32) dim != space->context.dim)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
 						errmsg("different vector dimensions %u and %d", space->context.dim, dim)));
-	check_domain(space, coordinates);
+	distance_check_value(&space->context, coordinates, space->context.space->name);
 	space_encode(&space->context, coordinates, encoded);
 }
 
