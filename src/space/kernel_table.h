@@ -64,9 +64,18 @@ typedef struct KernelTable
 	Kernel renyi;	  /* sum x exp(params[0] (lx-lq)) */
 	Kernel alphabeta; /* sum exp(params[0] lx + params[1] lq) */
 
-	/* Exact conversion of count halves */
+	/*
+	 * What encoding needs: the same bits on every instruction set.  The sum of
+	 * squares, by element; logarithms as they are stored; exact conversion of
+	 * halves.
+	 */
+	float (*squares[KERNEL_ELEMENTS])(const void *values, uint32_t dim);
+	void (*logarithms)(const float *values, float *result, size_t count);
 	void (*widen)(const uint16_t *half, float *single, size_t count);
 } KernelTable;
+
+/* Partial sums of squares: partial sum j has the coordinates i = j modulo this */
+#define KERNEL_SQUARE_LANES 32
 
 /* Short enough for a product with any exponent of a float32 to be exact */
 #define KERNEL_POWER_BITS 12

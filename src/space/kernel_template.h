@@ -503,6 +503,72 @@ alphabeta_step(V sum, const Row *row, uint32_t i, uint32_t tail)
 
 DEFINE_KERNEL(alphabeta, alphabeta_step, v_add, v_sum)
 
+/*
+ * Encoding
+ *
+ * No fused operations from here on: results are the same on every set.
+ */
+
+typedef V (*Load)(const void *values, uint32_t i, uint32_t tail);
+
+/*
+ * Sum of squares in KERNEL_SQUARE_LANES partial sums, then by halves.  The zeros
+ * of a tail change no bit, since no partial sum is -0.
+ */
+INLINE float
+square_sum(Load load, const void *values, uint32_t dim)
+{
+	V partial[KERNEL_SQUARE_LANES / WIDTH];
+	float sums[KERNEL_SQUARE_LANES];
+	uint32_t i = 0;
+
+	for (int k = 0; k < KERNEL_SQUARE_LANES / WIDTH; k++)
+		partial[k] = v_set(0.0f);
+	for (; i + KERNEL_SQUARE_LANES <= dim; i += KERNEL_SQUARE_LANES)
+	{
+		for (int k = 0; k < KERNEL_SQUARE_LANES / WIDTH; k++)
+		{
+			V x = load(values, i + k * WIDTH, 0);
+
+			partial[k] += x * x;
+		}
+	}
+	for (int k = 0; i < dim; k++, i += WIDTH)
+	{
+		V x = load(values, i, i + WIDTH <= dim ? 0 : dim - i);
+
+		partial[k] += x * x;
+	}
+	for (int k = 0; k < KERNEL_SQUARE_LANES / WIDTH; k++)
+		v_store(sums + k * WIDTH, partial[k]);
+	for (int half = KERNEL_SQUARE_LANES / 2; half > 0; half /= 2)
+	{
+		for (int j = 0; j < half; j++)
+			sums[j] += sums[j + half];
+	}
+	return sums[0];
+}
+
+static float
+squares_float32(const void *values, uint32_t dim)
+{
+	return square_sum(load_float32, values, dim);
+}
+
+static float
+squares_float16(const void *values, uint32_t dim)
+{
+	return square_sum(load_float16, values, dim);
+}
+
+/* Lanes are independent: the compiler may take as many as it likes. */
+static void
+logarithms(const float *values, float *result, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		result[i] = logarithm(values[i]);
+}
+
 static void
 widen(const uint16_t *half, float *single, size_t count)
 {
@@ -529,5 +595,7 @@ const KernelTable KERNELS = {
 	.is_right = is_right,
 	.renyi = renyi,
 	.alphabeta = alphabeta,
+	.squares = {squares_float32, squares_float16},
+	.logarithms = logarithms,
 	.widen = widen,
 };

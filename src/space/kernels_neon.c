@@ -10,6 +10,7 @@
 
 #include "space/half.h"
 #include "space/kernel_table.h"
+#include "space/logarithm.h"
 
 #ifdef KERNELS_HAVE_NEON
 

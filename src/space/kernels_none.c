@@ -14,6 +14,7 @@
 
 #include "space/half.h"
 #include "space/kernel_table.h"
+#include "space/logarithm.h"
 
 #define WIDTH 4
 

@@ -76,7 +76,11 @@ lp_scaled(const SpaceContext *context, const float *x, const float *y)
 	double sum = 0;
 
 	for (uint32_t i = 0; i < context->dim; i++)
-		largest = fmax(largest, fabs((double) x[i] - y[i]));
+	{
+		double difference = fabs((double) x[i] - y[i]);
+
+		largest = difference > largest ? difference : largest;
+	}
 	if (largest == 0)
 		return 0;
 	for (uint32_t i = 0; i < context->dim; i++)

@@ -18,9 +18,6 @@
 #include "space/kernel_table.h"
 #include "space/spaces.h"
 
-/* Partial sums of the norm: one fixed number on every machine */
-#define NORM_LANES 16
-
 /*
  * Sums of squares outside this range may have lost terms to underflow, or
  * overflow in another order of additions.  At the lower end the error of 16000
@@ -53,47 +50,10 @@ normed_size(const SpaceContext *context)
 	return norm_offset(context) + sizeof(float);
 }
 
-/* Adds the squares of count <= NORM_LANES coordinates to as many sums */
-static inline void
-add_squares(const SpaceContext *context, const void *value, uint32_t from, uint32_t count,
-			float *sums)
-{
-	float x[NORM_LANES];
-
-	if (context->space->element == SPACE_FLOAT16)
-	{
-		for (uint32_t i = 0; i < count; i++)
-			x[i] = half_to_float(((const uint16_t *) value)[from + i]);
-	}
-	else
-		memcpy(x, (const float *) value + from, count * sizeof(float));
-	for (uint32_t i = 0; i < count; i++)
-		sums[i] += x[i] * x[i];
-}
-
-/* Sum of squares of the coordinates, added up in an order fixed by dim */
-static float
-sum_of_squares(const SpaceContext *context, const void *value)
-{
-	float sums[NORM_LANES] = {0};
-	uint32_t dim = context->dim;
-	uint32_t i = 0;
-
-	for (; i + NORM_LANES <= dim; i += NORM_LANES)
-		add_squares(context, value, i, NORM_LANES, sums);
-	add_squares(context, value, i, dim - i, sums);
-	for (int half = NORM_LANES / 2; half > 0; half /= 2)
-	{
-		for (int j = 0; j < half; j++)
-			sums[j] += sums[j + half];
-	}
-	return sums[0];
-}
-
 static void
 normed_encode(const SpaceContext *context, const void *value, void *encoded)
 {
-	float norm = sum_of_squares(context, value);
+	float norm = kernels()->squares[context->space->element](value, context->dim);
 	size_t size = space_value_size(context);
 	size_t offset = norm_offset(context);
 
