@@ -34,8 +34,8 @@
 BuildRows *
 build_rows_create(IndexSpace *space, Size memory_per_value)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "index build rows",
-												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "index build rows", ALLOCSET_DEFAULT_SIZES);
 	BuildRows *rows = MemoryContextAllocZero(context, sizeof(BuildRows));
 
 	rows->context = context;
@@ -78,12 +78,13 @@ add_chunk(BuildRows *rows)
 	{
 		rows->chunks_capacity = Max(64, rows->chunks_capacity * 2);
 		if (rows->chunks == NULL)
-			rows->chunks = MemoryContextAlloc(rows->context, rows->chunks_capacity * sizeof(char *));
+			rows->chunks =
+				MemoryContextAlloc(rows->context, rows->chunks_capacity * sizeof(char *));
 		else
 			rows->chunks = repalloc(rows->chunks, rows->chunks_capacity * sizeof(char *));
 	}
-	memory = MemoryContextAllocHuge(rows->context,
-									(rows->stride << rows->chunk_shift) + CACHE_LINE);
+	memory =
+		MemoryContextAllocHuge(rows->context, (rows->stride << rows->chunk_shift) + CACHE_LINE);
 	rows->chunks[rows->nchunks++] = (char *) TYPEALIGN(CACHE_LINE, memory);
 }
 
@@ -189,7 +190,8 @@ build_rows_finish(BuildRows *rows)
 	Size nstarts = (Size) rows->nvalues + 1;
 	uint64 *start = MemoryContextAllocExtended(rows->context, nstarts * sizeof(uint64),
 											   MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	BuildTid *sorted = MemoryContextAllocHuge(rows->context, Max(rows->ntids, 1) * sizeof(BuildTid));
+	BuildTid *sorted =
+		MemoryContextAllocHuge(rows->context, Max(rows->ntids, 1) * sizeof(BuildTid));
 	uint64 total = 0;
 
 	if (rows->table != NULL)

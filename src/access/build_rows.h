@@ -73,4 +73,4 @@ build_rows_value(const BuildRows *rows, uint32 value)
 /* Threads a build may use: max_parallel_maintenance_workers + 1, at most the cores */
 extern int build_threads(void);
 
-#endif							/* ANN_BUILD_ROWS_H */
+#endif /* ANN_BUILD_ROWS_H */

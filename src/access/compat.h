@@ -35,12 +35,12 @@
 #define INPUT_ERROR_CONTEXT(fcinfo) ((fcinfo)->context)
 #else
 #define INPUT_ERROR_CONTEXT(fcinfo) NULL
-#define ereturn(context, result, ...)                                                              \
-	do                                                                                             \
-	{                                                                                              \
-		(void) (context);                                                                          \
-		ereport(ERROR, __VA_ARGS__);                                                               \
-		return result;                                                                             \
+#define ereturn(context, result, ...) \
+	do                                \
+	{                                 \
+		(void) (context);             \
+		ereport(ERROR, __VA_ARGS__);  \
+		return result;                \
 	} while (0)
 #endif
 
@@ -51,10 +51,10 @@
 
 /* Reading a block whose buffer is remembered came in 14 */
 #if PG_VERSION_NUM >= 160000
-#define read_recent_buffer(index, blkno, buffer)                                                   \
+#define read_recent_buffer(index, blkno, buffer) \
 	ReadRecentBuffer((index)->rd_locator, MAIN_FORKNUM, (blkno), (buffer))
 #elif PG_VERSION_NUM >= 140000
-#define read_recent_buffer(index, blkno, buffer)                                                   \
+#define read_recent_buffer(index, blkno, buffer) \
 	ReadRecentBuffer((index)->rd_node, MAIN_FORKNUM, (blkno), (buffer))
 #else
 #define read_recent_buffer(index, blkno, buffer) false
@@ -81,4 +81,4 @@
 #define disable_path_compat(path_) ((void) (path_))
 #endif
 
-#endif							/* ANN_COMPAT_H */
+#endif /* ANN_COMPAT_H */

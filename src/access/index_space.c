@@ -40,11 +40,12 @@ read_parameters(IndexSpace *space, Relation index)
 	for (int i = 0; i < context->space->nparams; i++)
 	{
 		if (given == NULL || isnan(given->params[i]))
-			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-							errmsg("operator class of index \"%s\" needs the parameter \"%s\"",
-								   RelationGetRelationName(index), context->space->params[i].name),
-							errhint("Give it behind the operator class, as in (v vec_%s_ops (%s = ...)).",
-									context->space->name, context->space->params[i].name)));
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("operator class of index \"%s\" needs the parameter \"%s\"",
+							RelationGetRelationName(index), context->space->params[i].name),
+					 errhint("Give it behind the operator class, as in (v vec_%s_ops (%s = ...)).",
+							 context->space->name, context->space->params[i].name)));
 		context->params[i] = given->params[i];
 	}
 	distance_check_params(context->space, context->params, NULL);
@@ -57,7 +58,8 @@ index_space_init(IndexSpace *space, Relation index)
 	int32 typmod = TupleDescAttr(RelationGetDescr(index), 0)->atttypmod;
 
 	memset(space, 0, sizeof(*space));
-	space->context.space = (const Space *) DatumGetPointer(FunctionCall1(support, PointerGetDatum(NULL)));
+	space->context.space =
+		(const Space *) DatumGetPointer(FunctionCall1(support, PointerGetDatum(NULL)));
 	if (space->context.space->nparams > 0)
 		read_parameters(space, index);
 	if (typmod > 0)
@@ -179,22 +181,22 @@ define_options(FunctionCallInfo fcinfo, const Space *space)
 }
 
 /* Support function 1 of a class: one line a space and type */
-#define SPACE_FUNCTION(function, name, element)                                                    \
-	PG_FUNCTION_INFO_V1(function);                                                                 \
-	Datum function(PG_FUNCTION_ARGS)                                                               \
-	{                                                                                              \
-		PG_RETURN_POINTER(space_find(name, element));                                              \
-	}                                                                                              \
+#define SPACE_FUNCTION(function, name, element)       \
+	PG_FUNCTION_INFO_V1(function);                    \
+	Datum function(PG_FUNCTION_ARGS)                  \
+	{                                                 \
+		PG_RETURN_POINTER(space_find(name, element)); \
+	}                                                 \
 	extern int function##_needs_semicolon
 
 /* Support function 3: one line a parametrised space */
-#define OPTIONS_FUNCTION(function, name, element)                                                  \
-	PG_FUNCTION_INFO_V1(function);                                                                 \
-	Datum function(PG_FUNCTION_ARGS)                                                               \
-	{                                                                                              \
-		define_options(fcinfo, space_find(name, element));                                         \
-		PG_RETURN_VOID();                                                                          \
-	}                                                                                              \
+#define OPTIONS_FUNCTION(function, name, element)          \
+	PG_FUNCTION_INFO_V1(function);                         \
+	Datum function(PG_FUNCTION_ARGS)                       \
+	{                                                      \
+		define_options(fcinfo, space_find(name, element)); \
+		PG_RETURN_VOID();                                  \
+	}                                                      \
 	extern int function##_needs_semicolon
 
 SPACE_FUNCTION(vec_l2_space, "l2", SPACE_FLOAT32);

@@ -59,8 +59,7 @@ extern const void *index_space_value(IndexSpace *space, Datum datum, void **copy
  * `encoded` (encoded_size bytes).  For a parametrised space the operand carries
  * parameters: they must be the index's.
  */
-extern void index_space_encode_query(IndexSpace *space, Relation index, Datum datum,
-									 void *encoded);
+extern void index_space_encode_query(IndexSpace *space, Relation index, Datum datum, void *encoded);
 
 /*
  * For the planner: can the index answer an ordering by this operand, as far as
@@ -69,4 +68,4 @@ extern void index_space_encode_query(IndexSpace *space, Relation index, Datum da
  */
 extern bool index_space_matches(Relation index, Node *operand);
 
-#endif							/* ANN_INDEX_SPACE_H */
+#endif /* ANN_INDEX_SPACE_H */

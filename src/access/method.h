@@ -23,4 +23,4 @@ extern IndexAmRoutine *method_routine(void);
 /* amvalidate for every method: the classes share their support functions */
 extern bool method_validate(Oid opclass);
 
-#endif							/* ANN_METHOD_H */
+#endif /* ANN_METHOD_H */

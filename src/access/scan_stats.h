@@ -12,15 +12,15 @@
 
 typedef struct ScanStats
 {
-	Oid index;			/* InvalidOid: no scan yet */
-	int64 distances;	/* distance computations */
-	int64 expanded;		/* vertices, nodes or lists opened */
-	int64 rows;			/* handed to the executor */
-	int64 late_rows;	/* found nearer than a row already returned */
-	int64 resumed;		/* times the search was taken up again for more rows */
+	Oid index;		 /* InvalidOid: no scan yet */
+	int64 distances; /* distance computations */
+	int64 expanded;	 /* vertices, nodes or lists opened */
+	int64 rows;		 /* handed to the executor */
+	int64 late_rows; /* found nearer than a row already returned */
+	int64 resumed;	 /* times the search was taken up again for more rows */
 } ScanStats;
 
 /* Filled in by the access method as a scan goes on */
 extern ScanStats last_scan_stats;
 
-#endif							/* ANN_SCAN_STATS_H */
+#endif /* ANN_SCAN_STATS_H */

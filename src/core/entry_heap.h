@@ -25,4 +25,4 @@ extern void entry_heap_push(PoolEntry *entries, uint32_t n, PoolEntry entry);
 /* Takes the smallest entry off a heap of n > 0 entries, O(log n). */
 extern PoolEntry entry_heap_pop(PoolEntry *entries, uint32_t n);
 
-#endif							/* ANN_ENTRY_HEAP_H */
+#endif /* ANN_ENTRY_HEAP_H */

@@ -47,10 +47,10 @@ typedef struct HnswBuild
 	IndexInfo *index_info;
 	GraphParams params;
 	GraphDistance distance;
-	BuildRows *rows;		/* NULL once the graph is on pages */
+	BuildRows *rows; /* NULL once the graph is on pages */
 	Graph *graph;
-	MemoryContext row_context;	/* reset for each row */
-	double ntuples;				/* rows indexed */
+	MemoryContext row_context; /* reset for each row */
+	double ntuples;			   /* rows indexed */
 } HnswBuild;
 
 char *
@@ -98,11 +98,11 @@ release_graph(void *arg)
 typedef struct Layout
 {
 	uint32 nvertices;
-	uint32 *order;		   /* vertex of the graph at each place */
-	uint32 *place;		   /* and the reverse */
-	BlockNumber item_start; /* first item page */
+	uint32 *order;			 /* vertex of the graph at each place */
+	uint32 *place;			 /* and the reverse */
+	BlockNumber item_start;	 /* first item page */
 	BlockNumber value_start; /* first value page */
-	ItemPointerData *upper; /* by place, while there is one: places in layout order
+	ItemPointerData *upper;	 /* by place, while there is one: places in layout order
 							 * start with the vertices of upper layers */
 	uint32 nupper;
 	BlockNumber item_block; /* where the next item goes */
@@ -167,12 +167,11 @@ plan_layout(HnswBuild *build, Layout *layout)
 	}
 	layout->item_start = META_BLOCK + 1 + slot_pages;
 	layout->item_block = layout->item_start - 1;
-	layout->upper = palloc_extended((Size) Max(layout->nupper, 1) * sizeof(ItemPointerData),
-									MCXT_ALLOC_HUGE);
+	layout->upper =
+		palloc_extended((Size) Max(layout->nupper, 1) * sizeof(ItemPointerData), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < layout->nupper; i++)
-		layout->upper[i] = place_item(layout,
-									  HNSW_UPPER_SIZE(meta->m,
-													  graph_level(build->graph, layout->order[i])));
+		layout->upper[i] = place_item(
+			layout, HNSW_UPPER_SIZE(meta->m, graph_level(build->graph, layout->order[i])));
 }
 
 /* Adds a page to the index and returns its buffer, locked. */
@@ -256,8 +255,7 @@ plan_tid_lists(HnswBuild *build, Layout *layout, uint32 vertex)
 	while (left > 0)
 	{
 		int n = Min(left, HNSW_MAX_TIDS_CAPACITY);
-		ItemPointerData tid = place_item(layout,
-										 HNSW_TIDS_SIZE(Max(n, HNSW_MIN_TIDS_CAPACITY)));
+		ItemPointerData tid = place_item(layout, HNSW_TIDS_SIZE(Max(n, HNSW_MIN_TIDS_CAPACITY)));
 
 		if (!ItemPointerIsValid(&head))
 			head = tid;
@@ -329,8 +327,8 @@ write_upper_links(ItemWriter *writer, const Layout *layout, uint32 place)
 
 	upper->level = level;
 	for (int layer = 1; layer <= level; layer++)
-		upper->counts[layer - 1] = copy_links(build, layout, vertex, layer,
-											  HNSW_UPPER_LINKS(upper, m, layer));
+		upper->counts[layer - 1] =
+			copy_links(build, layout, vertex, layer, HNSW_UPPER_LINKS(upper, m, layer));
 	write_item(writer, (Item) upper, size);
 	pfree(upper);
 }
@@ -448,8 +446,8 @@ write_graph(HnswBuild *build)
 	meta->entry = vertex_id(build, layout.place[graph_entry(build->graph)]);
 	meta->entry_level = graph_level(build->graph, graph_entry(build->graph));
 	meta->insert_block = layout.item_start - 1;
-	meta->item_block = layout.item_block >= layout.item_start ? layout.item_block
-															  : InvalidBlockNumber;
+	meta->item_block =
+		layout.item_block >= layout.item_start ? layout.item_block : InvalidBlockNumber;
 	write_meta(build);
 }
 
@@ -596,8 +594,8 @@ init_build(HnswBuild *build, Relation heap, Relation relation, IndexInfo *index_
 	hnsw_meta_init(&build->index.meta, &build->index.space, build->params.m,
 				   build->params.ef_construction, RelationGetRelationName(relation));
 	build->rows = build_rows_create(&build->index.space, graph_memory_per_value(build));
-	build->row_context = AllocSetContextCreate(CurrentMemoryContext, "hnsw build row",
-											   ALLOCSET_DEFAULT_SIZES);
+	build->row_context =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw build row", ALLOCSET_DEFAULT_SIZES);
 	callback->func = release_graph;
 	callback->arg = build;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
@@ -620,8 +618,8 @@ hnsw_build(Relation heap, Relation relation, IndexInfo *index_info)
 	UnlockReleaseBuffer(meta_buffer);
 
 	set_phase(PHASE_LOAD);
-	result->heap_tuples = table_index_build_scan(heap, relation, index_info, true, true, build_row,
-												 build, NULL);
+	result->heap_tuples =
+		table_index_build_scan(heap, relation, index_info, true, true, build_row, build, NULL);
 	if (build->rows != NULL)
 		flush_rows(build);
 	if (RelationNeedsWAL(relation))

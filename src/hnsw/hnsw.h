@@ -126,7 +126,7 @@ typedef HnswUpperData *HnswUpper;
 #define HNSW_UPPER_SIZE(m, level) \
 	(HNSW_UPPER_HEADER_SIZE(level) + (Size) (level) * (m) * sizeof(uint32))
 #define HNSW_UPPER_LINKS(upper, m, layer) \
-	((uint32 *) ((char *) (upper) + HNSW_UPPER_HEADER_SIZE((upper)->level)) + ((layer) - 1) * (m))
+	((uint32 *) ((char *) (upper) + HNSW_UPPER_HEADER_SIZE((upper)->level)) + ((layer) -1) * (m))
 
 /* Item: heap TIDs of equal values beyond the first four */
 typedef struct HnswTidsData
@@ -199,8 +199,7 @@ typedef struct HnswSearch
 /* vertex.c: geometry, records, slots and items */
 extern void hnsw_meta_init(HnswMeta *meta, const IndexSpace *space, int m, int ef_construction,
 						   const char *index_name);
-extern void hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space,
-								   const char *index_name);
+extern void hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space, const char *index_name);
 extern void hnsw_open(HnswIndex *index, Relation relation);
 extern void hnsw_read_meta(HnswIndex *index);
 
@@ -213,8 +212,7 @@ hnsw_block(const HnswIndex *index, uint32 vertex)
 static inline Size
 hnsw_slot_offset(const HnswIndex *index, uint32 vertex)
 {
-	return PAGE_DATA_OFFSET +
-		   (Size) (vertex % index->meta.slots_per_page) * index->meta.slot_size;
+	return PAGE_DATA_OFFSET + (Size) (vertex % index->meta.slots_per_page) * index->meta.slot_size;
 }
 
 static inline HnswVertex
@@ -293,4 +291,4 @@ extern void hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_c
 
 /* validate.c is shared: access/validate.h */
 
-#endif							/* ANN_HNSW_H */
+#endif /* ANN_HNSW_H */

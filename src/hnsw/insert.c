@@ -29,9 +29,9 @@ typedef struct HnswInsertState
 	HnswIndex *index;
 	HnswSearch search;
 	GraphDistance distance;
-	void *scratch;			/* query form of one value */
-	const void *encoded;	/* the new value */
-	ItemPointerData tid;	/* and its row */
+	void *scratch;		 /* query form of one value */
+	const void *encoded; /* the new value */
+	ItemPointerData tid; /* and its row */
 	int level;
 	uint32 *neighbors[GRAPH_MAX_LEVEL + 1]; /* by layer, nearest first */
 	int nneighbors[GRAPH_MAX_LEVEL + 1];
@@ -352,8 +352,8 @@ prune_links(HnswInsertState *state, uint32 vertex, uint32 *vertices, int limit, 
 		values[j] = value;
 		vertices[j] = id;
 	}
-	nkept = graph_select_neighbors(&state->distance, values, keys, n, limit, false,
-								   state->scratch, kept, &state->search.distances);
+	nkept = graph_select_neighbors(&state->distance, values, keys, n, limit, false, state->scratch,
+								   kept, &state->search.distances);
 	*taken = false;
 	for (int i = 0; i < nkept; i++)
 	{
@@ -501,8 +501,8 @@ connect(HnswInsertState *state, uint32 vertex, int layer, uint32 newcomer, bool 
 static void
 connect_back(HnswInsertState *state, uint32 newcomer)
 {
-	MemoryContext step = AllocSetContextCreate(CurrentMemoryContext, "hnsw connect",
-											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext step =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw connect", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(step);
 
 	for (int layer = state->level; layer >= 0; layer--)
@@ -597,8 +597,7 @@ insert_first(HnswInsertState *state)
 static int
 row_level(const HnswMeta *meta, ItemPointer tid)
 {
-	uint64 row = ((uint64) ItemPointerGetBlockNumber(tid) << 16) |
-				 ItemPointerGetOffsetNumber(tid);
+	uint64 row = ((uint64) ItemPointerGetBlockNumber(tid) << 16) | ItemPointerGetOffsetNumber(tid);
 
 	return Min(graph_random_level(meta->seed, row, meta->m), meta->max_level);
 }

@@ -68,9 +68,9 @@ hnsw_init_options(void)
 							HNSW_MAX_EF_SEARCH, PGC_USERSET, 0, check_ef_search, assign_ef_search,
 							NULL);
 	DefineCustomEnumVariable("hnsw.iterative_scan",
-							 "Sets whether a scan goes on for more rows than ef_search finds.", NULL,
-							 &hnsw_iterative_scan, HNSW_ITERATIVE_STRICT, iterative_scan_values,
-							 PGC_USERSET, 0, NULL, NULL, NULL);
+							 "Sets whether a scan goes on for more rows than ef_search finds.",
+							 NULL, &hnsw_iterative_scan, HNSW_ITERATIVE_STRICT,
+							 iterative_scan_values, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("hnsw.max_scan_tuples",
 							"Sets the number of rows after which a scan stops.",
 							"-1 means no limit.", &hnsw_max_scan_tuples, HNSW_NO_SCAN_LIMIT,

@@ -75,8 +75,8 @@ hnsw_begin_scan(Relation relation, int nkeys, int norderbys)
 	IndexScanDesc scan = RelationGetIndexScan(relation, nkeys, norderbys);
 	HnswScan state = palloc0(sizeof(HnswScanData));
 
-	state->context = AllocSetContextCreate(CurrentMemoryContext, "hnsw scan",
-										   ALLOCSET_DEFAULT_SIZES);
+	state->context =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw scan", ALLOCSET_DEFAULT_SIZES);
 	state->stage = STAGE_START;
 	scan->opaque = state;
 	return scan;
@@ -295,8 +295,8 @@ static void
 load_more_tids(HnswScan state)
 {
 	Buffer buffer;
-	HnswTids tids = (HnswTids) hnsw_pin_item(&state->index, &state->more_tids, BUFFER_LOCK_SHARE,
-											 &buffer);
+	HnswTids tids =
+		(HnswTids) hnsw_pin_item(&state->index, &state->more_tids, BUFFER_LOCK_SHARE, &buffer);
 
 	state->next_tid = 0;
 	state->ntids = Min(tids->ntids, HNSW_MAX_TIDS_CAPACITY);

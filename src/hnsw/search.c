@@ -93,8 +93,8 @@ keep_leftover(HnswSearch *search, PoolEntry entry)
 		uint32 capacity = Max(search->leftover_capacity * 2, MIN_LEFTOVER);
 
 		if (search->leftover == NULL)
-			search->leftover = MemoryContextAllocHuge(search->context,
-													  (Size) capacity * sizeof(PoolEntry));
+			search->leftover =
+				MemoryContextAllocHuge(search->context, (Size) capacity * sizeof(PoolEntry));
 		else
 			search->leftover = repalloc_huge(search->leftover, (Size) capacity * sizeof(PoolEntry));
 		search->leftover_capacity = capacity;
@@ -185,14 +185,12 @@ score(HnswSearch *search, const uint32 *vertices, int n)
 		for (int i = 0; i < batch; i++)
 		{
 			uint32 vertex = vertices[done + i];
-			char *scratch = search->value == NULL
-								? NULL
-								: search->value + i * index->space.encoded_size;
+			char *scratch =
+				search->value == NULL ? NULL : search->value + i * index->space.encoded_size;
 
 			buffers[i] = recent_read(index->relation, hnsw_block(index, vertex));
-			values[i] = hnsw_read_value(index,
-										hnsw_page_vertex(index, BufferGetPage(buffers[i]), vertex),
-										scratch);
+			values[i] = hnsw_read_value(
+				index, hnsw_page_vertex(index, BufferGetPage(buffers[i]), vertex), scratch);
 		}
 		space->space->distances(space, search->query, values, batch, &search->keys[done]);
 		for (int i = 0; i < batch; i++)

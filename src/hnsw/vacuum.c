@@ -73,8 +73,8 @@ vacuum_lists(VacuumState *vacuum, ItemPointerData tid)
 
 			page_change_begin(&change, index->relation, false);
 			page = page_change_page(&change, buffer, false);
-			tids = (HnswTids) PageGetItem(page,
-										  PageGetItemId(page, ItemPointerGetOffsetNumber(&tid)));
+			tids =
+				(HnswTids) PageGetItem(page, PageGetItemId(page, ItemPointerGetOffsetNumber(&tid)));
 			memcpy(tids->tids, live_tids, live * sizeof(ItemPointerData));
 			tids->ntids = live;
 			page_change_finish(&change);
@@ -152,8 +152,7 @@ vacuum_page(VacuumState *vacuum, BlockNumber blkno)
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	nslots = PageGetSpecial(page)->nslots;
 	for (int slot = 0; slot < nslots; slot++)
-		vacuum_vertex(vacuum, &change, &copy, buffer,
-					  blkno * index->meta.slots_per_page + slot);
+		vacuum_vertex(vacuum, &change, &copy, buffer, blkno * index->meta.slots_per_page + slot);
 	if (copy != NULL)
 		page_change_finish(&change);
 	else

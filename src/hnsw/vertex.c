@@ -41,10 +41,11 @@ hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space, const char *inde
 		Size pieces = (space->encoded_size + HNSW_VALUE_PIECE - 1) / HNSW_VALUE_PIECE;
 
 		if (pieces > HNSW_MAX_VALUE_PAGES)
-			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-							errmsg("values of index \"%s\" take %zu bytes, more than the limit of %zu",
-								   index_name, space->encoded_size,
-								   (Size) HNSW_MAX_VALUE_PAGES * HNSW_VALUE_PIECE)));
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("values of index \"%s\" take %zu bytes, more than the limit of %zu",
+							index_name, space->encoded_size,
+							(Size) HNSW_MAX_VALUE_PAGES * HNSW_VALUE_PIECE)));
 		meta->value_pages = pieces;
 		size = TYPEALIGN(CACHE_LINE, meta->value_offset + pieces * sizeof(BlockNumber));
 	}
@@ -93,12 +94,11 @@ hnsw_open(HnswIndex *index, Relation relation)
 }
 
 static void
-pg_attribute_noreturn()
-report_bad_vertex(HnswIndex *index, uint32 vertex)
+pg_attribute_noreturn() report_bad_vertex(HnswIndex *index, uint32 vertex)
 {
 	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has no vertex %u", RelationGetRelationName(index->relation),
-						   vertex),
+					errmsg("index \"%s\" has no vertex %u",
+						   RelationGetRelationName(index->relation), vertex),
 					errhint("Please REINDEX it.")));
 }
 
@@ -198,8 +198,9 @@ add_insert_page(HnswIndex *index, PageKind kind, BlockNumber seen)
 		Buffer buffer = page_extend(index->relation, MAIN_FORKNUM);
 		PageChange change;
 
-		if (kind == PAGE_SLOTS && (uint64) (BufferGetBlockNumber(buffer) + 1) *
-									  index->meta.slots_per_page > HNSW_MAX_VERTEX)
+		if (kind == PAGE_SLOTS &&
+			(uint64) (BufferGetBlockNumber(buffer) + 1) * index->meta.slots_per_page >
+				HNSW_MAX_VERTEX)
 			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 							errmsg("index \"%s\" is full: it cannot hold more than %u vertices",
 								   RelationGetRelationName(index->relation), HNSW_MAX_VERTEX)));
@@ -269,8 +270,7 @@ hnsw_add_vertex(HnswIndex *index, HnswVertex record)
 
 				page_change_begin(&change, index->relation, index->building);
 				page = page_change_page(&change, buffer, false);
-				memcpy(page_slot(page, index->meta.slot_size, slot), record,
-					   index->meta.slot_size);
+				memcpy(page_slot(page, index->meta.slot_size, slot), record, index->meta.slot_size);
 				page_set_slots(page, index->meta.slot_size, slot + 1);
 				page_change_finish(&change);
 				return blkno * index->meta.slots_per_page + slot;

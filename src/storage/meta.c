@@ -29,15 +29,16 @@ meta_page_header(Relation index, Page page, MethodId method)
 	MetaHeader *header = (MetaHeader *) PageGetContents(page);
 
 	if (!page_is(page, PAGE_META) || header->magic != META_MAGIC || header->method != method)
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has no valid metapage", RelationGetRelationName(index)),
-						errhint("Please REINDEX it.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" has no valid metapage", RelationGetRelationName(index)),
+				 errhint("Please REINDEX it.")));
 	if (header->version != META_FORMAT_VERSION)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("index \"%s\" has format version %d, but this server reads version %d",
-							   RelationGetRelationName(index), header->version,
-							   META_FORMAT_VERSION),
-						errhint("Please REINDEX it.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("index \"%s\" has format version %d, but this server reads version %d",
+						RelationGetRelationName(index), header->version, META_FORMAT_VERSION),
+				 errhint("Please REINDEX it.")));
 	return header;
 }
 

@@ -32,12 +32,12 @@ typedef enum MethodId
 typedef struct MetaHeader
 {
 	uint32 magic;
-	uint16 version;						/* META_FORMAT_VERSION */
-	uint16 method;						/* MethodId */
-	uint32 dim;							/* dimensions of all values; 0 while unknown */
+	uint16 version; /* META_FORMAT_VERSION */
+	uint16 method;	/* MethodId */
+	uint32 dim;		/* dimensions of all values; 0 while unknown */
 	uint32 reserved;
-	char space[META_SPACE_NAME_SIZE];	/* Space.name */
-	double params[SPACE_MAX_PARAMS];	/* of a parametrised space */
+	char space[META_SPACE_NAME_SIZE]; /* Space.name */
+	double params[SPACE_MAX_PARAMS];  /* of a parametrised space */
 } MetaHeader;
 
 extern void meta_header_init(MetaHeader *header, MethodId method, const SpaceContext *space);
@@ -51,4 +51,4 @@ extern void meta_read(Relation index, MethodId method, void *meta, Size size);
 /* Writes contents onto an empty page and makes it a metapage. */
 extern void meta_page_init(Page page, const void *meta, Size size);
 
-#endif							/* ANN_META_H */
+#endif /* ANN_META_H */

@@ -74,4 +74,4 @@ extern void page_set_slots(Page page, Size slot_size, int nslots);
 extern void page_set_data_size(Page page, Size size);
 extern Buffer page_extend(Relation index, ForkNumber forknum);
 
-#endif							/* ANN_PAGE_H */
+#endif /* ANN_PAGE_H */

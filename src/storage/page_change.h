@@ -39,4 +39,4 @@ extern void page_change_finish(PageChange *change);
 /* Forgets the change (no page was altered) and releases its buffers. */
 extern void page_change_abort(PageChange *change);
 
-#endif							/* ANN_PAGE_CHANGE_H */
+#endif /* ANN_PAGE_CHANGE_H */

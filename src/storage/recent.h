@@ -46,4 +46,4 @@ recent_address(Relation index, BlockNumber blkno)
 	return buffer == InvalidBuffer ? NULL : (const char *) BufferGetBlock(buffer);
 }
 
-#endif							/* ANN_RECENT_H */
+#endif /* ANN_RECENT_H */

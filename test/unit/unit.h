@@ -19,28 +19,28 @@ static int unit_failures;
 static int unit_passed;
 static int unit_failed;
 
-#define CHECK(cond, ...) \
-	do \
-	{ \
-		if (!(cond)) \
-		{ \
-			unit_failures++; \
+#define CHECK(cond, ...)                                        \
+	do                                                          \
+	{                                                           \
+		if (!(cond))                                            \
+		{                                                       \
+			unit_failures++;                                    \
 			printf("# %s:%d: %s: ", __FILE__, __LINE__, #cond); \
-			printf(__VA_ARGS__); \
-			printf("\n"); \
-		} \
+			printf(__VA_ARGS__);                                \
+			printf("\n");                                       \
+		}                                                       \
 	} while (0)
 
-#define RUN(test) \
-	do \
-	{ \
-		unit_failures = 0; \
-		test(); \
+#define RUN(test)                                                         \
+	do                                                                    \
+	{                                                                     \
+		unit_failures = 0;                                                \
+		test();                                                           \
 		printf("%s - %s\n", unit_failures == 0 ? "ok" : "not ok", #test); \
-		if (unit_failures == 0) \
-			unit_passed++; \
-		else \
-			unit_failed++; \
+		if (unit_failures == 0)                                           \
+			unit_passed++;                                                \
+		else                                                              \
+			unit_failed++;                                                \
 	} while (0)
 
 static inline int
@@ -50,4 +50,4 @@ unit_finish(void)
 	return unit_failed == 0 ? 0 : 1;
 }
 
-#endif							/* ANN_UNIT_H */
+#endif /* ANN_UNIT_H */
