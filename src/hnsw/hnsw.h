@@ -242,7 +242,7 @@ extern void hnsw_write_value(HnswIndex *index, const char *value, BlockNumber *b
 
 /* search.c */
 extern void hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context,
-							 bool resumable);
+							 int ef, bool resumable);
 extern void hnsw_search_start(HnswSearch *search, const void *query, int ef);
 extern void hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer);
 extern void hnsw_search_set_ef(HnswSearch *search, int ef);

@@ -620,7 +620,8 @@ hnsw_insert_value(HnswIndex *index, const void *encoded, ItemPointer tid)
 	hnsw_graph_distance(&state->distance, &index->space);
 	if (index->meta.entry == HNSW_NO_VERTEX && insert_first(state))
 		return;
-	hnsw_search_init(&state->search, index, CurrentMemoryContext, false);
+	hnsw_search_init(&state->search, index, CurrentMemoryContext, index->meta.ef_construction,
+					 false);
 	if (find_neighbors(state))
 		return;
 	vertex = add_vertex(state);

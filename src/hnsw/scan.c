@@ -168,7 +168,8 @@ start(IndexScanDesc scan, HnswScan state)
 	query = space_prepare_query(&index->space.context, encode_query(scan, state),
 								palloc(Max(index->space.query_size, 1)));
 	state->ef = hnsw_option_ef_search(scan->indexRelation);
-	hnsw_search_init(search, index, state->context, hnsw_iterative_scan != HNSW_ITERATIVE_OFF);
+	hnsw_search_init(search, index, state->context, state->ef,
+					 hnsw_iterative_scan != HNSW_ITERATIVE_OFF);
 	hnsw_search_start(search, query, 1);
 	hnsw_search_descend(search, index->meta.entry_level, 1);
 	if (state->ef > 1)

@@ -37,23 +37,30 @@
  */
 #define SCORE_BATCH 4
 
-/* Memory for a search of an index; it lives in `context`. */
-void
-hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context, bool resumable)
-{
-	memset(search, 0, sizeof(*search));
-	search->index = index;
-	search->context = context;
-	search->resumable = resumable;
-	if (index->meta.value_pages > 0)
-		search->value = MemoryContextAlloc(context, SCORE_BATCH * index->space.encoded_size);
-}
-
 static uint64 *
 allocate_slots(HnswSearch *search, uint32 nslots)
 {
 	return MemoryContextAllocExtended(search->context, (Size) nslots * sizeof(uint64),
 									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+}
+
+/*
+ * Memory for a search of an index with a pool of about ef; it lives in
+ * `context`.
+ */
+void
+hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context, int ef,
+				 bool resumable)
+{
+	uint32 nslots = visited_slots_for(ef * VISITED_PER_EF);
+
+	memset(search, 0, sizeof(*search));
+	search->index = index;
+	search->context = context;
+	search->resumable = resumable;
+	visited_init(&search->visited, allocate_slots(search, nslots), nslots);
+	if (index->meta.value_pages > 0)
+		search->value = MemoryContextAlloc(context, SCORE_BATCH * index->space.encoded_size);
 }
 
 static void
@@ -134,14 +141,20 @@ prefetch_lines(const char *address, Size size)
 		__builtin_prefetch(address + offset);
 }
 
-/* Asks for the memory in which a vertex's value probably lies. */
+/*
+ * Asks for the memory in which a vertex's value probably lies, and for what
+ * pinning its page touches.
+ */
 static inline void
 prefetch_value(HnswIndex *index, uint32 vertex, Size size)
 {
 	const char *page = recent_address(index->relation, hnsw_block(index, vertex));
 
 	if (page != NULL)
+	{
+		recent_prefetch_pin(index->relation, hnsw_block(index, vertex));
 		prefetch_lines(page + hnsw_slot_offset(index, vertex) + index->meta.value_offset, size);
+	}
 }
 
 /* Asks for the links of the vertex that will probably be expanded next. */
@@ -263,14 +276,7 @@ hnsw_search_start(HnswSearch *search, const void *query, int ef)
 	search->nleftover = 0;
 	search->ordered = false;
 	hnsw_search_set_ef(search, ef);
-	if (search->visited.slots == NULL)
-	{
-		uint32 nslots = visited_slots_for(Max(ef, HNSW_MIN_EF_CONSTRUCTION) * VISITED_PER_EF);
-
-		visited_init(&search->visited, allocate_slots(search, nslots), nslots);
-	}
-	else
-		visited_clear(&search->visited);
+	visited_clear(&search->visited);
 	visited_add(&search->visited, entry);
 	score(search, &entry, 1);
 	add_candidates(search, &entry, 1, false);

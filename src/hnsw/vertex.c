@@ -104,20 +104,21 @@ pg_attribute_noreturn() report_bad_vertex(HnswIndex *index, uint32 vertex)
 
 /*
  * Pins and locks the page of a vertex and returns its record.  The caller
- * unlocks and releases *buffer.
+ * unlocks and releases *buffer.  The record alone tells whether it is one: its
+ * page's header and special area lie on cache lines a search has no use for.
  */
 HnswVertex
 hnsw_pin_vertex(HnswIndex *index, uint32 vertex, int lockmode, Buffer *buffer)
 {
-	Page page;
+	HnswVertex record;
 
 	*buffer = recent_read(index->relation, hnsw_block(index, vertex));
 	LockBuffer(*buffer, lockmode);
-	page = BufferGetPage(*buffer);
-	if (unlikely(!page_is(page, PAGE_SLOTS) ||
-				 vertex % index->meta.slots_per_page >= PageGetSpecial(page)->nslots))
+	record = hnsw_page_vertex(index, BufferGetPage(*buffer), vertex);
+	if (unlikely(record->version == 0 || record->level > index->meta.max_level ||
+				 record->nlinks > HNSW_LAYER_LINKS(index->meta.m, 0)))
 		report_bad_vertex(index, vertex);
-	return hnsw_page_vertex(index, page, vertex);
+	return record;
 }
 
 /*

@@ -18,6 +18,7 @@
 
 #include "postgres.h"
 
+#include "storage/buf_internals.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
 
@@ -44,6 +45,16 @@ recent_address(Relation index, BlockNumber blkno)
 		return NULL;
 	buffer = recent->buffers[blkno];
 	return buffer == InvalidBuffer ? NULL : (const char *) BufferGetBlock(buffer);
+}
+
+/* Asks for the memory that pinning the block will touch, if it is known. */
+static inline void
+recent_prefetch_pin(Relation index, BlockNumber blkno)
+{
+	RecentBuffers *recent = (RecentBuffers *) index->rd_amcache;
+
+	if (recent != NULL && blkno < recent->nblocks && recent->buffers[blkno] > 0)
+		__builtin_prefetch(GetBufferDescriptor(recent->buffers[blkno] - 1), 1);
 }
 
 #endif /* ANN_RECENT_H */
