@@ -93,7 +93,7 @@ plan_arena(uint32_t nvertices, uint64_t nupper, const GraphShape *shape)
 	plan.base_lists = plan.parents + graph_round_up(n * sizeof(uint32_t));
 	plan.upper_lists = plan.base_lists + graph_round_up(n * shape->base_stride);
 	plan.workers = plan.upper_lists + graph_round_up(nupper * shape->upper_stride);
-	plan.worker_stride = graph_worker_size(shape, shape->ef);
+	plan.worker_stride = graph_worker_size(shape, nvertices, shape->ef);
 	plan.total = plan.workers + (size_t) shape->threads * plan.worker_stride;
 	page = plan.total < HUGE_PAGE ? SMALL_PAGE : HUGE_PAGE;
 	plan.total = (plan.total + page - 1) / page * page;
@@ -246,7 +246,7 @@ graph_create(uint32_t nvertices, const GraphParams *params, const GraphDistance 
 	graph->workers = arena + plan.workers;
 	graph->worker_stride = plan.worker_stride;
 	for (int i = 0; i < params->threads; i++)
-		graph_worker_init(&shape, shape.ef, (char *) graph_worker(graph, i));
+		graph_worker_init(&shape, nvertices, shape.ef, (char *) graph_worker(graph, i));
 
 	assign_levels(graph, per_level);
 	assign_order(graph, per_level);

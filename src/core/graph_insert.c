@@ -198,7 +198,7 @@ graph_insert(Graph *graph, GraphWorker *worker, uint32_t vertex)
 	const void *query = graph_worker_query(graph, worker, vertex);
 	int level = graph->levels[vertex];
 
-	graph_search_start(graph, worker, query, 1);
+	graph_search_start(graph, worker, query, graph->entry, 1);
 	for (int layer = graph->top_level; layer > level; layer--)
 	{
 		graph_search_layer(graph, worker, query, layer);

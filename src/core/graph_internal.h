@@ -23,7 +23,6 @@
 
 #include "core/graph.h"
 #include "core/pool.h"
-#include "core/visited.h"
 
 #define CACHE_LINE 64
 
@@ -58,7 +57,9 @@ typedef struct GraphShape
 typedef struct GraphWorker
 {
 	Pool pool;
-	VisitedSet visited;
+	uint32_t nvertices;
+	uint16_t *stamps; /* per vertex: visited if equal to stamp */
+	uint16_t stamp;
 	PoolEntry *entries;	   /* ef, of the pool */
 	uint32_t *ids;		   /* batch of vertices ... */
 	const void **values;   /* ... their values ... */
@@ -178,8 +179,9 @@ extern size_t graph_round_up(size_t size);
 /* graph_search.c */
 
 /* Bytes of a worker with a pool of ef entries, and its set-up in zeroed memory */
-extern size_t graph_worker_size(const GraphShape *shape, int ef);
-extern GraphWorker *graph_worker_init(const GraphShape *shape, int ef, char *memory);
+extern size_t graph_worker_size(const GraphShape *shape, uint32_t nvertices, int ef);
+extern GraphWorker *graph_worker_init(const GraphShape *shape, uint32_t nvertices, int ef,
+									  char *memory);
 
 /* Query form of a vertex's value, in the worker's scratch if it needs any */
 extern const void *graph_worker_query(const Graph *graph, GraphWorker *worker, uint32_t vertex);
@@ -187,8 +189,9 @@ extern const void *graph_worker_query(const Graph *graph, GraphWorker *worker, u
 /* Keys of n vertices (worker->ids) into worker->keys, their values into worker->values */
 extern void graph_score(const Graph *graph, GraphWorker *worker, const void *query, int n);
 
-/* Empties the pool, gives it room for ef entries, and puts the entry point in. */
-extern void graph_search_start(const Graph *graph, GraphWorker *worker, const void *query, int ef);
+/* Empties the pool, gives it room for ef entries, and puts a vertex in. */
+extern void graph_search_start(const Graph *graph, GraphWorker *worker, const void *query,
+							   uint32_t vertex, int ef);
 
 /* Goes on in the next layer from what the pool holds, with room for ef entries. */
 extern void graph_search_continue(GraphWorker *worker, int ef);
