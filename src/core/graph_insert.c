@@ -20,14 +20,11 @@
 /* Looks at a taken lock so many times before giving the processor away */
 #define LOCK_SPINS 64
 
-#ifndef GRAPH_SELECT_BASE
-#define GRAPH_SELECT_BASE(shape) ((shape)->base_limit)
-#endif
 #ifndef GRAPH_FILL
-#define GRAPH_FILL false
+#define GRAPH_FILL true
 #endif
 #ifndef GRAPH_FILL_PRUNE
-#define GRAPH_FILL_PRUNE false
+#define GRAPH_FILL_PRUNE true
 #endif
 
 static inline void
@@ -67,7 +64,7 @@ select_links(const Graph *graph, GraphWorker *worker, int layer)
 								.values = worker->values,
 								.keys = worker->keys,
 								.ncandidates = pool->size,
-								.m = layer == 0 ? GRAPH_SELECT_BASE(shape) : shape->upper_limit,
+								.m = graph_list_limit(graph, layer),
 								.fill = GRAPH_FILL,
 								.scratch = worker->candidate_query,
 								.kept = worker->kept};
@@ -198,8 +195,11 @@ graph_insert(Graph *graph, GraphWorker *worker, uint32_t vertex)
 	const void *query = graph_worker_query(graph, worker, vertex);
 	int level = graph->levels[vertex];
 
-	graph_search_start(graph, worker, query, graph->entry, 1);
-	for (int layer = graph->top_level; layer > level; layer--)
+	if (level == 0)
+		graph_search_start(graph, worker, query, graph->parents[vertex], 1);
+	else
+		graph_search_start(graph, worker, query, graph->entry, 1);
+	for (int layer = level == 0 ? 0 : graph->top_level; layer > level; layer--)
 	{
 		graph_search_layer(graph, worker, query, layer);
 		graph_search_continue(worker, 1);

@@ -78,9 +78,11 @@ typedef struct GraphWorker
 
 typedef enum GraphPhase
 {
-	GRAPH_INSERT, /* vertices one by one */
-	GRAPH_TRIM,	  /* every list down to its limit */
-	GRAPH_REACH,  /* make every vertex reachable in layer 0 */
+	GRAPH_INSERT_HOMES, /* vertices of levels above 0, one by one */
+	GRAPH_FIND_HOMES,	/* of the others */
+	GRAPH_INSERT,		/* the others, piece by piece */
+	GRAPH_TRIM,			/* every list down to its limit */
+	GRAPH_REACH,		/* make every vertex reachable in layer 0 */
 	GRAPH_DONE
 } GraphPhase;
 
@@ -97,7 +99,7 @@ struct Graph
 	uint8_t *levels;
 	uint32_t *order;	   /* insertion order; afterwards the queue of the reach phase */
 	uint32_t *upper_first; /* number of the vertex's list in layer 1 */
-	uint32_t *parents;	   /* reach phase: tree of reached vertices */
+	uint32_t *parents;	   /* homes (graph_group.c); afterwards the tree of reached vertices */
 	char *base_lists;
 	char *upper_lists;
 	char *workers; /* GraphWorker and its memory, worker_stride bytes apart */
@@ -105,6 +107,8 @@ struct Graph
 
 	uint32_t entry;
 	int top_level;
+	uint32_t nhomes;	 /* vertices of levels above 0, and the entry point */
+	uint32_t piece_step; /* from a piece to the one inserted next */
 	GraphPhase phase;
 	uint32_t position; /* of the phase: vertices done with */
 	uint32_t queue_head;
@@ -229,6 +233,24 @@ extern void graph_insert(Graph *graph, GraphWorker *worker, uint32_t vertex);
 
 /* Prunes every list of the vertex to its limit. */
 extern void graph_trim(Graph *graph, GraphWorker *worker, uint32_t vertex);
+
+/* graph_group.c */
+
+/* Vertices inserted in a row by one thread */
+#ifndef GRAPH_PIECE
+#define GRAPH_PIECE 32
+#endif
+
+/* Finds the home of a vertex of level 0, into graph->parents. */
+extern void graph_find_home(Graph *graph, GraphWorker *worker, uint32_t vertex);
+
+/* Orders the vertices by home, from graph->order[nhomes] on. */
+extern void graph_group(Graph *graph);
+
+extern uint32_t graph_piece_count(const Graph *graph);
+
+/* A number coprime to npieces, about 0.618 of it */
+extern uint32_t graph_piece_step(uint32_t npieces);
 
 /* graph_reach.c */
 
