@@ -266,8 +266,9 @@ static void
 report_search(const Graph *graph, const Matrix *queries, const Matrix *truth, int ef)
 {
 	char *memory = calloc(1, graph_worker_size(&graph->shape, graph->nvertices, ef) + CACHE_LINE);
-	GraphWorker *worker = graph_worker_init(
-		&graph->shape, graph->nvertices, ef, memory + (CACHE_LINE - (uintptr_t) memory % CACHE_LINE) % CACHE_LINE);
+	GraphWorker *worker =
+		graph_worker_init(&graph->shape, graph->nvertices, ef,
+						  memory + (CACHE_LINE - (uintptr_t) memory % CACHE_LINE) % CACHE_LINE);
 	double best = 1e30;
 	int hits = 0;
 

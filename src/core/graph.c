@@ -38,9 +38,7 @@
 #define SMALL_PAGE ((size_t) 4096)
 
 /* Prefetching more of a value than this gains nothing: the hardware goes on. */
-#ifndef MAX_PREFETCH_LINES
 #define MAX_PREFETCH_LINES 32
-#endif
 
 /* Streams of random numbers, told apart by what is added to the seed */
 #define SEED_OF_ORDER UINT64_C(0x6F72646572)
@@ -54,13 +52,14 @@ graph_round_up(size_t size)
 static GraphShape
 shape_for(const GraphParams *params, size_t query_size)
 {
+	/*
+	 * Half as much again as the limit, less the head of a list, which makes 48
+	 * words or three cache lines of the lists for m = 16.
+	 */
 	GraphShape shape = {.m = params->m,
 						.ef = params->ef_construction,
 						.base_limit = 2 * params->m,
-#ifndef CAP
-#define CAP 3 * params->m - 1
-#endif
-						.base_capacity = CAP,
+						.base_capacity = 3 * params->m - 1,
 						.upper_limit = params->m,
 						.upper_capacity = params->m + (params->m + 1) / 2,
 						.query_size = query_size,
@@ -236,6 +235,7 @@ graph_create(uint32_t nvertices, const GraphParams *params, const GraphDistance 
 	Graph *graph = (Graph *) arena;
 	uint32_t per_level[GRAPH_MAX_LEVEL + 1];
 
+	assert(nvertices <= GRAPH_MAX_VERTICES);
 	if (arena == NULL)
 		return NULL;
 	graph->arena_size = plan.total;
@@ -314,8 +314,8 @@ trim_piece(void *arg, int thread, uint32_t from, uint32_t to)
 {
 	Graph *graph = arg;
 
-	for (uint32_t v = from; v < to; v++)
-		graph_trim(graph, graph_worker(graph, thread), v);
+	for (uint32_t i = from; i < to; i++)
+		graph_trim(graph, graph_worker(graph, thread), graph->order[i]);
 }
 
 /* The end of a step of n from graph->position on, at most `last` */
@@ -361,7 +361,7 @@ insert_step(Graph *graph, uint32_t items)
 {
 	uint64_t inserted = graph->nhomes + (uint64_t) graph->position * GRAPH_PIECE;
 	uint32_t npieces = graph_piece_count(graph);
-	uint32_t to = step_end(graph, (items + GRAPH_PIECE - 1) / GRAPH_PIECE, npieces);
+	uint32_t to = step_end(graph, ((uint64_t) items + GRAPH_PIECE - 1) / GRAPH_PIECE, npieces);
 	bool alone = inserted < SEQUENTIAL_VERTICES;
 
 	parallel_for(alone ? 1 : graph->params.threads, graph->position, to, 1, insert_pieces, graph);

@@ -101,39 +101,47 @@ unmarked_neighbor(const Graph *graph, const uint16_t *marks, uint32_t home)
 	return GRAPH_NO_VERTEX;
 }
 
+/* Walks the homes that a home leads to and numbers their vertices from n on. */
+static uint32_t
+walk_homes(Graph *graph, uint16_t *marks, uint32_t home, uint32_t n)
+{
+	uint32_t *stack = graph->order; /* the part of the homes, which are in */
+	uint32_t depth = 0;
+
+	while (home != GRAPH_NO_VERTEX)
+	{
+		marks[home] = 1;
+		n = place_home(graph, home, n);
+		stack[depth++] = home;
+		do
+			home = unmarked_neighbor(graph, marks, stack[depth - 1]);
+		while (home == GRAPH_NO_VERTEX && --depth > 0);
+	}
+	return n;
+}
+
 void
 graph_group(Graph *graph)
 {
 	uint16_t *marks = graph_worker(graph, 0)->stamps;
-	uint32_t *stack = graph->order; /* the homes' part of it: they are in */
 	uint32_t n = graph->nhomes;
 
 	memset(marks, 0, (size_t) graph->nvertices * sizeof(uint16_t));
 	chain_vertices(graph);
 	for (uint32_t v = 0; v < graph->nvertices; v++)
 	{
-		uint32_t depth = 0;
-
-		if (!is_home(graph, v) || marks[v] != 0)
-			continue;
-		stack[depth++] = v;
-		marks[v] = 1;
-		n = place_home(graph, v, n);
-		while (depth > 0)
-		{
-			uint32_t next = unmarked_neighbor(graph, marks, stack[depth - 1]);
-
-			if (next == GRAPH_NO_VERTEX)
-			{
-				depth--;
-				continue;
-			}
-			stack[depth++] = next;
-			marks[next] = 1;
-			n = place_home(graph, next, n);
-		}
+		if (is_home(graph, v) && marks[v] == 0)
+			n = walk_homes(graph, marks, v, n);
 	}
 	memset(marks, 0, (size_t) graph->nvertices * sizeof(uint16_t));
+
+	/* The stack has destroyed this part; trimming wants every vertex in order[]. */
+	n = 0;
+	for (uint32_t v = 0; v < graph->nvertices; v++)
+	{
+		if (is_home(graph, v))
+			graph->order[n++] = v;
+	}
 }
 
 uint32_t

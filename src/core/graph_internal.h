@@ -26,9 +26,6 @@
 
 #define CACHE_LINE 64
 
-/* No such vertex; also the highest value, so it is never a vertex number */
-#define GRAPH_NO_VERTEX UINT32_MAX
-
 typedef struct GraphList
 {
 	uint16_t count;	 /* links, published with release */
@@ -236,15 +233,14 @@ extern void graph_trim(Graph *graph, GraphWorker *worker, uint32_t vertex);
 
 /* graph_group.c */
 
-/* Vertices inserted in a row by one thread */
-#ifndef GRAPH_PIECE
+/* Vertices inserted in a row by one thread: enough to share cache lines, few
+ * enough that the threads end a step of some hundred units at about the same time */
 #define GRAPH_PIECE 32
-#endif
 
 /* Finds the home of a vertex of level 0, into graph->parents. */
 extern void graph_find_home(Graph *graph, GraphWorker *worker, uint32_t vertex);
 
-/* Orders the vertices by home, from graph->order[nhomes] on. */
+/* Puts the homes first in graph->order, then the other vertices home by home. */
 extern void graph_group(Graph *graph);
 
 extern uint32_t graph_piece_count(const Graph *graph);
