@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include <immintrin.h>
@@ -43,6 +44,17 @@ now(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double) t.tv_sec + (double) t.tv_nsec * 1e-9;
+}
+
+/* Processor seconds of this process */
+static double
+cpu(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (double) (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+		   (double) (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1e-6;
 }
 
 /* Memory on huge pages, so that page walks are not what is measured */
@@ -253,9 +265,10 @@ brute_force(const Matrix *base, const Matrix *queries)
 static void
 report_search(const Graph *graph, const Matrix *queries, const Matrix *truth, int ef)
 {
-	char *memory = calloc(1, graph_worker_size(&graph->shape, ef) + CACHE_LINE);
-	GraphWorker *worker = graph_worker_init(
-		&graph->shape, ef, memory + (CACHE_LINE - (uintptr_t) memory % CACHE_LINE) % CACHE_LINE);
+	char *memory = calloc(1, graph_worker_size(&graph->shape, graph->nvertices, ef) + CACHE_LINE);
+	GraphWorker *worker =
+		graph_worker_init(&graph->shape, graph->nvertices, ef,
+						  memory + (CACHE_LINE - (uintptr_t) memory % CACHE_LINE) % CACHE_LINE);
 	double best = 1e30;
 	int hits = 0;
 
@@ -382,7 +395,7 @@ main(int argc, char **argv)
 	char *chunk = (char *) base.data;
 	GraphDistance distance = {&base.dim, 0, same_query, l2_distances};
 	GraphValues values = {&chunk, 31, (size_t) base.dim * 4, (size_t) base.dim * 4};
-	double start = now(), t0, insert_end = 0, trim_end = 0, longest = 0;
+	double start = now(), start_cpu = cpu(), t0, insert_end = 0, trim_end = 0, longest = 0;
 	Graph *graph = graph_create((uint32_t) base.rows, &params, &distance, &values);
 	bool more = true;
 
@@ -401,8 +414,9 @@ main(int argc, char **argv)
 	}
 	printf("%d x %d, m %d, ef_construction %d, threads %d\n", base.rows, base.dim, params.m,
 		   params.ef_construction, params.threads);
-	printf("build %.2f s (create %.2f, inserted at %.2f, trimmed at %.2f), longest step %.0f ms\n",
-		   now() - start, t0, insert_end, trim_end, longest * 1000);
+	printf("build %.2f s, cpu %.2f s (create %.2f, inserted at %.2f, trimmed at %.2f), longest "
+		   "step %.0f ms\n",
+		   now() - start, cpu() - start_cpu, t0, insert_end, trim_end, longest * 1000);
 	printf("%.0f distances per vertex, %u attached, %.1f MB\n",
 		   (double) graph_distance_computations(graph) / base.rows, graph->attached,
 		   (double) graph->arena_size / 1e6);

@@ -8,12 +8,15 @@
  * and 4, over values that lie in memory of the caller's, with threads.
  *
  * Differences from the paper: the level of a vertex is a hash of the seed and
- * its number, and vertices are inserted from the highest level down (random
- * within a level), so the entry point is the first one and never moves;
- * neighbour lists have slack and are pruned only when the slack is used up;
- * at the end every vertex is reachable from the entry point in layer 0.
+ * its number, and vertices are inserted from the highest level down, so the
+ * entry point is the first one and never moves; within a level the order is
+ * random, but those of level 0 come in small groups that lie near each other
+ * (graph_group.c); neighbour lists have slack and are pruned only when the
+ * slack is used up; at the end every vertex is reachable from the entry point
+ * in layer 0.
  *
- * With one thread the same values, parameters and seed give the same graph.
+ * With one thread the same values, parameters and seed give the same graph,
+ * however the work is cut into steps.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,6 +30,12 @@
 #define GRAPH_MAX_LEVEL 30
 #define GRAPH_MIN_M 2
 #define GRAPH_MAX_M 100
+
+/* Vertices are numbered with 31 bits, see pool.h. */
+#define GRAPH_MAX_VERTICES UINT32_C(0x7FFFFFFF)
+
+/* The entry point of an empty graph */
+#define GRAPH_NO_VERTEX UINT32_MAX
 
 /*
  * How far apart values are.  Keys order as distances do; the first argument of
@@ -62,21 +71,25 @@ graph_value(const GraphValues *values, uint32_t vertex)
 
 typedef struct GraphParams
 {
-	int m;				 /* links per vertex above layer 0; 2 * m in layer 0 */
-	int ef_construction; /* size of the search pool */
-	int threads;
+	int m; /* links per vertex above layer 0, GRAPH_MIN_M to GRAPH_MAX_M; 2 * m in layer 0 */
+	int ef_construction; /* size of the search pool, at least 1 */
+	int threads;		 /* at least 1 */
 	uint64_t seed;
 } GraphParams;
 
 typedef struct Graph Graph;
 
-/* Bytes that building a graph of nvertices takes, beside the values */
+/* Upper limit of the bytes that a graph of nvertices takes, beside the values */
 extern size_t graph_memory(uint32_t nvertices, const GraphParams *params, size_t query_size);
 
 /* Level of a vertex: floor(-ln(u) / ln(m)), u from a hash of seed and vertex */
 extern int graph_random_level(uint64_t seed, uint64_t vertex, int m);
 
-/* An empty graph, or NULL when memory is short.  The values must stay. */
+/*
+ * A graph with nothing inserted yet, or NULL when memory is short; all memory
+ * it will ever need is taken here.  The values must stay until graph_free(),
+ * which may be called between any two steps, and with NULL.
+ */
 extern Graph *graph_create(uint32_t nvertices, const GraphParams *params,
 						   const GraphDistance *distance, const GraphValues *values);
 extern void graph_free(Graph *graph);
@@ -103,7 +116,8 @@ extern const uint32_t *graph_links(const Graph *graph, uint32_t vertex, int laye
 /*
  * Order in which to lay the vertices out on pages: first those of upper layers
  * from the highest down, then the others in the order of a walk over layer 0
- * that keeps neighbours together.  order has room for every vertex.
+ * that keeps neighbours together.  order has room for every vertex.  Uses
+ * memory of the graph's: not to be called by two threads at once.
  */
 extern void graph_layout_order(const Graph *graph, uint32_t *order);
 

@@ -23,12 +23,8 @@
 
 #include "core/graph.h"
 #include "core/pool.h"
-#include "core/visited.h"
 
 #define CACHE_LINE 64
-
-/* No such vertex; also the highest value, so it is never a vertex number */
-#define GRAPH_NO_VERTEX UINT32_MAX
 
 typedef struct GraphList
 {
@@ -58,7 +54,9 @@ typedef struct GraphShape
 typedef struct GraphWorker
 {
 	Pool pool;
-	VisitedSet visited;
+	uint32_t nvertices;
+	uint16_t *stamps; /* per vertex: visited if equal to stamp */
+	uint16_t stamp;
 	PoolEntry *entries;	   /* ef, of the pool */
 	uint32_t *ids;		   /* batch of vertices ... */
 	const void **values;   /* ... their values ... */
@@ -77,9 +75,11 @@ typedef struct GraphWorker
 
 typedef enum GraphPhase
 {
-	GRAPH_INSERT, /* vertices one by one */
-	GRAPH_TRIM,	  /* every list down to its limit */
-	GRAPH_REACH,  /* make every vertex reachable in layer 0 */
+	GRAPH_INSERT_HOMES, /* vertices of levels above 0, one by one */
+	GRAPH_FIND_HOMES,	/* of the others */
+	GRAPH_INSERT,		/* the others, piece by piece */
+	GRAPH_TRIM,			/* every list down to its limit */
+	GRAPH_REACH,		/* make every vertex reachable in layer 0 */
 	GRAPH_DONE
 } GraphPhase;
 
@@ -96,7 +96,7 @@ struct Graph
 	uint8_t *levels;
 	uint32_t *order;	   /* insertion order; afterwards the queue of the reach phase */
 	uint32_t *upper_first; /* number of the vertex's list in layer 1 */
-	uint32_t *parents;	   /* reach phase: tree of reached vertices */
+	uint32_t *parents;	   /* homes (graph_group.c); afterwards the tree of reached vertices */
 	char *base_lists;
 	char *upper_lists;
 	char *workers; /* GraphWorker and its memory, worker_stride bytes apart */
@@ -104,6 +104,8 @@ struct Graph
 
 	uint32_t entry;
 	int top_level;
+	uint32_t nhomes;	 /* vertices of levels above 0, and the entry point */
+	uint32_t piece_step; /* from a piece to the one inserted next */
 	GraphPhase phase;
 	uint32_t position; /* of the phase: vertices done with */
 	uint32_t queue_head;
@@ -178,8 +180,9 @@ extern size_t graph_round_up(size_t size);
 /* graph_search.c */
 
 /* Bytes of a worker with a pool of ef entries, and its set-up in zeroed memory */
-extern size_t graph_worker_size(const GraphShape *shape, int ef);
-extern GraphWorker *graph_worker_init(const GraphShape *shape, int ef, char *memory);
+extern size_t graph_worker_size(const GraphShape *shape, uint32_t nvertices, int ef);
+extern GraphWorker *graph_worker_init(const GraphShape *shape, uint32_t nvertices, int ef,
+									  char *memory);
 
 /* Query form of a vertex's value, in the worker's scratch if it needs any */
 extern const void *graph_worker_query(const Graph *graph, GraphWorker *worker, uint32_t vertex);
@@ -187,8 +190,9 @@ extern const void *graph_worker_query(const Graph *graph, GraphWorker *worker, u
 /* Keys of n vertices (worker->ids) into worker->keys, their values into worker->values */
 extern void graph_score(const Graph *graph, GraphWorker *worker, const void *query, int n);
 
-/* Empties the pool, gives it room for ef entries, and puts the entry point in. */
-extern void graph_search_start(const Graph *graph, GraphWorker *worker, const void *query, int ef);
+/* Empties the pool, gives it room for ef entries, and puts a vertex in. */
+extern void graph_search_start(const Graph *graph, GraphWorker *worker, const void *query,
+							   uint32_t vertex, int ef);
 
 /* Goes on in the next layer from what the pool holds, with room for ef entries. */
 extern void graph_search_continue(GraphWorker *worker, int ef);
@@ -226,6 +230,23 @@ extern void graph_insert(Graph *graph, GraphWorker *worker, uint32_t vertex);
 
 /* Prunes every list of the vertex to its limit. */
 extern void graph_trim(Graph *graph, GraphWorker *worker, uint32_t vertex);
+
+/* graph_group.c */
+
+/* Vertices inserted in a row by one thread: enough to share cache lines, few
+ * enough that the threads end a step of some hundred units at about the same time */
+#define GRAPH_PIECE 32
+
+/* Finds the home of a vertex of level 0, into graph->parents. */
+extern void graph_find_home(Graph *graph, GraphWorker *worker, uint32_t vertex);
+
+/* Puts the homes first in graph->order, then the other vertices home by home. */
+extern void graph_group(Graph *graph);
+
+extern uint32_t graph_piece_count(const Graph *graph);
+
+/* A number coprime to npieces, about 0.618 of it */
+extern uint32_t graph_piece_step(uint32_t npieces);
 
 /* graph_reach.c */
 

@@ -52,9 +52,8 @@ walk(Graph *graph)
 }
 
 /*
- * Where a vertex's list takes one more link: at its end, in place of its
- * farthest link outside the tree (lists are sorted but for links attached
- * here), or nowhere, -1.
+ * Where a vertex's list takes one more link: at its end, in place of its last
+ * link outside the tree (the least wanted one of a pruned list), or nowhere, -1.
  */
 static int
 find_room(const Graph *graph, uint32_t vertex)

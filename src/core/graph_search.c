@@ -6,19 +6,15 @@
  * Expanding a vertex: its unvisited neighbours are gathered, their values
  * prefetched, then scored in one call, so that the cache misses overlap.
  *
- * The set of visited vertices has a fixed size.  When it is full it forgets
- * all but what is in the pool: a forgotten vertex may be scored again, but is
- * turned away again, since it left (or never entered) a full pool whose worst
- * key only decreases.
+ * Visited vertices are marked in an array with one stamp per vertex, which
+ * needs no branch per neighbour as a hash table does; a search begins by
+ * taking the next stamp.
  *
  *-------------------------------------------------------------------------
  */
 #include "core/graph_internal.h"
 
 #include <string.h>
-
-/* Visited vertices to expect per expanded one, as a share of the list length */
-#define VISITED_PER_ENTRY(shape) ((shape)->base_limit)
 
 /* Longest batch: a full list and one more, or a whole pool */
 static size_t
@@ -27,13 +23,6 @@ batch_size(const GraphShape *shape, int ef)
 	int n = shape->base_capacity + 1;
 
 	return (size_t) (ef > n ? ef : n);
-}
-
-/* Slots of the visited set: never fewer than the pool and one list can fill */
-static uint32_t
-visited_slots(const GraphShape *shape, int ef)
-{
-	return visited_slots_for((uint32_t) (ef * VISITED_PER_ENTRY(shape) + shape->base_capacity));
 }
 
 /* Takes `size` bytes, rounded up to whole cache lines, off *memory. */
@@ -47,7 +36,7 @@ take(char **memory, size_t size)
 }
 
 size_t
-graph_worker_size(const GraphShape *shape, int ef)
+graph_worker_size(const GraphShape *shape, uint32_t nvertices, int ef)
 {
 	size_t batch = batch_size(shape, ef);
 
@@ -57,11 +46,11 @@ graph_worker_size(const GraphShape *shape, int ef)
 		   graph_round_up(batch * sizeof(bool)) + graph_round_up(batch * sizeof(int)) +
 		   graph_round_up((size_t) shape->base_limit * (GRAPH_MAX_LEVEL + 1) * sizeof(uint32_t)) +
 		   3 * graph_round_up(shape->query_size) +
-		   graph_round_up(visited_slots(shape, ef) * sizeof(uint64_t));
+		   graph_round_up((size_t) nvertices * sizeof(uint16_t));
 }
 
 GraphWorker *
-graph_worker_init(const GraphShape *shape, int ef, char *memory)
+graph_worker_init(const GraphShape *shape, uint32_t nvertices, int ef, char *memory)
 {
 	size_t batch = batch_size(shape, ef);
 	GraphWorker *worker = take(&memory, sizeof(GraphWorker));
@@ -78,7 +67,9 @@ graph_worker_init(const GraphShape *shape, int ef, char *memory)
 	worker->query = take(&memory, shape->query_size);
 	worker->base_query = take(&memory, shape->query_size);
 	worker->candidate_query = take(&memory, shape->query_size);
-	visited_init(&worker->visited, (uint64_t *) memory, visited_slots(shape, ef));
+	worker->nvertices = nvertices;
+	worker->stamp = 0;
+	worker->stamps = take(&memory, (size_t) nvertices * sizeof(uint16_t));
 	worker->computed = 0;
 	return worker;
 }
@@ -102,28 +93,29 @@ graph_score(const Graph *graph, GraphWorker *worker, const void *query, int n)
 	worker->computed += (uint64_t) n;
 }
 
+/* Forgets every visited vertex. */
+static void
+clear_visited(GraphWorker *worker)
+{
+	if (++worker->stamp == 0)
+	{
+		memset(worker->stamps, 0, (size_t) worker->nvertices * sizeof(uint16_t));
+		worker->stamp = 1;
+	}
+}
+
 void
-graph_search_start(const Graph *graph, GraphWorker *worker, const void *query, int ef)
+graph_search_start(const Graph *graph, GraphWorker *worker, const void *query, uint32_t vertex,
+				   int ef)
 {
 	PoolEntry dropped;
 
 	pool_init(&worker->pool, worker->entries, ef);
-	visited_clear(&worker->visited);
-	worker->ids[0] = graph->entry;
+	clear_visited(worker);
+	worker->ids[0] = vertex;
 	graph_score(graph, worker, query, 1);
-	pool_insert(&worker->pool, worker->keys[0], graph->entry, &dropped);
-	visited_add(&worker->visited, graph->entry);
-}
-
-/* Forgets every visited vertex that is not in the pool. */
-static void
-visited_restart(GraphWorker *worker)
-{
-	Pool *pool = &worker->pool;
-
-	visited_clear(&worker->visited);
-	for (int i = 0; i < pool->size; i++)
-		visited_add(&worker->visited, POOL_ID(pool->entries[i]));
+	pool_insert(&worker->pool, worker->keys[0], vertex, &dropped);
+	worker->stamps[vertex] = worker->stamp;
 }
 
 void
@@ -133,27 +125,31 @@ graph_search_continue(GraphWorker *worker, int ef)
 
 	pool->capacity = ef;
 	pool->cursor = 0;
+	clear_visited(worker);
 	for (int i = 0; i < pool->size; i++)
+	{
 		pool->entries[i].id = POOL_ID(pool->entries[i]);
-	visited_restart(worker);
+		worker->stamps[pool->entries[i].id] = worker->stamp;
+	}
 }
 
 /* The unvisited neighbours of a vertex, into worker->ids; returns how many. */
-static int
+static inline int
 gather_unvisited(GraphWorker *worker, const GraphList *list)
 {
-	VisitedSet *visited = &worker->visited;
+	uint16_t *stamps = worker->stamps;
+	uint16_t stamp = worker->stamp;
+	uint32_t *ids = worker->ids;
 	int count = graph_list_count(list);
 	int n = 0;
 
-	if (visited->count + (uint32_t) count > visited->limit)
-		visited_restart(worker);
 	for (int i = 0; i < count; i++)
 	{
 		uint32_t id = graph_list_get(list, i);
 
-		if (visited_add(visited, id))
-			worker->ids[n++] = id;
+		ids[n] = id;
+		n += stamps[id] != stamp;
+		stamps[id] = stamp;
 	}
 	return n;
 }
@@ -196,7 +192,7 @@ graph_search_layer(const Graph *graph, GraphWorker *worker, const void *query, i
 void
 graph_search(const Graph *graph, GraphWorker *worker, const void *query, int ef)
 {
-	graph_search_start(graph, worker, query, 1);
+	graph_search_start(graph, worker, query, graph->entry, 1);
 	for (int layer = graph->top_level; layer > 0; layer--)
 	{
 		graph_search_layer(graph, worker, query, layer);
