@@ -32,6 +32,8 @@ graph_layout_order(const Graph *graph, uint32_t *order)
 	uint32_t *placed = graph->parents; /* not needed any more once the graph is finished */
 	uint32_t n = place_upper(graph, order);
 
+	if (n == 0 && graph->nvertices > 0)
+		order[n++] = graph->entry; /* a small graph may have no upper layer */
 	memset(placed, 0, graph->nvertices * sizeof(uint32_t));
 	for (uint32_t i = 0; i < n; i++)
 		placed[order[i]] = 1;
