@@ -14,6 +14,7 @@
 
 #include <math.h>
 
+#include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "utils/float.h"
@@ -55,6 +56,23 @@ visit_cost(IndexOptInfo *info, double vertices)
 		   vertices * (cpu_index_tuple_cost + DISTANCE_OPERATORS * cpu_operator_cost);
 }
 
+/* The query of the ordering an index path is for: the right operand, the column being the left */
+static const Node *
+ordering_operand(const IndexPath *path)
+{
+	Node *ordering = linitial(path->indexorderbys);
+
+	return is_opclause(ordering) ? get_rightop((Expr *) ordering) : NULL;
+}
+
+static void
+set_unusable(IndexPath *path, Cost *startup_cost, Cost *total_cost)
+{
+	*startup_cost = get_float8_infinity();
+	*total_cost = get_float8_infinity();
+	disable_path_compat(path);
+}
+
 void
 hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_cost,
 				   Cost *total_cost, Selectivity *selectivity, double *correlation, double *pages)
@@ -62,6 +80,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	IndexOptInfo *info = path->indexinfo;
 	double tuples = Max(info->tuples, 1.0);
 	Relation index;
+	bool serves;
 	double first;
 	double all;
 
@@ -71,15 +90,16 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	if (path->indexorderbys == NIL)
 	{
 		/* without an ORDER BY this index has nothing to offer */
-		*startup_cost = get_float8_infinity();
-		*total_cost = get_float8_infinity();
-		disable_path_compat(path);
+		set_unusable(path, startup_cost, total_cost);
 		return;
 	}
 	index = index_open(info->indexoid, NoLock);
 	first = vertices_visited(index, tuples, 1.0);
 	all = vertices_visited(index, tuples, tuples);
+	serves = index_space_may_serve(index, ordering_operand(path));
 	index_close(index, NoLock);
 	*startup_cost = visit_cost(info, first);
 	*total_cost = Max(*startup_cost, visit_cost(info, all));
+	if (!serves)
+		set_unusable(path, startup_cost, total_cost);
 }
