@@ -49,6 +49,11 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+/* What a check hook passes on is memory of the setting machinery's own since 16 */
+#if PG_VERSION_NUM < 160000
+#define guc_malloc(elevel, size) malloc(size)
+#endif
+
 /* Reading a block whose buffer is remembered came in 14 */
 #if PG_VERSION_NUM >= 160000
 #define read_recent_buffer(index, blkno, buffer) \

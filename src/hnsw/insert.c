@@ -222,8 +222,9 @@ choose_neighbors(HnswInsertState *state, int layer)
 		keys[i] = pool->entries[i].key;
 	}
 	values = copy_values(index, vertices, n);
-	nkept = graph_select_neighbors(&state->distance, values, keys, n, index->meta.m, false,
-								   state->scratch, kept, &state->search.distances);
+	nkept = graph_select_neighbors(&state->distance, values, keys, n,
+								   HNSW_LAYER_LINKS(index->meta.m, layer), true, state->scratch,
+								   kept, &state->search.distances);
 	for (int i = 0; i < nkept; i++)
 		kept[i] = vertices[kept[i]];
 	state->neighbors[layer] = (uint32 *) kept;
@@ -352,7 +353,7 @@ prune_links(HnswInsertState *state, uint32 vertex, uint32 *vertices, int limit, 
 		values[j] = value;
 		vertices[j] = id;
 	}
-	nkept = graph_select_neighbors(&state->distance, values, keys, n, limit, false, state->scratch,
+	nkept = graph_select_neighbors(&state->distance, values, keys, n, limit, true, state->scratch,
 								   kept, &state->search.distances);
 	*taken = false;
 	for (int i = 0; i < nkept; i++)

@@ -33,7 +33,7 @@ static const struct config_enum_entry iterative_scan_values[] = {
 static bool
 check_ef_search(int *newval, void **extra, GucSource source)
 {
-	bool *is_set = malloc(sizeof(bool));
+	bool *is_set = guc_malloc(LOG, sizeof(bool));
 
 	if (is_set == NULL)
 		return false;
