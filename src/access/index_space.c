@@ -139,24 +139,6 @@ check_parameters(const IndexSpace *space, Relation index, const SpaceVector *que
 							   space->context.params[other])));
 }
 
-bool
-index_space_may_serve(Relation index, const Node *operand)
-{
-	const Const *query = (const Const *) operand;
-	const SpaceVector *value;
-	IndexSpace space;
-
-	if (operand == NULL || !IsA(operand, Const) || query->constisnull)
-		return true;
-	index_space_init(&space, index);
-	if (space.context.space->nparams == 0)
-		return true;
-	value = DatumGetSpaceVector(query->constvalue);
-	return space_vector_space(value) == space.context.space &&
-		   memcmp(value->params, space.context.params,
-				  space.context.space->nparams * sizeof(double)) == 0;
-}
-
 void
 index_space_encode_query(IndexSpace *space, Relation index, Datum datum, void *encoded)
 {

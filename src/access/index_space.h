@@ -63,7 +63,6 @@ extern const void *index_space_value(IndexSpace *space, Datum datum, void **copy
 extern void index_space_encode_query(IndexSpace *space, Relation index, Datum datum, void *encoded);
 
 /*
-<<<<<<< HEAD
  * For the planner: can the index answer an ordering by this operand, as far as
  * one can tell?  False only for a constant with parameters that are not the
  * index's.
@@ -71,11 +70,3 @@ extern void index_space_encode_query(IndexSpace *space, Relation index, Datum da
 extern bool index_space_matches(Relation index, Node *operand);
 
 #endif /* ANN_INDEX_SPACE_H */
-=======
- * For the planner: can the index serve an ordering with this right operand?
- * Only a constant with other parameters than the index's is known not to.
- */
-extern bool index_space_may_serve(Relation index, const Node *operand);
-
-#endif							/* ANN_INDEX_SPACE_H */
->>>>>>> tests

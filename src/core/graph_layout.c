@@ -59,15 +59,8 @@ graph_layout_order(const Graph *graph, uint32_t *order)
 	uint32_t nstarts;
 
 	if (n == 0 && graph->nvertices > 0)
-<<<<<<< HEAD
 		order[n++] = graph->entry;
 	memset(marks, 0, (size_t) graph->nvertices * sizeof(uint16_t));
-=======
-		order[n++] = graph->entry; /* a small graph may have no upper layer */
-	memset(placed, 0, graph->nvertices * sizeof(uint32_t));
-	for (uint32_t i = 0; i < n; i++)
-		placed[order[i]] = 1;
->>>>>>> tests
 	for (uint32_t i = 0; i < n; i++)
 		marks[order[i]] = 1;
 	nstarts = n;

@@ -56,7 +56,6 @@ visit_cost(IndexOptInfo *info, double vertices)
 		   vertices * (cpu_index_tuple_cost + DISTANCE_OPERATORS * cpu_operator_cost);
 }
 
-<<<<<<< HEAD
 /* The value that the path orders by the distance from */
 static Node *
 order_operand(IndexPath *path)
@@ -66,19 +65,6 @@ order_operand(IndexPath *path)
 
 static void
 rule_out(IndexPath *path, Cost *startup_cost, Cost *total_cost)
-=======
-/* The query of the ordering an index path is for: the right operand, the column being the left */
-static const Node *
-ordering_operand(const IndexPath *path)
-{
-	Node *ordering = linitial(path->indexorderbys);
-
-	return is_opclause(ordering) ? get_rightop((Expr *) ordering) : NULL;
-}
-
-static void
-set_unusable(IndexPath *path, Cost *startup_cost, Cost *total_cost)
->>>>>>> tests
 {
 	*startup_cost = get_float8_infinity();
 	*total_cost = get_float8_infinity();
@@ -92,7 +78,6 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	IndexOptInfo *info = path->indexinfo;
 	double tuples = Max(info->tuples, 1.0);
 	Relation index;
-	bool serves;
 	double first;
 	double all;
 
@@ -102,11 +87,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	if (path->indexorderbys == NIL)
 	{
 		/* without an ORDER BY this index has nothing to offer */
-<<<<<<< HEAD
 		rule_out(path, startup_cost, total_cost);
-=======
-		set_unusable(path, startup_cost, total_cost);
->>>>>>> tests
 		return;
 	}
 	index = index_open(info->indexoid, NoLock);
@@ -118,10 +99,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	}
 	first = vertices_visited(index, tuples, 1.0);
 	all = vertices_visited(index, tuples, tuples);
-	serves = index_space_may_serve(index, ordering_operand(path));
 	index_close(index, NoLock);
 	*startup_cost = visit_cost(info, first);
 	*total_cost = Max(*startup_cost, visit_cost(info, all));
-	if (!serves)
-		set_unusable(path, startup_cost, total_cost);
 }

@@ -241,8 +241,8 @@ extern uint32 hnsw_add_vertex(HnswIndex *index, HnswVertex record);
 extern void hnsw_write_value(HnswIndex *index, const char *value, BlockNumber *blocks);
 
 /* search.c */
-extern void hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context,
-							 int ef, bool resumable);
+extern void hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context, int ef,
+							 bool resumable);
 extern void hnsw_search_start(HnswSearch *search, const void *query, int ef);
 extern void hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer);
 extern void hnsw_search_set_ef(HnswSearch *search, int ef);

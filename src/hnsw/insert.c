@@ -455,7 +455,7 @@ write_links(HnswIndex *index, LinkList *list, const uint32 *links, int n)
  * and thrown away if the list has changed meanwhile.
  */
 static bool
-connect(HnswInsertState *state, uint32 vertex, int layer, uint32 newcomer, bool force)
+link_back(HnswInsertState *state, uint32 vertex, int layer, uint32 newcomer, bool force)
 {
 	HnswIndex *index = state->index;
 	int limit = HNSW_LAYER_LINKS(index->meta.m, layer);
@@ -513,12 +513,12 @@ connect_back(HnswInsertState *state, uint32 newcomer)
 		for (int i = 0; i < state->nneighbors[layer]; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			taken += connect(state, state->neighbors[layer][i], layer, newcomer, false);
+			taken += link_back(state, state->neighbors[layer][i], layer, newcomer, false);
 			MemoryContextReset(step);
 		}
 		for (int i = 0; layer == 0 && taken == 0 && i < state->nneighbors[0]; i++)
 		{
-			taken += connect(state, state->neighbors[0][i], 0, newcomer, true);
+			taken += link_back(state, state->neighbors[0][i], 0, newcomer, true);
 			MemoryContextReset(step);
 		}
 	}

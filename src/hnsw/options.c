@@ -81,9 +81,13 @@ bytea *
 hnsw_options(Datum reloptions, bool validate)
 {
 	static const relopt_parse_elt table[] = {
-		{"m", RELOPT_TYPE_INT, offsetof(HnswOptions, m)},
-		{"ef_construction", RELOPT_TYPE_INT, offsetof(HnswOptions, ef_construction)},
-		{"ef_search", RELOPT_TYPE_INT, offsetof(HnswOptions, ef_search)},
+		{.optname = "m", .opttype = RELOPT_TYPE_INT, .offset = offsetof(HnswOptions, m)},
+		{.optname = "ef_construction",
+		 .opttype = RELOPT_TYPE_INT,
+		 .offset = offsetof(HnswOptions, ef_construction)},
+		{.optname = "ef_search",
+		 .opttype = RELOPT_TYPE_INT,
+		 .offset = offsetof(HnswOptions, ef_search)},
 	};
 
 	return (bytea *) build_reloptions(reloptions, validate, hnsw_relopt_kind, sizeof(HnswOptions),

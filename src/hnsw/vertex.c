@@ -94,7 +94,7 @@ hnsw_open(HnswIndex *index, Relation relation)
 }
 
 static void
-pg_attribute_noreturn() report_bad_vertex(HnswIndex *index, uint32 vertex)
+report_bad_vertex(HnswIndex *index, uint32 vertex)
 {
 	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
 					errmsg("index \"%s\" has no vertex %u",

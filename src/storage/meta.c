@@ -18,7 +18,7 @@ meta_header_init(MetaHeader *header, MethodId method, const SpaceContext *space)
 	header->version = META_FORMAT_VERSION;
 	header->method = method;
 	header->dim = space->dim;
-	strlcpy(header->space, space->space->name, META_SPACE_NAME_SIZE);
+	snprintf(header->space, META_SPACE_NAME_SIZE, "%s", space->space->name);
 	for (int i = 0; i < space->space->nparams; i++)
 		header->params[i] = space->params[i];
 }
