@@ -289,6 +289,4 @@ extern void hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_c
 							   Cost *startup_cost, Cost *total_cost, Selectivity *selectivity,
 							   double *correlation, double *pages);
 
-/* validate.c is shared: access/validate.h */
-
 #endif /* ANN_HNSW_H */
