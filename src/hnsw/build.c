@@ -32,8 +32,11 @@
 #define PHASE_WRITE 4
 #define PHASE_INSERT 5
 
-/* Time one step of the graph build should take, so that a cancel is heard */
-#define STEP_MICROSECONDS 30000
+/*
+ * Time one step of the graph build should take: short enough for a cancel to be
+ * heard, long enough that threads waiting for the last piece lose little
+ */
+#define STEP_MICROSECONDS 200000
 #define FIRST_STEP_ITEMS 64
 #define MAX_STEP_ITEMS 1000000
 
