@@ -32,6 +32,25 @@ INSERT INTO items VALUES (11, '[1,2,3]'), (12, NULL);
 SELECT same_as_exact($$SELECT id FROM items WHERE v IS NOT NULL ORDER BY v <-> '[1,2,3]'$$);
 DROP TABLE items;
 
+-- every small number of rows, with and without a vertex in an upper layer
+DO $$
+DECLARE
+	result text;
+BEGIN
+	FOR n IN 1..60 LOOP
+		EXECUTE format('CREATE TABLE items AS SELECT * FROM points WHERE id <= %s', n);
+		CREATE INDEX items_v ON items USING hnsw (v) WITH (m = 4, ef_construction = 8);
+		result := same_as_exact($q$SELECT v <-> '[9.2,1,3]' FROM items ORDER BY v <-> '[9.2,1,3]'$q$);
+		INSERT INTO items SELECT * FROM points WHERE id BETWEEN 1000 AND 1005;
+		result := result || ', ' || same_as_exact($q$SELECT v <-> '[9.2,1,3]' FROM items ORDER BY v <-> '[9.2,1,3]'$q$);
+		IF result <> format('same, %s rows, same, %s rows', n, n + 6) THEN
+			RAISE '% rows: %', n, result;
+		END IF;
+		DROP TABLE items;
+	END LOOP;
+END
+$$;
+
 -- nulls among values are not in the index
 CREATE TABLE items AS SELECT id, CASE WHEN id % 3 > 0 THEN v END AS v FROM points;
 CREATE INDEX items_v ON items USING hnsw (v);

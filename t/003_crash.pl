@@ -4,6 +4,9 @@
 use strict;
 use warnings FATAL => 'all';
 
+use FindBin;
+use lib $FindBin::RealBin;
+
 use ExactScan;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
