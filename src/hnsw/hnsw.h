@@ -172,16 +172,21 @@ typedef struct HnswIndex
 	bool building; /* pages are not logged one by one */
 } HnswIndex;
 
-/*
- * A search in progress: one query, one layer at a time.  The candidates left
- * over are kept when `resumable`, so that the search can go on.
- */
+/* What a search is for */
+typedef enum HnswSearchPurpose
+{
+	HNSW_SEARCH_LINKS, /* neighbours of a new vertex, by the link distance */
+	HNSW_SEARCH_ROWS,
+	HNSW_SEARCH_ROWS_RESUMABLE /* candidates left over are kept, to go on with */
+} HnswSearchPurpose;
+
+/* A search in progress: one query, one layer at a time. */
 typedef struct HnswSearch
 {
 	HnswIndex *index;
 	MemoryContext context;
 	const void *query; /* query form of the space */
-	bool resumable;
+	HnswSearchPurpose purpose;
 	Pool pool;
 	VisitedSet visited;
 	PoolEntry *leftover; /* candidates out of the pool; a heap once `ordered` */
@@ -242,7 +247,7 @@ extern void hnsw_write_value(HnswIndex *index, const char *value, BlockNumber *b
 
 /* search.c */
 extern void hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context, int ef,
-							 bool resumable);
+							 HnswSearchPurpose purpose);
 extern void hnsw_search_start(HnswSearch *search, const void *query, int ef);
 extern void hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer);
 extern void hnsw_search_set_ef(HnswSearch *search, int ef);

@@ -47,12 +47,10 @@ prepare_query(const void *context, const void *value, void *scratch)
 static void
 distances(const void *context, const void *query, const void *const *objects, int n, float *keys)
 {
-	const SpaceContext *space = (const SpaceContext *) context;
-
-	space->space->distances(space, query, objects, n, keys);
+	space_link_distances((const SpaceContext *) context, query, objects, n, keys);
 }
 
-/* The distance of an index's space as the graph code of src/core wants it */
+/* The link distance of an index's space as the graph code of src/core wants it */
 void
 hnsw_graph_distance(GraphDistance *distance, const IndexSpace *space)
 {
@@ -333,8 +331,8 @@ prune_links(HnswInsertState *state, uint32 vertex, uint32 *vertices, int limit, 
 	uint32 *chosen = palloc(sizeof(uint32) * n);
 	int nkept;
 
-	space->space->distances(space, space_prepare_query(space, base[0], state->scratch), values, n,
-							keys);
+	space_link_distances(space, space_prepare_query(space, base[0], state->scratch), values, n,
+						 keys);
 	state->search.distances += n;
 	for (int i = 1; i < n; i++) /* insertion sort: the list is nearly sorted */
 	{
@@ -622,7 +620,7 @@ hnsw_insert_value(HnswIndex *index, const void *encoded, ItemPointer tid)
 	if (index->meta.entry == HNSW_NO_VERTEX && insert_first(state))
 		return;
 	hnsw_search_init(&state->search, index, CurrentMemoryContext, index->meta.ef_construction,
-					 false);
+					 HNSW_SEARCH_LINKS);
 	if (find_neighbors(state))
 		return;
 	vertex = add_vertex(state);

@@ -169,7 +169,8 @@ start(IndexScanDesc scan, HnswScan state)
 								palloc(Max(index->space.query_size, 1)));
 	state->ef = hnsw_option_ef_search(scan->indexRelation);
 	hnsw_search_init(search, index, state->context, state->ef,
-					 hnsw_iterative_scan != HNSW_ITERATIVE_OFF);
+					 hnsw_iterative_scan == HNSW_ITERATIVE_OFF ? HNSW_SEARCH_ROWS
+															   : HNSW_SEARCH_ROWS_RESUMABLE);
 	hnsw_search_start(search, query, 1);
 	hnsw_search_descend(search, index->meta.entry_level, 1);
 	if (state->ef > 1)
@@ -201,7 +202,7 @@ keep_late(HnswScan state, PoolEntry entry)
 static bool
 resume(HnswScan state)
 {
-	if (!state->search.resumable)
+	if (state->search.purpose != HNSW_SEARCH_ROWS_RESUMABLE)
 		return false;
 	state->ef = Min(Max(state->ef * 2, HNSW_DEFAULT_EF_SEARCH), Max(MAX_RESUME_EF, state->ef));
 	state->next_entry = 0;
@@ -252,7 +253,7 @@ next_vertex(HnswScan state, uint32 *vertex)
 					*vertex = POOL_ID(entry);
 					return true;
 				}
-				if (!state->search.resumable)
+				if (state->search.purpose != HNSW_SEARCH_ROWS_RESUMABLE)
 					state->stage = STAGE_END;
 				else if (hnsw_search_sweep(&state->search) > 0)
 					state->stage = STAGE_UNLINKED;

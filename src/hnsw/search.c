@@ -50,14 +50,14 @@ allocate_slots(HnswSearch *search, uint32 nslots)
  */
 void
 hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context, int ef,
-				 bool resumable)
+				 HnswSearchPurpose purpose)
 {
 	uint32 nslots = visited_slots_for(ef * VISITED_PER_EF);
 
 	memset(search, 0, sizeof(*search));
 	search->index = index;
 	search->context = context;
-	search->resumable = resumable;
+	search->purpose = purpose;
 	visited_init(&search->visited, allocate_slots(search, nslots), nslots);
 	if (index->meta.value_pages > 0)
 		search->value = MemoryContextAlloc(context, SCORE_BATCH * index->space.encoded_size);
@@ -205,7 +205,10 @@ score(HnswSearch *search, const uint32 *vertices, int n)
 			values[i] = hnsw_read_value(
 				index, hnsw_page_vertex(index, BufferGetPage(buffers[i]), vertex), scratch);
 		}
-		space->space->distances(space, search->query, values, batch, &search->keys[done]);
+		if (search->purpose == HNSW_SEARCH_LINKS)
+			space_link_distances(space, search->query, values, batch, &search->keys[done]);
+		else
+			space->space->distances(space, search->query, values, batch, &search->keys[done]);
 		for (int i = 0; i < batch; i++)
 			ReleaseBuffer(buffers[i]);
 	}
@@ -305,7 +308,7 @@ hnsw_search_restart(HnswSearch *search)
 void
 hnsw_search_layer(HnswSearch *search, int layer)
 {
-	bool keep = search->resumable && layer == 0;
+	bool keep = search->purpose == HNSW_SEARCH_ROWS_RESUMABLE && layer == 0;
 	int next;
 
 	while ((next = pool_expand_next(&search->pool)) >= 0)

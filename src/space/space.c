@@ -134,6 +134,18 @@ space_prepare_query(const SpaceContext *context, const void *encoded, void *scra
 	return scratch;
 }
 
+void
+space_link_distances(const SpaceContext *context, const void *query, const void *const *objects,
+					 int n, float *keys)
+{
+	const Space *space = context->space;
+
+	if (space->link_distances != NULL)
+		space->link_distances(context, query, objects, n, keys);
+	else
+		space->distances(context, query, objects, n, keys);
+}
+
 double
 space_finish(const SpaceContext *context, float key)
 {

@@ -100,6 +100,13 @@ struct Space
 	void (*distances)(const SpaceContext *context, const void *query, const void *const *objects,
 					  int n, float *keys);
 
+	/*
+	 * Keys by which a graph chooses its links, where those of distances() make a
+	 * poor graph (asymmetric spaces); NULL: distances().
+	 */
+	void (*link_distances)(const SpaceContext *context, const void *query,
+						   const void *const *objects, int n, float *keys);
+
 	/* Key to distance; NULL: the key is the distance. */
 	double (*finish)(const SpaceContext *context, float key);
 };
@@ -131,6 +138,10 @@ extern void space_encode(const SpaceContext *context, const void *value, void *e
  */
 extern const void *space_prepare_query(const SpaceContext *context, const void *encoded,
 									   void *scratch);
+
+/* link_distances() of the space, or distances() where it has no such. */
+extern void space_link_distances(const SpaceContext *context, const void *query,
+								 const void *const *objects, int n, float *keys);
 
 extern double space_finish(const SpaceContext *context, float key);
 
