@@ -511,13 +511,18 @@ flush_rows(HnswBuild *build)
 	build->rows = NULL;
 }
 
-/* Says, once, that the rest of the build will be slow, and what would help. */
+/*
+ * Says, once, that the rest of the build will be slow, and what would help.
+ * The table is scanned from its first block on, so the share of the blocks
+ * seen before the row at tid tells how many values there will be.
+ */
 static void
-report_overflow(HnswBuild *build)
+report_overflow(HnswBuild *build, ItemPointer tid)
 {
-	double rows = build->heap->rd_rel->reltuples;
+	double seen = ItemPointerGetBlockNumber(tid) + 1.0;
 	double kept = build->rows->nvalues;
-	Size need = build_rows_memory(build->rows, Max(rows, kept));
+	Size need = build_rows_memory(build->rows,
+								  kept * Max(1.0, RelationGetNumberOfBlocks(build->heap) / seen));
 
 	ereport(NOTICE,
 			(errmsg("hnsw graph no longer fits into maintenance_work_mem after %.0f rows", kept),
@@ -559,7 +564,7 @@ build_row(Relation relation, ItemPointer tid, Datum *values, bool *isnull, bool 
 	if (build->rows != NULL && !build_rows_add(build->rows, value, tid))
 	{
 		MemoryContextSwitchTo(old);
-		report_overflow(build);
+		report_overflow(build, tid);
 		flush_rows(build);
 		set_phase(PHASE_INSERT);
 		MemoryContextSwitchTo(build->row_context);
@@ -622,7 +627,7 @@ hnsw_build(Relation heap, Relation relation, IndexInfo *index_info)
 
 	set_phase(PHASE_LOAD);
 	result->heap_tuples =
-		table_index_build_scan(heap, relation, index_info, true, true, build_row, build, NULL);
+		table_index_build_scan(heap, relation, index_info, false, true, build_row, build, NULL);
 	if (build->rows != NULL)
 		flush_rows(build);
 	if (RelationNeedsWAL(relation))
