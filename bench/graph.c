@@ -5,7 +5,7 @@
  *	  search effort, queries per second, distance computations.
  *
  *	build/graph --base FILE --queries FILE --truth FILE [--cosine]
- *		[--m 16] [--ef 64] [--threads 2] [--rows N]
+ *		[--m 16] [--ef 64] [--threads 2] [--rows N] [--seed 42]
  *
  * FILE: .fvecs or .bvecs (.ivecs for the truth), plain or .gz.  Without files a
  * clustered set is generated.
@@ -329,10 +329,11 @@ pages_per_list(const Graph *graph, const uint32_t *order, uint32_t slots)
 int
 main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{"base", 1, NULL, 'b'}, {"queries", 1, NULL, 'q'}, {"truth", 1, NULL, 't'},
-		{"m", 1, NULL, 'm'},	{"ef", 1, NULL, 'e'},	   {"threads", 1, NULL, 'j'},
-		{"rows", 1, NULL, 'n'}, {"cosine", 0, NULL, 'c'},  {NULL, 0, NULL, 0}};
+	static const struct option options[] = {{"base", 1, NULL, 'b'},	 {"queries", 1, NULL, 'q'},
+											{"truth", 1, NULL, 't'}, {"m", 1, NULL, 'm'},
+											{"ef", 1, NULL, 'e'},	 {"threads", 1, NULL, 'j'},
+											{"rows", 1, NULL, 'n'},	 {"cosine", 0, NULL, 'c'},
+											{"seed", 1, NULL, 's'},	 {NULL, 0, NULL, 0}};
 	static const int efs[] = {20, 40, 60, 80, 100, 200};
 	const char *base_path = NULL, *query_path = NULL, *truth_path = NULL;
 	GraphParams params = {.m = 16, .ef_construction = 64, .threads = 2, .seed = 42};
@@ -364,6 +365,9 @@ main(int argc, char **argv)
 				break;
 			case 'n':
 				rows = atoi(optarg);
+				break;
+			case 's':
+				params.seed = strtoull(optarg, NULL, 10);
 				break;
 			case 'c':
 				cosine = true;

@@ -23,6 +23,9 @@
  * otherwise not see each other. */
 #define SEQUENTIAL_VERTICES 1000
 
+/* Candidates for the links of a new vertex, per entry of the search pool */
+#define CANDIDATES_PER_EF 2
+
 /* Units handed to a thread at a time */
 #define INSERT_GRAIN 8
 #define TRIM_GRAIN 64
@@ -58,6 +61,8 @@ shape_for(const GraphParams *params, size_t query_size)
 	 */
 	GraphShape shape = {.m = params->m,
 						.ef = params->ef_construction,
+						.candidates = CANDIDATES_PER_EF * params->ef_construction,
+						.base_selected = (3 * params->m + 1) / 2,
 						.base_limit = 2 * params->m,
 						.base_capacity = 3 * params->m - 1,
 						.upper_limit = params->m,
@@ -100,7 +105,7 @@ plan_arena(uint32_t nvertices, uint64_t nupper, const GraphShape *shape)
 	plan.base_lists = plan.parents + graph_round_up(n * sizeof(uint32_t));
 	plan.upper_lists = plan.base_lists + graph_round_up(n * shape->base_stride);
 	plan.workers = plan.upper_lists + graph_round_up(nupper * shape->upper_stride);
-	plan.worker_stride = graph_worker_size(shape, nvertices, shape->ef);
+	plan.worker_stride = graph_worker_size(shape, nvertices, shape->candidates);
 	plan.total = plan.workers + (size_t) shape->threads * plan.worker_stride;
 	page = plan.total < HUGE_PAGE ? SMALL_PAGE : HUGE_PAGE;
 	plan.total = (plan.total + page - 1) / page * page;
@@ -225,46 +230,56 @@ prefetch_lines(size_t value_size)
 	return lines < MAX_PREFETCH_LINES ? (int) lines : MAX_PREFETCH_LINES;
 }
 
+/* Points the graph's arrays into its arena. */
+static void
+place_arrays(Graph *graph, const ArenaPlan *plan)
+{
+	char *arena = (char *) graph;
+
+	graph->arena_size = plan->total;
+	graph->levels = (uint8_t *) (arena + plan->levels);
+	graph->order = (uint32_t *) (arena + plan->order);
+	graph->upper_first = (uint32_t *) (arena + plan->upper_first);
+	graph->parents = (uint32_t *) (arena + plan->parents);
+	graph->base_lists = arena + plan->base_lists;
+	graph->upper_lists = arena + plan->upper_lists;
+	graph->workers = arena + plan->workers;
+	graph->worker_stride = plan->worker_stride;
+}
+
 Graph *
 graph_create(uint32_t nvertices, const GraphParams *params, const GraphDistance *distance,
 			 const GraphValues *values)
 {
 	GraphShape shape = shape_for(params, distance->query_size);
 	ArenaPlan plan = plan_arena(nvertices, count_upper(nvertices, params), &shape);
-	char *arena = map_arena(plan.total);
-	Graph *graph = (Graph *) arena;
+	Graph *graph = (Graph *) map_arena(plan.total);
 	uint32_t per_level[GRAPH_MAX_LEVEL + 1];
 
 	assert(nvertices <= GRAPH_MAX_VERTICES);
-	if (arena == NULL)
+	if (graph == NULL)
 		return NULL;
-	graph->arena_size = plan.total;
+	place_arrays(graph, &plan);
 	graph->nvertices = nvertices;
 	graph->params = *params;
 	graph->shape = shape;
 	graph->distance = *distance;
 	graph->values = *values;
 	graph->prefetch_lines = prefetch_lines(values->value_size);
-	graph->levels = (uint8_t *) (arena + plan.levels);
-	graph->order = (uint32_t *) (arena + plan.order);
-	graph->upper_first = (uint32_t *) (arena + plan.upper_first);
-	graph->parents = (uint32_t *) (arena + plan.parents);
-	graph->base_lists = arena + plan.base_lists;
-	graph->upper_lists = arena + plan.upper_lists;
-	graph->workers = arena + plan.workers;
-	graph->worker_stride = plan.worker_stride;
 	for (int i = 0; i < params->threads; i++)
-		graph_worker_init(&shape, nvertices, shape.ef, (char *) graph_worker(graph, i));
+		graph_worker_init(&shape, nvertices, shape.candidates, (char *) graph_worker(graph, i));
 
+	graph->entry = GRAPH_NO_VERTEX;
+	graph->phase = GRAPH_DONE;
+	if (nvertices == 0)
+		return graph;
 	assign_levels(graph, per_level);
 	assign_order(graph, per_level);
-	graph->entry = nvertices > 0 ? graph->order[0] : GRAPH_NO_VERTEX;
-	graph->top_level = nvertices > 0 ? graph->levels[graph->entry] : 0;
-	graph->nhomes = nvertices - per_level[0];
-	if (graph->nhomes == 0 && nvertices > 0)
-		graph->nhomes = 1;
-	graph->phase = nvertices > 0 ? GRAPH_INSERT_HOMES : GRAPH_DONE;
-	graph->position = nvertices > 0 ? 1 : 0; /* the entry point has nobody to link to */
+	graph->entry = graph->order[0];
+	graph->top_level = graph->levels[graph->entry];
+	graph->nhomes = graph->top_level > 0 ? nvertices - per_level[0] : 1;
+	graph->phase = GRAPH_INSERT_HOMES;
+	graph->position = 1; /* the entry point has nobody to link to */
 	return graph;
 }
 

@@ -32,7 +32,7 @@ graph_find_home(Graph *graph, GraphWorker *worker, uint32_t vertex)
 	graph_search_start(graph, worker, query, graph->entry, 1);
 	for (int layer = graph->top_level; layer > 0; layer--)
 	{
-		graph_search_layer(graph, worker, query, layer);
+		graph_search_layer(graph, worker, query, layer, 1);
 		graph_search_continue(worker, 1);
 	}
 	graph->parents[vertex] = POOL_ID(worker->pool.entries[0]);

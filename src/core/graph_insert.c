@@ -7,9 +7,10 @@
  * of the new vertex are found in all layers before any is published, so that
  * nobody meets it half connected; and publishing goes from layer 0 up.
  *
- * Selections are filled up to the limit with the nearest of the candidates that
- * the heuristic turned down: on the sets measured that gives the best recall
- * for the distances a search computes, and the fewest steps (README).
+ * A new vertex's links are selected from twice as many candidates as the search
+ * pool has room for: they have been scored on the way anyway.  Selections are
+ * filled up with the nearest of the candidates that the heuristic turned down.
+ * README has the figures.
  *
  * Pruning a list remembers how many of its links are known to be diverse
  * among themselves; the next pruning compares only pairs with a newer link in
@@ -61,7 +62,7 @@ select_links(const Graph *graph, GraphWorker *worker, int layer)
 								.values = worker->values,
 								.keys = worker->keys,
 								.ncandidates = pool->size,
-								.m = graph_list_limit(graph, layer),
+								.m = layer == 0 ? shape->base_selected : shape->upper_limit,
 								.fill = true,
 								.scratch = worker->candidate_query,
 								.kept = worker->kept};
@@ -198,13 +199,13 @@ graph_insert(Graph *graph, GraphWorker *worker, uint32_t vertex)
 		graph_search_start(graph, worker, query, graph->entry, 1);
 	for (int layer = level == 0 ? 0 : graph->top_level; layer > level; layer--)
 	{
-		graph_search_layer(graph, worker, query, layer);
+		graph_search_layer(graph, worker, query, layer, 1);
 		graph_search_continue(worker, 1);
 	}
 	for (int layer = level; layer >= 0; layer--)
 	{
-		graph_search_continue(worker, graph->shape.ef);
-		graph_search_layer(graph, worker, query, layer);
+		graph_search_continue(worker, graph->shape.candidates);
+		graph_search_layer(graph, worker, query, layer, graph->shape.ef);
 		select_links(graph, worker, layer);
 	}
 	publish_links(graph, worker, vertex, level);

@@ -39,7 +39,9 @@ typedef struct GraphList
 typedef struct GraphShape
 {
 	int m;
-	int ef;			   /* capacity of the search pool */
+	int ef;			   /* size of the search pool ... */
+	int candidates;	   /* ... and of that the links of a new vertex are selected from */
+	int base_selected; /* links of a new vertex in layer 0 */
 	int base_limit;	   /* links per list in layer 0 when finished ... */
 	int base_capacity; /* ... and while building */
 	int upper_limit;   /* the same in layers above */
@@ -197,9 +199,13 @@ extern void graph_search_start(const Graph *graph, GraphWorker *worker, const vo
 /* Goes on in the next layer from what the pool holds, with room for ef entries. */
 extern void graph_search_continue(GraphWorker *worker, int ef);
 
-/* Best-first search of one layer (algorithm 2); the result is worker->pool. */
+/*
+ * Best-first search of one layer (algorithm 2) until the nearest `ef` of the
+ * pool have been expanded; the result is worker->pool.  A pool with more room
+ * than ef keeps more of what was scored on the way.
+ */
 extern void graph_search_layer(const Graph *graph, GraphWorker *worker, const void *query,
-							   int layer);
+							   int layer, int ef);
 
 /* From the entry point down to layer 0, there with a pool of ef entries */
 extern void graph_search(const Graph *graph, GraphWorker *worker, const void *query, int ef);

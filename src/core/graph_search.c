@@ -165,13 +165,13 @@ prefetch_list(const Graph *graph, uint32_t vertex, int layer)
 }
 
 void
-graph_search_layer(const Graph *graph, GraphWorker *worker, const void *query, int layer)
+graph_search_layer(const Graph *graph, GraphWorker *worker, const void *query, int layer, int ef)
 {
 	Pool *pool = &worker->pool;
 	PoolEntry dropped;
 	int expanded;
 
-	while ((expanded = pool_expand_next(pool)) >= 0)
+	while (pool->cursor < ef && (expanded = pool_expand_next(pool)) >= 0)
 	{
 		uint32_t vertex = POOL_ID(pool->entries[expanded]);
 		int n = gather_unvisited(worker, graph_list(graph, vertex, layer));
@@ -195,9 +195,9 @@ graph_search(const Graph *graph, GraphWorker *worker, const void *query, int ef)
 	graph_search_start(graph, worker, query, graph->entry, 1);
 	for (int layer = graph->top_level; layer > 0; layer--)
 	{
-		graph_search_layer(graph, worker, query, layer);
+		graph_search_layer(graph, worker, query, layer, 1);
 		graph_search_continue(worker, 1);
 	}
 	graph_search_continue(worker, ef);
-	graph_search_layer(graph, worker, query, 0);
+	graph_search_layer(graph, worker, query, 0, ef);
 }
