@@ -60,6 +60,15 @@
 
 /* Links a vertex may have in a layer */
 #define HNSW_LAYER_LINKS(m, layer) ((layer) == 0 ? 2 * (m) : (m))
+
+/*
+ * A new vertex selects its own links from this many candidates, the search
+ * pool and as many again that were scored on the way; in layer 0 it leaves
+ * room for links back.  As src/core/graph_insert.c does it.
+ */
+#define HNSW_CANDIDATES(ef_construction) (2 * (ef_construction))
+#define HNSW_SELECTED_LINKS(m, layer) ((layer) == 0 ? (m) + (m) / 2 : (m))
+
 #define HNSW_MAX_LINKS HNSW_LAYER_LINKS(HNSW_MAX_M, 0)
 
 /* Bytes of a value that a value page holds, and the most pages a value takes */
@@ -252,7 +261,7 @@ extern void hnsw_search_start(HnswSearch *search, const void *query, int ef);
 extern void hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer);
 extern void hnsw_search_set_ef(HnswSearch *search, int ef);
 extern void hnsw_search_restart(HnswSearch *search);
-extern void hnsw_search_layer(HnswSearch *search, int layer);
+extern void hnsw_search_layer(HnswSearch *search, int layer, int ef);
 extern bool hnsw_search_resume(HnswSearch *search, int ef);
 extern uint32 hnsw_search_sweep(HnswSearch *search);
 extern int hnsw_read_links(HnswSearch *search, uint32 vertex, int layer);

@@ -221,7 +221,7 @@ choose_neighbors(HnswInsertState *state, int layer)
 	}
 	values = copy_values(index, vertices, n);
 	nkept = graph_select_neighbors(&state->distance, values, keys, n,
-								   HNSW_LAYER_LINKS(index->meta.m, layer), true, state->scratch,
+								   HNSW_SELECTED_LINKS(index->meta.m, layer), true, state->scratch,
 								   kept, &state->search.distances);
 	for (int i = 0; i < nkept; i++)
 		kept[i] = vertices[kept[i]];
@@ -240,21 +240,20 @@ find_neighbors(HnswInsertState *state)
 	HnswSearch *search = &state->search;
 	void *query = palloc(Max(index->space.query_size, 1));
 	int top = index->meta.entry_level;
+	int candidates = HNSW_CANDIDATES(index->meta.ef_construction);
 
 	hnsw_search_start(search, space_prepare_query(&index->space.context, state->encoded, query), 1);
 	hnsw_search_descend(search, top, Max(state->level, 0) + 1);
 	for (int layer = Min(top, state->level); layer >= 0; layer--)
 	{
-		PoolEntry start[1];
-		int nstart = 0;
-
-		if (search->pool.capacity != index->meta.ef_construction)
+		if (search->pool.capacity != candidates)
 		{
-			start[nstart++] = search->pool.entries[0];
-			hnsw_search_set_ef(search, index->meta.ef_construction);
-			search->pool.entries[search->pool.size++] = start[0];
+			PoolEntry nearest = search->pool.entries[0];
+
+			hnsw_search_set_ef(search, candidates);
+			search->pool.entries[search->pool.size++] = nearest;
 		}
-		hnsw_search_layer(search, layer);
+		hnsw_search_layer(search, layer, index->meta.ef_construction);
 		if (layer == 0 && join_equal_vertex(state))
 			return true;
 		choose_neighbors(state, layer);

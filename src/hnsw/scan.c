@@ -180,7 +180,7 @@ start(IndexScanDesc scan, HnswScan state)
 		hnsw_search_set_ef(search, state->ef);
 		search->pool.entries[search->pool.size++] = nearest;
 	}
-	hnsw_search_layer(search, 0);
+	hnsw_search_layer(search, 0, state->ef);
 	return true;
 }
 

@@ -304,14 +304,17 @@ hnsw_search_restart(HnswSearch *search)
 	}
 }
 
-/* Searches a layer until the pool holds its nearest entries, all expanded. */
+/*
+ * Searches a layer until the nearest ef entries of the pool are expanded.  A
+ * pool with more room than ef keeps more of what was scored on the way.
+ */
 void
-hnsw_search_layer(HnswSearch *search, int layer)
+hnsw_search_layer(HnswSearch *search, int layer, int ef)
 {
 	bool keep = search->purpose == HNSW_SEARCH_ROWS_RESUMABLE && layer == 0;
 	int next;
 
-	while ((next = pool_expand_next(&search->pool)) >= 0)
+	while ((next = pool_expand_next(&search->pool)) >= 0 && next < ef)
 	{
 		uint32 vertex = POOL_ID(search->pool.entries[next]);
 
@@ -331,7 +334,7 @@ hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer)
 {
 	for (int layer = from_layer; layer >= to_layer; layer--)
 	{
-		hnsw_search_layer(search, layer);
+		hnsw_search_layer(search, layer, 1);
 		hnsw_search_restart(search);
 	}
 }
@@ -355,7 +358,7 @@ hnsw_search_resume(HnswSearch *search, int ef)
 	}
 	while (pool->size < ef && search->nleftover > 0)
 		pool->entries[pool->size++] = entry_heap_pop(search->leftover, search->nleftover--);
-	hnsw_search_layer(search, 0);
+	hnsw_search_layer(search, 0, ef);
 	return true;
 }
 
