@@ -67,7 +67,7 @@
  * room for links back.  As src/core/graph_insert.c does it.
  */
 #define HNSW_CANDIDATES(ef_construction) (2 * (ef_construction))
-#define HNSW_SELECTED_LINKS(m, layer) ((layer) == 0 ? (m) + (m) / 2 : (m))
+#define HNSW_SELECTED_LINKS(m, layer) ((layer) == 0 ? (3 * (m) + 1) / 2 : (m))
 
 #define HNSW_MAX_LINKS HNSW_LAYER_LINKS(HNSW_MAX_M, 0)
 
