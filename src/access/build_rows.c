@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <sys/mman.h>
+
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "optimizer/optimizer.h"
@@ -17,8 +19,15 @@
 
 #define CACHE_LINE 64
 
-/* Bytes of a chunk of values, at least one value each */
-#define CHUNK_SIZE ((Size) 1024 * 1024)
+/*
+ * Bytes of a chunk of values, at least one value each: a small share of the
+ * memory allowed, but large enough for huge pages where that is possible.
+ */
+#define MIN_CHUNK_SIZE ((Size) 1024 * 1024)
+#define MAX_CHUNK_SIZE ((Size) 32 * 1024 * 1024)
+#define CHUNK_SHARE 64
+
+#define HUGE_PAGE_SIZE ((Size) 2 * 1024 * 1024)
 
 #define MIN_TABLE_SIZE 1024
 #define MIN_TIDS 1024
@@ -62,16 +71,32 @@ build_rows_memory(const BuildRows *rows, double nvalues)
 static void
 lay_out(BuildRows *rows)
 {
+	Size chunk_size = Min(Max(rows->memory_limit / CHUNK_SHARE, MIN_CHUNK_SIZE), MAX_CHUNK_SIZE);
+
 	rows->stride = TYPEALIGN(CACHE_LINE, rows->space->encoded_size);
-	while (rows->stride << (rows->chunk_shift + 1) <= CHUNK_SIZE)
+	while (rows->stride << (rows->chunk_shift + 1) <= chunk_size)
 		rows->chunk_shift++;
 	rows->table_size = MIN_TABLE_SIZE;
 	rows->table = MemoryContextAllocZero(rows->context, rows->table_size * sizeof(uint64));
 }
 
+/* Asks for huge pages: the build reads values all over the memory. */
+static void
+advise_huge_pages(char *memory, Size size)
+{
+#ifdef MADV_HUGEPAGE
+	char *start = (char *) TYPEALIGN(HUGE_PAGE_SIZE, memory);
+	char *end = (char *) TYPEALIGN_DOWN(HUGE_PAGE_SIZE, memory + size);
+
+	if (start < end)
+		(void) madvise(start, end - start, MADV_HUGEPAGE);
+#endif
+}
+
 static void
 add_chunk(BuildRows *rows)
 {
+	Size size = (rows->stride << rows->chunk_shift) + CACHE_LINE;
 	char *memory;
 
 	if (rows->nchunks == rows->chunks_capacity)
@@ -83,8 +108,8 @@ add_chunk(BuildRows *rows)
 		else
 			rows->chunks = repalloc(rows->chunks, rows->chunks_capacity * sizeof(char *));
 	}
-	memory =
-		MemoryContextAllocHuge(rows->context, (rows->stride << rows->chunk_shift) + CACHE_LINE);
+	memory = MemoryContextAllocHuge(rows->context, size);
+	advise_huge_pages(memory, size);
 	rows->chunks[rows->nchunks++] = (char *) TYPEALIGN(CACHE_LINE, memory);
 }
 
