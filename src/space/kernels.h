@@ -17,10 +17,10 @@
 
 typedef enum SimdLevel
 {
-	SIMD_NONE,	 /* plain C */
-	SIMD_NEON,	 /* aarch64 */
-	SIMD_AVX2,	 /* with FMA and F16C */
-	SIMD_AVX512	 /* F, BW, DQ, VL and VNNI */
+	SIMD_NONE,	/* plain C */
+	SIMD_NEON,	/* aarch64 */
+	SIMD_AVX2,	/* with FMA and F16C */
+	SIMD_AVX512 /* F, BW, DQ, VL and VNNI */
 } SimdLevel;
 
 /* Best level that processor and operating system support */
@@ -35,4 +35,4 @@ extern bool simd_select(SimdLevel level);
 extern SimdLevel simd_selected(void);
 extern const char *simd_name(SimdLevel level);
 
-#endif							/* ANN_KERNELS_H */
+#endif /* ANN_KERNELS_H */

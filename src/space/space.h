@@ -57,10 +57,10 @@ typedef enum SpaceStatus
 /* One parameter of a parametrised space */
 typedef struct SpaceParam
 {
-	const char *name;  /* as in SQL: p, alpha, beta */
-	double minimum;	   /* open interval (minimum, maximum) */
+	const char *name; /* as in SQL: p, alpha, beta */
+	double minimum;	  /* open interval (minimum, maximum) */
 	double maximum;
-	double excluded;   /* a value inside that is not allowed, or NAN */
+	double excluded; /* a value inside that is not allowed, or NAN */
 } SpaceParam;
 
 typedef struct Space Space;
@@ -78,7 +78,7 @@ struct Space
 	const char *name; /* suffix of the operator class: l2, kl_right, ... */
 	SpaceElement element;
 	bool symmetric;
-	bool metric;		 /* for parametrised spaces see space_is_metric() */
+	bool metric;		  /* for parametrised spaces see space_is_metric() */
 	bool has_coordinates; /* means and projections make sense (quantisation) */
 	int nparams;
 	SpaceParam params[SPACE_MAX_PARAMS];
@@ -110,6 +110,12 @@ extern const Space *space_find(const char *name, SpaceElement element);
 /* All spaces, for tests and tables: *n is set to their number */
 extern const Space *const *space_all(int *n);
 
+/*
+ * Are the parameters (nparams of them) in their ranges?  Returns the index of
+ * the first that is not, -1 when all are.
+ */
+extern int space_validate_params(const Space *space, const double *params);
+
 extern bool space_is_metric(const SpaceContext *context);
 extern size_t space_value_size(const SpaceContext *context);
 extern size_t space_encoded_size(const SpaceContext *context);
@@ -128,4 +134,14 @@ extern const void *space_prepare_query(const SpaceContext *context, const void *
 
 extern double space_finish(const SpaceContext *context, float key);
 
-#endif							/* ANN_SPACE_H */
+/*
+ * The distance of two values, object on the left, to the last bit what an index
+ * finds: both are encoded, the query prepared, and the same kernels run.
+ * scratch has space_distance_scratch() bytes, aligned for a float; it may be
+ * NULL when that is 0.
+ */
+extern double space_distance(const SpaceContext *context, const void *object_value,
+							 const void *query_value, void *scratch);
+extern size_t space_distance_scratch(const SpaceContext *context);
+
+#endif /* ANN_SPACE_H */
