@@ -60,6 +60,7 @@ index_space_init(IndexSpace *space, Relation index)
 	memset(space, 0, sizeof(*space));
 	space->context.space =
 		(const Space *) DatumGetPointer(FunctionCall1(support, PointerGetDatum(NULL)));
+	snprintf(space->label, sizeof(space->label), "space \"%s\"", space->context.space->name);
 	if (space->context.space->nparams > 0)
 		read_parameters(space, index);
 	if (typmod > 0)
@@ -86,7 +87,7 @@ index_space_value(IndexSpace *space, Datum datum, void **copy)
 	if ((uint32) value->dim != space->context.dim)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
 						errmsg("expected %u dimensions, not %d", space->context.dim, value->dim)));
-	distance_check_value(&space->context, DENSE_DATA(value), space->context.space->name);
+	distance_check_value(&space->context, DENSE_DATA(value), space->label);
 	return DENSE_DATA(value);
 }
 
@@ -163,7 +164,7 @@ index_space_encode_query(IndexSpace *space, Relation index, Datum datum, void *e
 	if ((uint32) dim != space->context.dim)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
 						errmsg("different vector dimensions %u and %d", space->context.dim, dim)));
-	distance_check_value(&space->context, coordinates, space->context.space->name);
+	distance_check_value(&space->context, coordinates, space->label);
 	space_encode(&space->context, coordinates, encoded);
 }
 

@@ -30,10 +30,14 @@
 /* Strategies of an operator class */
 #define STRATEGY_ORDER_BY_DISTANCE 1
 
+/* Room for: space "..." */
+#define SPACE_LABEL_SIZE 48
+
 typedef struct IndexSpace
 {
-	SpaceContext context; /* dim is 0 while no value has been seen */
-	Size value_size;	  /* bytes of the three forms (space.h); 0 while dim is 0 */
+	SpaceContext context;		  /* dim is 0 while no value has been seen */
+	char label[SPACE_LABEL_SIZE]; /* the space as messages name it */
+	Size value_size;			  /* bytes of the three forms (space.h); 0 while dim is 0 */
 	Size encoded_size;
 	Size query_size;
 } IndexSpace;
