@@ -90,26 +90,27 @@ is_right_distances(const SpaceContext *context, const void *query, const void *c
 
 /* Links of kl and gkl: for every positive value, the sum of both directions */
 static void
-jeffreys_distances(const SpaceContext *context, const void *query, const void *const *objects,
-				   int n, float *keys)
+jeffreys_link_distances(const SpaceContext *context, const void *query, const void *const *objects,
+						int n, float *keys)
 {
 	kernels()->jeffreys(query, objects, n, context->dim, NULL, keys);
 	clamp_keys(n, keys);
 }
 
-/* Links of is */
+/* Links of is: beyond a ratio of e^4, how far no longer counts for much. */
 static void
-log_l2_distances(const SpaceContext *context, const void *query, const void *const *objects, int n,
-				 float *keys)
+log_ratio_link_distances(const SpaceContext *context, const void *query, const void *const *objects,
+						 int n, float *keys)
 {
-	kernels()->log_l2(query, objects, n, context->dim, NULL, keys);
-	clamp_keys(n, keys);
+	static const float levelling[KERNEL_PARAMS] = {1.0f / 16, 0};
+
+	kernels()->log_ratio(query, objects, n, context->dim, levelling, keys);
 }
 
 /* Links of is_right */
 static void
-root_is_right_distances(const SpaceContext *context, const void *query, const void *const *objects,
-						int n, float *keys)
+root_is_right_link_distances(const SpaceContext *context, const void *query,
+							 const void *const *objects, int n, float *keys)
 {
 	kernels()->root_is_right(query, objects, n, context->dim, NULL, keys);
 	clamp_keys(n, keys);
@@ -144,7 +145,7 @@ const Space space_kl = {
 	.encoded_size = logarithms_size,
 	.encode = logarithms_encode,
 	.distances = kl_distances,
-	.link_distances = jeffreys_distances,
+	.link_distances = jeffreys_link_distances,
 };
 
 const Space space_kl_right = {
@@ -163,7 +164,7 @@ const Space space_gkl = {
 	.encoded_size = logarithms_size,
 	.encode = logarithms_encode,
 	.distances = gkl_distances,
-	.link_distances = jeffreys_distances,
+	.link_distances = jeffreys_link_distances,
 };
 
 const Space space_gkl_right = {
@@ -182,7 +183,7 @@ const Space space_is = {
 	.encoded_size = logarithms_size,
 	.encode = logarithms_encode,
 	.distances = is_distances,
-	.link_distances = log_l2_distances,
+	.link_distances = log_ratio_link_distances,
 };
 
 const Space space_is_right = {
@@ -192,5 +193,5 @@ const Space space_is_right = {
 	.encoded_size = logarithms_size,
 	.encode = logarithms_encode,
 	.distances = is_right_distances,
-	.link_distances = root_is_right_distances,
+	.link_distances = root_is_right_link_distances,
 };

@@ -66,7 +66,7 @@ typedef struct KernelTable
 
 	/* The same form; for link_distances() */
 	Kernel jeffreys;	  /* sum (x-q) (lx-lq) */
-	Kernel log_l2;		  /* sum (lx-lq)^2 */
+	Kernel log_ratio;	  /* sum s / (1 + params[0] s), s = (lx-lq)^2 */
 	Kernel root_is_right; /* sum sqrt(q/x) - 1 - (lq-lx) / 2 */
 
 	/*

@@ -522,17 +522,19 @@ jeffreys_step(V sum, const Row *row, uint32_t i, uint32_t tail)
 
 DEFINE_KERNEL_BY_FOUR(jeffreys, jeffreys_step, v_add, v_sum)
 
-/* Squared distance of the logarithms */
+/* Squared difference of the logarithms, levelling off at 1 / params[0]; symmetric */
 INLINE V
-log_l2_step(V sum, const Row *row, uint32_t i, uint32_t tail)
+log_ratio_step(V sum, const Row *row, uint32_t i, uint32_t tail)
 {
 	const float *object = row->object;
+	V difference =
+		load_float32(object + row->dim, i, tail) - load_float32(row->query + row->dim, i, tail);
+	V square = difference * difference;
 
-	return l2_add(sum, load_float32(object + row->dim, i, tail),
-				  load_float32(row->query + row->dim, i, tail));
+	return sum + square / v_fma(square, v_set(row->params[0]), v_set(1.0f));
 }
 
-DEFINE_KERNEL_BY_FOUR(log_l2, log_l2_step, v_add, v_sum)
+DEFINE_KERNEL_BY_FOUR(log_ratio, log_ratio_step, v_add, v_sum)
 
 /* Itakura-Saito of square roots, the object on the right: with u half the
  * difference of logarithms, e^u - 1 - u */
@@ -643,7 +645,7 @@ const KernelTable KERNELS = {
 	.renyi = renyi,
 	.alphabeta = alphabeta,
 	.jeffreys = jeffreys,
-	.log_l2 = log_l2,
+	.log_ratio = log_ratio,
 	.root_is_right = root_is_right,
 	.squares = {squares_float32, squares_float16},
 	.logarithms = logarithms,

@@ -39,6 +39,22 @@ renyi_distances(const SpaceContext *context, const void *query, const void *cons
 		keys[i] = key_or_infinity(exponent < 0 ? -keys[i] : keys[i]);
 }
 
+/*
+ * For alpha > 1 the sum grows like a power of the ratios: links by the squared
+ * distance of the logarithms.  Below that the sum itself makes good links.
+ */
+static void
+renyi_link_distances(const SpaceContext *context, const void *query, const void *const *objects,
+					 int n, float *keys)
+{
+	static const float no_levelling[KERNEL_PARAMS] = {0, 0};
+
+	if (context->params[0] > 1)
+		kernels()->log_ratio(query, objects, n, context->dim, no_levelling, keys);
+	else
+		renyi_distances(context, query, objects, n, keys);
+}
+
 static double
 renyi_finish(const SpaceContext *context, float key)
 {
@@ -69,6 +85,7 @@ const Space space_renyi = {
 	.encoded_size = logarithms_size,
 	.encode = logarithms_encode,
 	.distances = renyi_distances,
+	.link_distances = renyi_link_distances,
 	.finish = renyi_finish,
 };
 

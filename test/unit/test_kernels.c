@@ -215,13 +215,21 @@ jeffreys_term(const double *params, double x, double q, double *magnitude)
 }
 
 static double
-log_l2_term(const double *params, double x, double q, double *magnitude)
+log_ratio_term(const double *params, double x, double q, double *magnitude)
 {
-	double difference = fabs(log(x) - log(q));
+	double difference = log(x) - log(q);
 
 	(void) params;
-	*magnitude = difference * (difference + 2 * (fabs(log(x)) + fabs(log(q))));
+	*magnitude = fabs(difference) * (fabs(difference) + 2 * (fabs(log(x)) + fabs(log(q))));
 	return difference * difference;
+}
+
+static double
+levelled_ratio_term(const double *params, double x, double q, double *magnitude)
+{
+	double square = log_ratio_term(params, x, q, magnitude);
+
+	return square / (1 + square / 16);
 }
 
 static double
@@ -264,8 +272,10 @@ static const Case cases[] = {
 	{"alphabeta", {0.5, -0.5}, true, true, true, alphabeta_term, NULL, SEARCH_KEYS},
 	{"kl", {0}, false, true, false, jeffreys_term, NULL, SYMMETRIC_LINK_KEYS},
 	{"gkl", {0}, false, true, false, jeffreys_term, NULL, SYMMETRIC_LINK_KEYS},
-	{"is", {0}, true, true, false, log_l2_term, NULL, SYMMETRIC_LINK_KEYS},
+	{"is", {0}, true, true, false, levelled_ratio_term, NULL, SYMMETRIC_LINK_KEYS},
 	{"is_right", {0}, true, true, false, root_is_right_term, NULL, LINK_KEYS},
+	{"renyi", {0.5}, true, true, false, renyi_term, renyi_finish, LINK_KEYS},
+	{"renyi", {2}, true, true, false, log_ratio_term, NULL, SYMMETRIC_LINK_KEYS},
 };
 
 #define CASES (sizeof(cases) / sizeof(cases[0]))
