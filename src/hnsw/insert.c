@@ -114,7 +114,7 @@ add_tid(HnswInsertState *state, uint32 vertex)
 
 	if (ItemPointerIsValid(&more))
 	{
-		HnswTids tids = (HnswTids) hnsw_pin_item(index, &more, BUFFER_LOCK_EXCLUSIVE, &buffer);
+		HnswTids tids = hnsw_pin_tids(index, &more, BUFFER_LOCK_EXCLUSIVE, &buffer);
 
 		if (tids->ntids < tids->capacity)
 		{
@@ -422,7 +422,7 @@ lock_links(HnswIndex *index, LinkList *list, uint32 vertex, int layer)
 		UnlockReleaseBuffer(list->buffer);
 		if (!ItemPointerIsValid(&list->item))
 			return false;
-		upper = (HnswUpper) hnsw_pin_item(index, &list->item, BUFFER_LOCK_EXCLUSIVE, &list->buffer);
+		upper = hnsw_pin_upper(index, &list->item, BUFFER_LOCK_EXCLUSIVE, &list->buffer);
 		if (layer > upper->level)
 		{
 			UnlockReleaseBuffer(list->buffer);
