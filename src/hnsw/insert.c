@@ -164,7 +164,8 @@ add_tid_list(HnswInsertState *state, uint32 vertex)
 		hnsw_add_item(index, (Item) tids, HNSW_TIDS_SIZE(capacity), &item);
 
 		record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_EXCLUSIVE, &buffer);
-		if (ItemPointerEquals(&record->more_tids, &old))
+		/* either may be invalid, which ItemPointerEquals() does not take */
+		if (ItemPointerCompare(&record->more_tids, &old) == 0)
 			break;
 		old = record->more_tids;
 		UnlockReleaseBuffer(buffer);
