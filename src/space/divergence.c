@@ -88,6 +88,33 @@ is_right_distances(const SpaceContext *context, const void *query, const void *c
 	clamp_keys(n, keys);
 }
 
+/* Links of kl and gkl: for every positive value, the sum of both directions */
+static void
+jeffreys_distances(const SpaceContext *context, const void *query, const void *const *objects,
+				   int n, float *keys)
+{
+	kernels()->jeffreys(query, objects, n, context->dim, NULL, keys);
+	clamp_keys(n, keys);
+}
+
+/* Links of is */
+static void
+log_l2_distances(const SpaceContext *context, const void *query, const void *const *objects, int n,
+				 float *keys)
+{
+	kernels()->log_l2(query, objects, n, context->dim, NULL, keys);
+	clamp_keys(n, keys);
+}
+
+/* Links of is_right */
+static void
+root_is_right_distances(const SpaceContext *context, const void *query, const void *const *objects,
+						int n, float *keys)
+{
+	kernels()->root_is_right(query, objects, n, context->dim, NULL, keys);
+	clamp_keys(n, keys);
+}
+
 const Space space_js = {
 	.name = "js",
 	.element = SPACE_FLOAT32,
@@ -117,6 +144,7 @@ const Space space_kl = {
 	.encoded_size = logarithms_size,
 	.encode = logarithms_encode,
 	.distances = kl_distances,
+	.link_distances = jeffreys_distances,
 };
 
 const Space space_kl_right = {
@@ -135,6 +163,7 @@ const Space space_gkl = {
 	.encoded_size = logarithms_size,
 	.encode = logarithms_encode,
 	.distances = gkl_distances,
+	.link_distances = jeffreys_distances,
 };
 
 const Space space_gkl_right = {
@@ -153,6 +182,7 @@ const Space space_is = {
 	.encoded_size = logarithms_size,
 	.encode = logarithms_encode,
 	.distances = is_distances,
+	.link_distances = log_l2_distances,
 };
 
 const Space space_is_right = {
@@ -162,4 +192,5 @@ const Space space_is_right = {
 	.encoded_size = logarithms_size,
 	.encode = logarithms_encode,
 	.distances = is_right_distances,
+	.link_distances = root_is_right_distances,
 };

@@ -64,6 +64,11 @@ typedef struct KernelTable
 	Kernel renyi;	  /* sum x exp(params[0] (lx-lq)) */
 	Kernel alphabeta; /* sum exp(params[0] lx + params[1] lq) */
 
+	/* The same form; for link_distances() */
+	Kernel jeffreys;	  /* sum (x-q) (lx-lq) */
+	Kernel log_l2;		  /* sum (lx-lq)^2 */
+	Kernel root_is_right; /* sum sqrt(q/x) - 1 - (lq-lx) / 2 */
+
 	/*
 	 * What encoding needs: the same bits on every instruction set.  The sum of
 	 * squares, by element; logarithms as they are stored; exact conversion of

@@ -504,6 +504,53 @@ alphabeta_step(V sum, const Row *row, uint32_t i, uint32_t tail)
 DEFINE_KERNEL(alphabeta, alphabeta_step, v_add, v_sum)
 
 /*
+ * What graphs of asymmetric divergences choose their links by (README).
+ */
+
+/* Jeffreys: KL in both directions; the same bits when the values change places */
+INLINE V
+jeffreys_step(V sum, const Row *row, uint32_t i, uint32_t tail)
+{
+	const float *object = row->object;
+	V x = load_float32(object, i, tail);
+	V q = load_float32(row->query, i, tail);
+	V log_x = load_float32(object + row->dim, i, tail);
+	V log_q = load_float32(row->query + row->dim, i, tail);
+
+	return v_fma(x - q, log_x - log_q, sum);
+}
+
+DEFINE_KERNEL_BY_FOUR(jeffreys, jeffreys_step, v_add, v_sum)
+
+/* Squared distance of the logarithms */
+INLINE V
+log_l2_step(V sum, const Row *row, uint32_t i, uint32_t tail)
+{
+	const float *object = row->object;
+
+	return l2_add(sum, load_float32(object + row->dim, i, tail),
+				  load_float32(row->query + row->dim, i, tail));
+}
+
+DEFINE_KERNEL_BY_FOUR(log_l2, log_l2_step, v_add, v_sum)
+
+/* Itakura-Saito of square roots, the object on the right: with u half the
+ * difference of logarithms, e^u - 1 - u */
+INLINE V
+root_is_right_step(V sum, const Row *row, uint32_t i, uint32_t tail)
+{
+	const float *object = row->object;
+	V log_x = load_float32(object + row->dim, i, tail);
+	V log_q = load_float32(row->query + row->dim, i, tail);
+	V one = v_set(1.0f);
+	V u = v_set(0.5f) * (log_q - log_x);
+
+	return sum + ((v_exp_times(u, one) - one) - u);
+}
+
+DEFINE_KERNEL(root_is_right, root_is_right_step, v_add, v_sum)
+
+/*
  * Encoding
  *
  * No fused operations from here on: results are the same on every set.
@@ -595,6 +642,9 @@ const KernelTable KERNELS = {
 	.is_right = is_right,
 	.renyi = renyi,
 	.alphabeta = alphabeta,
+	.jeffreys = jeffreys,
+	.log_l2 = log_l2,
+	.root_is_right = root_is_right,
 	.squares = {squares_float32, squares_float16},
 	.logarithms = logarithms,
 	.widen = widen,
