@@ -247,9 +247,11 @@ hnsw_vertex_value(const HnswIndex *index, HnswVertex vertex)
 	return (char *) vertex + index->meta.value_offset;
 }
 
+extern void hnsw_check_vertex(HnswIndex *index, HnswVertex record, uint32 vertex);
 extern HnswVertex hnsw_pin_vertex(HnswIndex *index, uint32 vertex, int lockmode, Buffer *buffer);
 extern const void *hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *scratch);
-extern Item hnsw_pin_item(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer);
+extern HnswUpper hnsw_pin_upper(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer);
+extern HnswTids hnsw_pin_tids(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer);
 extern void hnsw_add_item(HnswIndex *index, Item item, Size size, ItemPointer tid);
 extern uint32 hnsw_add_vertex(HnswIndex *index, HnswVertex record);
 extern void hnsw_write_value(HnswIndex *index, const char *value, BlockNumber *blocks);

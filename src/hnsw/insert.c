@@ -114,7 +114,7 @@ add_tid(HnswInsertState *state, uint32 vertex)
 
 	if (ItemPointerIsValid(&more))
 	{
-		HnswTids tids = (HnswTids) hnsw_pin_item(index, &more, BUFFER_LOCK_EXCLUSIVE, &buffer);
+		HnswTids tids = hnsw_pin_tids(index, &more, BUFFER_LOCK_EXCLUSIVE, &buffer);
 
 		if (tids->ntids < tids->capacity)
 		{
@@ -164,7 +164,8 @@ add_tid_list(HnswInsertState *state, uint32 vertex)
 		hnsw_add_item(index, (Item) tids, HNSW_TIDS_SIZE(capacity), &item);
 
 		record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_EXCLUSIVE, &buffer);
-		if (ItemPointerEquals(&record->more_tids, &old))
+		/* either may be invalid, which ItemPointerEquals() does not take */
+		if (ItemPointerCompare(&record->more_tids, &old) == 0)
 			break;
 		old = record->more_tids;
 		UnlockReleaseBuffer(buffer);
@@ -422,7 +423,7 @@ lock_links(HnswIndex *index, LinkList *list, uint32 vertex, int layer)
 		UnlockReleaseBuffer(list->buffer);
 		if (!ItemPointerIsValid(&list->item))
 			return false;
-		upper = (HnswUpper) hnsw_pin_item(index, &list->item, BUFFER_LOCK_EXCLUSIVE, &list->buffer);
+		upper = hnsw_pin_upper(index, &list->item, BUFFER_LOCK_EXCLUSIVE, &list->buffer);
 		if (layer > upper->level)
 		{
 			UnlockReleaseBuffer(list->buffer);

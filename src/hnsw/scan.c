@@ -297,8 +297,7 @@ static void
 load_more_tids(HnswScan state)
 {
 	Buffer buffer;
-	HnswTids tids =
-		(HnswTids) hnsw_pin_item(&state->index, &state->more_tids, BUFFER_LOCK_SHARE, &buffer);
+	HnswTids tids = hnsw_pin_tids(&state->index, &state->more_tids, BUFFER_LOCK_SHARE, &buffer);
 
 	state->next_tid = 0;
 	state->ntids = Min(tids->ntids, HNSW_MAX_TIDS_CAPACITY);

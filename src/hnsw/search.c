@@ -241,7 +241,7 @@ hnsw_read_links(HnswSearch *search, uint32 vertex, int layer)
 	if (layer == 0 || !ItemPointerIsValid(&upper_tid))
 		return n;
 
-	upper = (HnswUpper) hnsw_pin_item(index, &upper_tid, BUFFER_LOCK_SHARE, &buffer);
+	upper = hnsw_pin_upper(index, &upper_tid, BUFFER_LOCK_SHARE, &buffer);
 	if (layer <= upper->level)
 	{
 		n = Min(upper->counts[layer - 1], limit);
@@ -382,7 +382,7 @@ hnsw_search_sweep(HnswSearch *search)
 
 		CHECK_FOR_INTERRUPTS();
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		nslots = page_is(page, PAGE_SLOTS) ? PageGetSpecial(page)->nslots : 0;
+		nslots = page_is(page, PAGE_SLOTS) ? page_slots(page, index->meta.slots_per_page) : 0;
 		UnlockReleaseBuffer(buffer);
 		for (int slot = 0; slot < nslots; slot++)
 		{

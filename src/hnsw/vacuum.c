@@ -59,7 +59,7 @@ vacuum_lists(VacuumState *vacuum, ItemPointerData tid)
 	while (ItemPointerIsValid(&tid))
 	{
 		Buffer buffer;
-		HnswTids tids = (HnswTids) hnsw_pin_item(index, &tid, BUFFER_LOCK_EXCLUSIVE, &buffer);
+		HnswTids tids = hnsw_pin_tids(index, &tid, BUFFER_LOCK_EXCLUSIVE, &buffer);
 		ItemPointerData next = tids->next;
 		int ntids = Min(tids->ntids, HNSW_MAX_TIDS_CAPACITY);
 		int live;
@@ -102,6 +102,7 @@ vacuum_vertex(VacuumState *vacuum, PageChange *change, Page *copy, Buffer buffer
 	int live;
 	bool deleted;
 
+	hnsw_check_vertex(index, record, vertex);
 	memcpy(tids, record->tids, ntids * sizeof(ItemPointerData));
 	live = keep_live(vacuum, tids, ntids);
 	deleted = live == 0 && !ItemPointerIsValid(&record->more_tids);
@@ -132,7 +133,7 @@ vacuum_page(VacuumState *vacuum, BlockNumber blkno)
 	int nslots;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	nslots = page_is(page, PAGE_SLOTS) ? PageGetSpecial(page)->nslots : 0;
+	nslots = page_is(page, PAGE_SLOTS) ? page_slots(page, index->meta.slots_per_page) : 0;
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 	for (int slot = 0; slot < nslots; slot++)
 	{
@@ -150,7 +151,7 @@ vacuum_page(VacuumState *vacuum, BlockNumber blkno)
 		return;
 	}
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	nslots = PageGetSpecial(page)->nslots;
+	nslots = page_slots(page, index->meta.slots_per_page);
 	for (int slot = 0; slot < nslots; slot++)
 		vacuum_vertex(vacuum, &change, &copy, buffer, blkno * index->meta.slots_per_page + slot);
 	if (copy != NULL)

@@ -74,13 +74,44 @@ hnsw_meta_init(HnswMeta *meta, const IndexSpace *space, int m, int ef_constructi
 		hnsw_meta_set_geometry(meta, space, index_name);
 }
 
-/* Reads the metapage again and takes over the dimensions if it knows them now. */
+/*
+ * Is the record layout in the metapage the one that follows from m and the
+ * dimensions?  All addresses inside pages are computed from it.
+ */
+static bool
+geometry_is_sound(const HnswIndex *index)
+{
+	const HnswMeta *meta = &index->meta;
+	HnswMeta expected = *meta;
+
+	if (meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M || meta->max_level > GRAPH_MAX_LEVEL ||
+		meta->entry_level > meta->max_level ||
+		HNSW_UPPER_SIZE(meta->m, meta->max_level) > MAX_ITEM_SIZE)
+		return false;
+	if (meta->header.dim == 0)
+		return meta->entry == HNSW_NO_VERTEX;
+	hnsw_meta_set_geometry(&expected, &index->space, RelationGetRelationName(index->relation));
+	return memcmp(&expected, meta, sizeof(HnswMeta)) == 0;
+}
+
+/*
+ * Reads the metapage again and takes over the dimensions if it knows them now.
+ * An error if it contradicts itself.
+ */
 void
 hnsw_read_meta(HnswIndex *index)
 {
+	bool sound;
+
 	meta_read(index->relation, METHOD_HNSW, &index->meta, sizeof(HnswMeta));
-	if (index->space.context.dim != index->meta.header.dim && index->meta.header.dim != 0)
+	sound = index->meta.header.dim <= SPACE_MAX_DIM;
+	if (sound && index->space.context.dim != index->meta.header.dim && index->meta.header.dim != 0)
 		index_space_set_dim(&index->space, index->meta.header.dim);
+	if (unlikely(!sound || !geometry_is_sound(index)))
+		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+						errmsg("index \"%s\" has no valid metapage",
+							   RelationGetRelationName(index->relation)),
+						errhint("Please REINDEX it.")));
 }
 
 /* Makes an index ready for use: its space, and its metapage as it is now. */
@@ -103,6 +134,19 @@ report_bad_vertex(HnswIndex *index, uint32 vertex)
 }
 
 /*
+ * An error unless the record may be one of a vertex: whoever goes by its
+ * counts stays inside it.
+ */
+void
+hnsw_check_vertex(HnswIndex *index, HnswVertex record, uint32 vertex)
+{
+	if (unlikely(record->version == 0 || record->level > index->meta.max_level ||
+				 record->ntids > HNSW_INLINE_TIDS ||
+				 record->nlinks > HNSW_LAYER_LINKS(index->meta.m, 0)))
+		report_bad_vertex(index, vertex);
+}
+
+/*
  * Pins and locks the page of a vertex and returns its record.  The caller
  * unlocks and releases *buffer.  The record alone tells whether it is one: its
  * page's header and special area lie on cache lines a search has no use for.
@@ -115,9 +159,7 @@ hnsw_pin_vertex(HnswIndex *index, uint32 vertex, int lockmode, Buffer *buffer)
 	*buffer = recent_read(index->relation, hnsw_block(index, vertex));
 	LockBuffer(*buffer, lockmode);
 	record = hnsw_page_vertex(index, BufferGetPage(*buffer), vertex);
-	if (unlikely(record->version == 0 || record->level > index->meta.max_level ||
-				 record->nlinks > HNSW_LAYER_LINKS(index->meta.m, 0)))
-		report_bad_vertex(index, vertex);
+	hnsw_check_vertex(index, record, vertex);
 	return record;
 }
 
@@ -153,11 +195,25 @@ hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *scratch)
 	return scratch;
 }
 
-/* Pins and locks the page of an item and returns the item. */
-Item
-hnsw_pin_item(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer)
+static void
+report_bad_item(HnswIndex *index, ItemPointer tid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" has no item (%u,%u)", RelationGetRelationName(index->relation),
+					ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid)),
+			 errhint("Please REINDEX it.")));
+}
+
+/*
+ * Pins and locks the page of an item and returns the item, which lies inside
+ * the page and has *size bytes.
+ */
+static Item
+pin_item(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer, Size *size)
 {
 	Page page;
+	ItemId id;
 	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
 
 	*buffer = recent_read(index->relation, ItemPointerGetBlockNumber(tid));
@@ -165,12 +221,60 @@ hnsw_pin_item(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer)
 	page = BufferGetPage(*buffer);
 	if (unlikely(!page_is(page, PAGE_ITEMS) || offset < FirstOffsetNumber ||
 				 offset > PageGetMaxOffsetNumber(page)))
+		report_bad_item(index, tid);
+	id = PageGetItemId(page, offset);
+	*size = ItemIdGetLength(id);
+	if (unlikely(!ItemIdIsNormal(id) || ItemIdGetOffset(id) != MAXALIGN(ItemIdGetOffset(id)) ||
+				 ItemIdGetOffset(id) + *size > BLCKSZ - PAGE_SPECIAL_SIZE))
+		report_bad_item(index, tid);
+	return PageGetItem(page, id);
+}
+
+/*
+ * Pins and locks the page of an item of upper links and returns it.  The
+ * caller unlocks and releases *buffer, and does not trust the counts.
+ */
+HnswUpper
+hnsw_pin_upper(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer)
+{
+	Size size;
+	HnswUpper upper = (HnswUpper) pin_item(index, tid, lockmode, buffer, &size);
+
+	if (unlikely(size < sizeof(HnswUpperData) || upper->level > index->meta.max_level ||
+				 HNSW_UPPER_SIZE(index->meta.m, upper->level) > size))
+		report_bad_item(index, tid);
+	return upper;
+}
+
+/* The same for a list of heap TIDs. */
+HnswTids
+hnsw_pin_tids(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer)
+{
+	Size size;
+	HnswTids tids = (HnswTids) pin_item(index, tid, lockmode, buffer, &size);
+
+	if (unlikely(size < sizeof(HnswTidsData) || tids->ntids > tids->capacity ||
+				 tids->capacity > HNSW_MAX_TIDS_CAPACITY || HNSW_TIDS_SIZE(tids->capacity) > size))
+		report_bad_item(index, tid);
+	return tids;
+}
+
+/*
+ * Locks the page that takes new vertices or items exclusively and returns its
+ * buffer; an error if it is not of that kind.
+ */
+static Buffer
+lock_insert_page(HnswIndex *index, BlockNumber blkno, PageKind kind)
+{
+	Buffer buffer = recent_read(index->relation, blkno);
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	if (unlikely(!page_is(BufferGetPage(buffer), kind)))
 		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has no item (%u,%u)",
-							   RelationGetRelationName(index->relation),
-							   ItemPointerGetBlockNumber(tid), offset),
+						errmsg("index \"%s\" cannot add to block %u, which is not one of its pages",
+							   RelationGetRelationName(index->relation), blkno),
 						errhint("Please REINDEX it.")));
-	return PageGetItem(page, PageGetItemId(page, offset));
+	return buffer;
 }
 
 /*
@@ -225,9 +329,8 @@ hnsw_add_item(HnswIndex *index, Item item, Size size, ItemPointer tid)
 
 		if (blkno != InvalidBlockNumber)
 		{
-			Buffer buffer = recent_read(index->relation, blkno);
+			Buffer buffer = lock_insert_page(index, blkno, PAGE_ITEMS);
 
-			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 			if (PageGetFreeSpace(BufferGetPage(buffer)) >= MAXALIGN(size))
 			{
 				PageChange change;
@@ -259,10 +362,9 @@ hnsw_add_vertex(HnswIndex *index, HnswVertex record)
 
 		if (blkno != InvalidBlockNumber)
 		{
-			Buffer buffer = recent_read(index->relation, blkno);
+			Buffer buffer = lock_insert_page(index, blkno, PAGE_SLOTS);
 			int slot;
 
-			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 			slot = PageGetSpecial(BufferGetPage(buffer))->nslots;
 			if (slot < index->meta.slots_per_page)
 			{

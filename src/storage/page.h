@@ -68,6 +68,13 @@ page_slot(Page page, Size slot_size, int slot)
 	return (char *) page + PAGE_DATA_OFFSET + (Size) slot * slot_size;
 }
 
+/* Slots handed out on a slot page that has room for so many */
+static inline int
+page_slots(Page page, int capacity)
+{
+	return Min(PageGetSpecial(page)->nslots, capacity);
+}
+
 extern void page_init(Page page, PageKind kind);
 extern bool page_is(Page page, PageKind kind);
 extern void page_set_slots(Page page, Size slot_size, int nslots);
