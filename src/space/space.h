@@ -101,8 +101,12 @@ struct Space
 					  int n, float *keys);
 
 	/*
-	 * Keys by which a graph chooses its links, where those of distances() make a
-	 * poor graph (asymmetric spaces); NULL: distances().
+	 * Keys by which a graph is built: its candidates found, its links chosen and
+	 * pruned.  For asymmetric spaces, where the keys of distances() make a graph
+	 * whose searches get lost (README); another measure of the same values, not
+	 * to be compared with distances() nor given to finish().  What is said there
+	 * of n and of NaN holds here.  NULL: distances().  Searches for rows always
+	 * go by distances().
 	 */
 	void (*link_distances)(const SpaceContext *context, const void *query,
 						   const void *const *objects, int n, float *keys);
