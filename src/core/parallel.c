@@ -23,6 +23,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* Most threads tried beside the caller */
+#define MAX_TRIALS 255
+
 typedef struct ParallelLoop
 {
 	uint64_t next; /* atomic: first item not yet handed out */
@@ -36,12 +39,51 @@ typedef struct ParallelLoop
 /* The loop the threads are working on; NULL while there is none */
 static ParallelLoop *current_loop;
 
+/*
+ * Most threads asked for since the last shutdown, and how many of them could be
+ * had; both with the caller
+ */
+static int tried_threads;
+static int available_threads;
+
 int
 parallel_processors(void)
 {
 	int processors = omp_get_num_procs();
 
 	return processors > 0 ? processors : 1;
+}
+
+/* Body of a trial thread: waits for the gate to open. */
+static void *
+pass_gate(void *gate)
+{
+	pthread_mutex_lock((pthread_mutex_t *) gate);
+	pthread_mutex_unlock((pthread_mutex_t *) gate);
+	return NULL;
+}
+
+/*
+ * The number of threads, at most `threads` and with the caller, that the
+ * system lets us have at a time.  OpenMP's runtime ends the process when it
+ * cannot start a thread, so we see for ourselves first.
+ */
+static int
+try_threads(int threads)
+{
+	pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+	pthread_t trial[MAX_TRIALS];
+	int started = 0;
+
+	if (threads > MAX_TRIALS + 1)
+		threads = MAX_TRIALS + 1;
+	pthread_mutex_lock(&gate);
+	while (started < threads - 1 && pthread_create(&trial[started], NULL, pass_gate, &gate) == 0)
+		started++;
+	pthread_mutex_unlock(&gate);
+	for (int i = 0; i < started; i++)
+		pthread_join(trial[i], NULL);
+	return started + 1;
 }
 
 /* Takes pieces and works on them until none is left. */
@@ -59,7 +101,7 @@ run_pieces(ParallelLoop *loop, int thread)
 	}
 }
 
-/* Runs the current loop in `threads` threads, the caller being number 0. */
+/* Runs the current loop in up to `threads` threads, the caller being number 0. */
 static void
 run_team(int threads)
 {
@@ -68,6 +110,13 @@ run_team(int threads)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
+	if (tried_threads < threads)
+	{
+		available_threads = try_threads(threads);
+		tried_threads = threads;
+	}
+	if (threads > available_threads)
+		threads = available_threads;
 
 #pragma omp parallel num_threads(threads) default(none) shared(current_loop)
 	{
@@ -104,4 +153,5 @@ void
 parallel_shutdown(void)
 {
 	omp_pause_resource_all(omp_pause_hard);
+	tried_threads = 0;
 }

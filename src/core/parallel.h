@@ -24,8 +24,9 @@ extern int parallel_processors(void);
 
 /*
  * Runs body over [from, to) in pieces of at most `grain` items, handed to
- * `threads` threads as they become free.  With one thread the body runs in the
- * caller, in ascending order.  Returns when all is done.
+ * up to `threads` threads (fewer when the system has no more to give) as they
+ * become free.  With one thread the body runs in the caller, in ascending
+ * order.  Returns when all is done.
  */
 extern void parallel_for(int threads, uint32_t from, uint32_t to, uint32_t grain, ParallelBody body,
 						 void *arg);

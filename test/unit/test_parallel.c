@@ -6,6 +6,8 @@
  *
  *-------------------------------------------------------------------------
  */
+#define _GNU_SOURCE
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -205,6 +207,29 @@ test_shutdown(void)
 	CHECK(parallel_processors() >= 1, "%d", parallel_processors());
 }
 
+/* Where no thread can be started, the caller does everything. */
+static void
+test_no_threads(void)
+{
+#ifdef __GLIBC__
+	pthread_attr_t before;
+	pthread_attr_t huge_stack;
+
+	parallel_shutdown();
+	pthread_getattr_default_np(&before);
+	pthread_attr_init(&huge_stack);
+	pthread_attr_setstacksize(&huge_stack, (size_t) 1 << 46);
+	CHECK(pthread_setattr_default_np(&huge_stack) == 0, "stack size of new threads");
+	run_loop(3, 0, ITEMS, 10);
+	CHECK(record.per_thread[0][0] == ITEMS, "%ld items by the caller", record.per_thread[0][0]);
+	pthread_setattr_default_np(&before);
+	parallel_shutdown();
+	run_loop(3, 0, ITEMS, 10);
+	pthread_attr_destroy(&huge_stack);
+	pthread_attr_destroy(&before);
+#endif
+}
+
 int
 main(void)
 {
@@ -214,5 +239,6 @@ main(void)
 	RUN(test_signals);
 	RUN(test_nested);
 	RUN(test_shutdown);
+	RUN(test_no_threads);
 	return unit_finish();
 }
