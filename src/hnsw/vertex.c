@@ -15,6 +15,9 @@
 
 #define CACHE_LINE 64
 
+/* Pages that others may add between the check for a full index and the page added */
+#define FULL_MARGIN 1024
+
 /* Largest item that fits an empty item page */
 #define MAX_ITEM_SIZE \
 	(BLCKSZ - SizeOfPageHeaderData - sizeof(ItemIdData) - PAGE_SPECIAL_SIZE - MAXIMUM_ALIGNOF)
@@ -300,15 +303,16 @@ add_insert_page(HnswIndex *index, PageKind kind, BlockNumber seen)
 	}
 	else
 	{
-		Buffer buffer = page_extend(index->relation, MAIN_FORKNUM);
+		BlockNumber nblocks = RelationGetNumberOfBlocks(index->relation);
 		PageChange change;
+		Buffer buffer;
 
 		if (kind == PAGE_SLOTS &&
-			(uint64) (BufferGetBlockNumber(buffer) + 1) * index->meta.slots_per_page >
-				HNSW_MAX_VERTEX)
+			((uint64) nblocks + FULL_MARGIN) * index->meta.slots_per_page > HNSW_MAX_VERTEX)
 			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 							errmsg("index \"%s\" is full: it cannot hold more than %u vertices",
 								   RelationGetRelationName(index->relation), HNSW_MAX_VERTEX)));
+		buffer = page_extend(index->relation, MAIN_FORKNUM);
 		page_change_begin(&change, index->relation, index->building);
 		page_init(page_change_page(&change, buffer, true), kind);
 		meta = (HnswMeta *) PageGetContents(page_change_page(&change, meta_buffer, false));
