@@ -16,6 +16,8 @@
 
 #include <math.h>
 
+#include "access/detoast.h"
+
 #include "types/dense.h"
 #include "types/distance.h"
 #include "types/space_vector.h"
@@ -44,6 +46,8 @@ typedef struct DistanceState
 	char *query_scratch; /* room for its query form */
 	const void *query;	 /* the form the kernel takes, in one of the above */
 	char *object_encoded;
+	struct varatt_external toast_pointer; /* of toasted, when that is not NULL */
+	DenseVector *toasted;				  /* the last query that was stored out of line */
 } DistanceState;
 
 bool
@@ -198,15 +202,43 @@ compute_key(DistanceState *state, const void *object, const void *query, const c
 }
 
 /*
+ * The query argument, detoasted.  A query stored out of line is fetched once
+ * for all the rows it is compared with: fetching costs far more than comparing.
+ * It is known again by its TOAST pointer, whose value cannot change under a
+ * query that holds it.
+ */
+static DenseVector *
+fetch_query(FunctionCallInfo fcinfo, DistanceState *state)
+{
+	struct varlena *raw = (struct varlena *) PG_GETARG_POINTER(1);
+	struct varatt_external pointer;
+	MemoryContext old;
+
+	if (!VARATT_IS_EXTERNAL_ONDISK(raw))
+		return PG_GETARG_DENSE(1);
+	VARATT_EXTERNAL_GET_POINTER(pointer, raw);
+	if (state->toasted != NULL && memcmp(&pointer, &state->toast_pointer, sizeof(pointer)) == 0)
+		return state->toasted;
+	if (state->toasted != NULL)
+		pfree(state->toasted);
+	state->toasted = NULL;
+	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+	state->toasted = PG_GETARG_DENSE(1);
+	MemoryContextSwitchTo(old);
+	state->toast_pointer = pointer;
+	return state->toasted;
+}
+
+/*
  * The key of the call's two values; parameters of the space are the arguments
  * after them.
  */
 static float
 call_key(FunctionCallInfo fcinfo, const DistanceFunction *function)
 {
-	DenseVector *object = PG_GETARG_DENSE(0);
-	DenseVector *query = PG_GETARG_DENSE(1);
 	DistanceState *state = get_state(fcinfo);
+	DenseVector *object = PG_GETARG_DENSE(0);
+	DenseVector *query = fetch_query(fcinfo, state);
 	const Space *space = state->context.space;
 	double params[SPACE_MAX_PARAMS] = {0};
 	float key;
@@ -220,7 +252,8 @@ call_key(FunctionCallInfo fcinfo, const DistanceFunction *function)
 	use_space(fcinfo, state, space, object->dim, params);
 	key = compute_key(state, DENSE_DATA(object), DENSE_DATA(query), function->name);
 	PG_FREE_IF_COPY(object, 0);
-	PG_FREE_IF_COPY(query, 1);
+	if (query != state->toasted)
+		PG_FREE_IF_COPY(query, 1);
 	return key;
 }
 
