@@ -108,6 +108,10 @@ parse_options()
 		shift
 	done
 	case $ROWS$M$EF_CONSTRUCTION in *[!0-9]*) die "--rows, --m and --ef-construction take whole numbers" ;; esac
+	[ -z "$ROWS" ] || [ "$ROWS" -ge 100 ] || die "--rows must be at least 100, not $ROWS"
+	{ [ "$M" -ge 2 ] && [ "$M" -le 100 ]; } || die "--m must be from 2 to 100, not $M"
+	{ [ "$EF_CONSTRUCTION" -ge $((2 * M)) ] && [ "$EF_CONSTRUCTION" -le 1000 ]; } ||
+		die "--ef-construction must be from 2 * m = $((2 * M)) to 1000, not $EF_CONSTRUCTION"
 	if [ -z "$data$base" ]; then
 		data=generated
 		[ ! -d "$DATA_DIR/sift" ] || data=sift
