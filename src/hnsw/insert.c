@@ -21,7 +21,7 @@
 #include "storage/recent.h"
 
 /* How often a full list is pruned again because somebody else changed it */
-#define MAX_CONNECT_TRIES 10
+#define MAX_LINK_TRIES 10
 
 /* What one insertion carries from step to step; lives in its own context */
 typedef struct HnswInsertState
@@ -370,22 +370,18 @@ prune_links(HnswInsertState *state, uint32 vertex, uint32 *vertices, int limit, 
 	return nkept;
 }
 
-/*
- * Pins and locks the page that holds a vertex's links in a layer, and sets
- * *count and *links to them inside it.  False, with nothing pinned, if the
- * vertex has no such layer.  `page`: NULL for the buffer's own page, else a
- * copy to work on.
- */
+/* The links of a vertex in a layer, on a page that is locked exclusively */
 typedef struct LinkList
 {
 	Buffer buffer;
 	ItemPointerData item; /* invalid for layer 0 */
 	uint32 vertex;
 	int layer;
-	uint16 *count;
+	uint16 *count; /* inside the page, or a copy of it */
 	uint32 *links;
 } LinkList;
 
+/* Sets count and links to where they are in `page`, the buffer's or a copy. */
 static void
 locate_links(HnswIndex *index, LinkList *list, Page page)
 {
@@ -406,6 +402,10 @@ locate_links(HnswIndex *index, LinkList *list, Page page)
 	}
 }
 
+/*
+ * Pins and locks the page that holds a vertex's links in a layer and finds
+ * them there.  False, with nothing pinned, if the vertex has no such layer.
+ */
 static bool
 lock_links(HnswIndex *index, LinkList *list, uint32 vertex, int layer)
 {
@@ -463,7 +463,7 @@ link_back(HnswInsertState *state, uint32 vertex, int layer, uint32 newcomer, boo
 	int nchosen = 0;
 	bool taken = false;
 
-	for (int tries = 0; tries < MAX_CONNECT_TRIES; tries++)
+	for (int tries = 0; tries < MAX_LINK_TRIES; tries++)
 	{
 		LinkList list;
 
