@@ -87,3 +87,15 @@ SELECT '[3e38]'::vector <-> '[-3e38]' AS l2, '[3e38,1]'::vector <#> '[3e38,0]' A
 SELECT oprname, oprleft::regtype, oprright::regtype, proname, (SELECT c.oprname FROM pg_operator c WHERE c.oid = o.oprcom) AS commutator
 FROM pg_operator o JOIN pg_proc p ON p.oid = oprcode WHERE oprresult = 'float8'::regtype AND oprleft::regtype::text IN ('vector', 'halfvec', 'space_vector') ORDER BY oprname COLLATE "C", oprleft::regtype::text;
 DROP FUNCTION near;
+
+-- queries stored out of line: each is fetched once, and never taken for another
+CREATE TABLE long_vectors (id int, v vector(2000));
+INSERT INTO long_vectors
+	SELECT i, (SELECT array_agg((i * 7919 + j * 104729) % 1000 / 1000.0) FROM generate_series(1, 2000) j)::vector
+	FROM generate_series(1, 4) i;
+SELECT pg_relation_size(reltoastrelid) > 0 AS out_of_line FROM pg_class WHERE oid = 'long_vectors'::regclass;
+SELECT count(*), bool_and(a.v <-> b.v = (a.v::real[]::vector <-> b.v::real[]::vector)) AS equal,
+	bool_and(a.v <=> b.v = (a.v::real[]::vector <=> b.v::real[]::vector)) AS equal_cosine,
+	count(*) FILTER (WHERE a.v <-> b.v = 0) AS same
+	FROM long_vectors a, long_vectors b;
+DROP TABLE long_vectors;
