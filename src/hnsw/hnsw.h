@@ -91,14 +91,19 @@ typedef struct HnswMeta
 	uint16 entry_level;
 	uint16 max_level;
 	uint64 seed;			  /* of the levels */
-	BlockNumber insert_block; /* slot page that takes new vertices */
+	BlockNumber insert_block; /* slot page that takes new vertices: tail of the pending chain */
 	BlockNumber item_block;	  /* item page that takes new items */
-	BlockNumber free_slots;	  /* head of the list of reusable slots: none yet */
+	BlockNumber pending;	  /* first slot page with vertices not linked yet, or none */
+	BlockNumber free_slots;	  /* heads of chains: slot pages with free slots, */
+	BlockNumber free_items;	  /* item pages with room, */
+	BlockNumber free_values;  /* free value pages */
 	uint32 routing_version;	  /* of a cached routing sample: none yet */
 } HnswMeta;
 
 /* A vertex record's header */
-#define HNSW_VERTEX_DELETED 0x01 /* no heap TIDs: followed, never returned */
+#define HNSW_VERTEX_DELETED 0x01  /* no heap TIDs: followed, never returned */
+#define HNSW_VERTEX_UNLINKED 0x02 /* pending: not all links to and from it are written */
+#define HNSW_VERTEX_FREE 0x04	  /* an empty slot: nothing links to it */
 
 typedef struct HnswVertexData
 {

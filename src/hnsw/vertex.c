@@ -72,7 +72,10 @@ hnsw_meta_init(HnswMeta *meta, const IndexSpace *space, int m, int ef_constructi
 	meta->seed = 1;
 	meta->insert_block = InvalidBlockNumber;
 	meta->item_block = InvalidBlockNumber;
+	meta->pending = InvalidBlockNumber;
 	meta->free_slots = InvalidBlockNumber;
+	meta->free_items = InvalidBlockNumber;
+	meta->free_values = InvalidBlockNumber;
 	if (space->context.dim > 0)
 		hnsw_meta_set_geometry(meta, space, index_name);
 }

@@ -53,11 +53,14 @@ typedef struct PageSpecialData
 	uint16 kind;	  /* PageKind */
 	uint16 nslots;	  /* slot pages: slots handed out */
 	uint32 reserved;
-	uint16 flags;	/* none yet */
+	uint16 flags;	/* PAGE_CHAINED */
 	uint16 page_id; /* ANN_PAGE_ID */
 } PageSpecialData;
 
 typedef PageSpecialData *PageSpecial;
+
+/* The page is in a chain of its access method, linked by `next`; in one at most */
+#define PAGE_CHAINED 0x0001
 
 #define PageGetSpecial(page) ((PageSpecial) PageGetSpecialPointer(page))
 
