@@ -745,6 +745,476 @@ CREATE OPERATOR <*> (
 );
 
 -- ----------------------------------------------------------------------
+-- spheres: a value and a radius, for range search
+-- ----------------------------------------------------------------------
+
+CREATE TYPE sphere_vector;
+
+CREATE FUNCTION sphere_vector_in(cstring) RETURNS sphere_vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION sphere_vector_out(sphere_vector) RETURNS cstring
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION sphere_vector_recv(internal) RETURNS sphere_vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION sphere_vector_send(sphere_vector) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE sphere_vector (
+	INPUT = sphere_vector_in,
+	OUTPUT = sphere_vector_out,
+	RECEIVE = sphere_vector_recv,
+	SEND = sphere_vector_send,
+	ALIGNMENT = double,
+	STORAGE = external
+);
+
+COMMENT ON TYPE sphere_vector IS 'vector and radius, such as sphere:radius=0.5:[1,2,3]';
+
+CREATE FUNCTION sphere(vector, radius float8) RETURNS sphere_vector
+	AS 'MODULE_PATHNAME', 'sphere_construct' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE sphere_halfvec;
+
+CREATE FUNCTION sphere_halfvec_in(cstring) RETURNS sphere_halfvec
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION sphere_halfvec_out(sphere_halfvec) RETURNS cstring
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION sphere_halfvec_recv(internal) RETURNS sphere_halfvec
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION sphere_halfvec_send(sphere_halfvec) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE sphere_halfvec (
+	INPUT = sphere_halfvec_in,
+	OUTPUT = sphere_halfvec_out,
+	RECEIVE = sphere_halfvec_recv,
+	SEND = sphere_halfvec_send,
+	ALIGNMENT = double,
+	STORAGE = external
+);
+
+COMMENT ON TYPE sphere_halfvec IS 'halfvec and radius, such as sphere:radius=0.5:[1,2,3]';
+
+CREATE FUNCTION sphere(halfvec, radius float8) RETURNS sphere_halfvec
+	AS 'MODULE_PATHNAME', 'sphere_construct' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE sphere_space_vector;
+
+CREATE FUNCTION sphere_space_vector_in(cstring) RETURNS sphere_space_vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION sphere_space_vector_out(sphere_space_vector) RETURNS cstring
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION sphere_space_vector_recv(internal) RETURNS sphere_space_vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION sphere_space_vector_send(sphere_space_vector) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE sphere_space_vector (
+	INPUT = sphere_space_vector_in,
+	OUTPUT = sphere_space_vector_out,
+	RECEIVE = sphere_space_vector_recv,
+	SEND = sphere_space_vector_send,
+	ALIGNMENT = double,
+	STORAGE = external
+);
+
+COMMENT ON TYPE sphere_space_vector IS 'space_vector and radius, such as sphere:radius=0.5:lp:p=0.5:[1,2,3]';
+
+CREATE FUNCTION sphere(space_vector, radius float8) RETURNS sphere_space_vector
+	AS 'MODULE_PATHNAME', 'sphere_construct' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+-- ----------------------------------------------------------------------
+-- spheres: range conditions, one for each distance operator
+-- ----------------------------------------------------------------------
+
+CREATE FUNCTION l2_within(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vector_l2_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION l2_within(sphere_vector, vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vector_l2_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION ip_within(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vector_ip_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION ip_within(sphere_vector, vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vector_ip_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION cosine_within(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vector_cosine_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION cosine_within(sphere_vector, vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vector_cosine_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION l1_within(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vector_l1_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION l1_within(sphere_vector, vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vector_l1_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION linf_within(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vector_linf_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION linf_within(sphere_vector, vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vector_linf_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION angular_within(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vector_angular_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION angular_within(sphere_vector, vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vector_angular_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION js_within(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'js_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION js_within(sphere_vector, vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'js_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION jsmetric_within(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'jsmetric_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION jsmetric_within(sphere_vector, vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'jsmetric_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION kl_within(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'kl_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION kl_within(sphere_vector, vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'kl_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION kl_right_within(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'kl_right_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION kl_right_within(sphere_vector, vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'kl_right_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION gkl_within(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'gkl_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION gkl_within(sphere_vector, vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'gkl_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION gkl_right_within(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'gkl_right_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION gkl_right_within(sphere_vector, vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'gkl_right_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION is_within(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'is_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION is_within(sphere_vector, vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'is_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION is_right_within(vector, sphere_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'is_right_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION is_right_within(sphere_vector, vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'is_right_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION l2_within(halfvec, sphere_halfvec) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'halfvec_l2_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION l2_within(sphere_halfvec, halfvec) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'halfvec_l2_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION ip_within(halfvec, sphere_halfvec) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'halfvec_ip_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION ip_within(sphere_halfvec, halfvec) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'halfvec_ip_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION cosine_within(halfvec, sphere_halfvec) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'halfvec_cosine_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION cosine_within(sphere_halfvec, halfvec) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'halfvec_cosine_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION l1_within(halfvec, sphere_halfvec) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'halfvec_l1_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION l1_within(sphere_halfvec, halfvec) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'halfvec_l1_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION linf_within(halfvec, sphere_halfvec) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'halfvec_linf_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION linf_within(sphere_halfvec, halfvec) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'halfvec_linf_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+
+CREATE FUNCTION angular_within(halfvec, sphere_halfvec) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'halfvec_angular_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION angular_within(sphere_halfvec, halfvec) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'halfvec_angular_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+
+CREATE FUNCTION space_within(vector, sphere_space_vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'space_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE FUNCTION space_within(sphere_space_vector, vector) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'space_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+
+CREATE OPERATOR <<->> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = l2_within,
+	COMMUTATOR = <<->>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<->> (
+	LEFTARG = sphere_vector, RIGHTARG = vector, FUNCTION = l2_within,
+	COMMUTATOR = <<->>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<#>> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = ip_within,
+	COMMUTATOR = <<#>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<#>> (
+	LEFTARG = sphere_vector, RIGHTARG = vector, FUNCTION = ip_within,
+	COMMUTATOR = <<#>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<=>> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = cosine_within,
+	COMMUTATOR = <<=>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<=>> (
+	LEFTARG = sphere_vector, RIGHTARG = vector, FUNCTION = cosine_within,
+	COMMUTATOR = <<=>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<+>> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = l1_within,
+	COMMUTATOR = <<+>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<+>> (
+	LEFTARG = sphere_vector, RIGHTARG = vector, FUNCTION = l1_within,
+	COMMUTATOR = <<+>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<^>> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = linf_within,
+	COMMUTATOR = <<^>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<^>> (
+	LEFTARG = sphere_vector, RIGHTARG = vector, FUNCTION = linf_within,
+	COMMUTATOR = <<^>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<@>> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = angular_within,
+	COMMUTATOR = <<@>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<@>> (
+	LEFTARG = sphere_vector, RIGHTARG = vector, FUNCTION = angular_within,
+	COMMUTATOR = <<@>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<|>> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = js_within,
+	COMMUTATOR = <<|>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<|>> (
+	LEFTARG = sphere_vector, RIGHTARG = vector, FUNCTION = js_within,
+	COMMUTATOR = <<|>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<|^|>> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = jsmetric_within,
+	COMMUTATOR = <<|^|>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<|^|>> (
+	LEFTARG = sphere_vector, RIGHTARG = vector, FUNCTION = jsmetric_within,
+	COMMUTATOR = <<|^|>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <||>> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = kl_within,
+	COMMUTATOR = <<||>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<||> (
+	LEFTARG = sphere_vector, RIGHTARG = vector, FUNCTION = kl_within,
+	COMMUTATOR = <||>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<||> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = kl_right_within,
+	COMMUTATOR = <||>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <||>> (
+	LEFTARG = sphere_vector, RIGHTARG = vector, FUNCTION = kl_right_within,
+	COMMUTATOR = <<||>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <|+>> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = gkl_within,
+	COMMUTATOR = <<+|>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<+|> (
+	LEFTARG = sphere_vector, RIGHTARG = vector, FUNCTION = gkl_within,
+	COMMUTATOR = <|+>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<+|> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = gkl_right_within,
+	COMMUTATOR = <|+>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <|+>> (
+	LEFTARG = sphere_vector, RIGHTARG = vector, FUNCTION = gkl_right_within,
+	COMMUTATOR = <<+|>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <|/>> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = is_within,
+	COMMUTATOR = <</|>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <</|> (
+	LEFTARG = sphere_vector, RIGHTARG = vector, FUNCTION = is_within,
+	COMMUTATOR = <|/>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <</|> (
+	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = is_right_within,
+	COMMUTATOR = <|/>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <|/>> (
+	LEFTARG = sphere_vector, RIGHTARG = vector, FUNCTION = is_right_within,
+	COMMUTATOR = <</|>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<->> (
+	LEFTARG = halfvec, RIGHTARG = sphere_halfvec, FUNCTION = l2_within,
+	COMMUTATOR = <<->>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<->> (
+	LEFTARG = sphere_halfvec, RIGHTARG = halfvec, FUNCTION = l2_within,
+	COMMUTATOR = <<->>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<#>> (
+	LEFTARG = halfvec, RIGHTARG = sphere_halfvec, FUNCTION = ip_within,
+	COMMUTATOR = <<#>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<#>> (
+	LEFTARG = sphere_halfvec, RIGHTARG = halfvec, FUNCTION = ip_within,
+	COMMUTATOR = <<#>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<=>> (
+	LEFTARG = halfvec, RIGHTARG = sphere_halfvec, FUNCTION = cosine_within,
+	COMMUTATOR = <<=>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<=>> (
+	LEFTARG = sphere_halfvec, RIGHTARG = halfvec, FUNCTION = cosine_within,
+	COMMUTATOR = <<=>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<+>> (
+	LEFTARG = halfvec, RIGHTARG = sphere_halfvec, FUNCTION = l1_within,
+	COMMUTATOR = <<+>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<+>> (
+	LEFTARG = sphere_halfvec, RIGHTARG = halfvec, FUNCTION = l1_within,
+	COMMUTATOR = <<+>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<^>> (
+	LEFTARG = halfvec, RIGHTARG = sphere_halfvec, FUNCTION = linf_within,
+	COMMUTATOR = <<^>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<^>> (
+	LEFTARG = sphere_halfvec, RIGHTARG = halfvec, FUNCTION = linf_within,
+	COMMUTATOR = <<^>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<@>> (
+	LEFTARG = halfvec, RIGHTARG = sphere_halfvec, FUNCTION = angular_within,
+	COMMUTATOR = <<@>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<@>> (
+	LEFTARG = sphere_halfvec, RIGHTARG = halfvec, FUNCTION = angular_within,
+	COMMUTATOR = <<@>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<*>> (
+	LEFTARG = vector, RIGHTARG = sphere_space_vector, FUNCTION = space_within,
+	COMMUTATOR = <<*>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+CREATE OPERATOR <<*>> (
+	LEFTARG = sphere_space_vector, RIGHTARG = vector, FUNCTION = space_within,
+	COMMUTATOR = <<*>>,
+	RESTRICT = matchingsel, JOIN = matchingjoinsel
+);
+
+-- ----------------------------------------------------------------------
 -- spaces: support functions of operator classes (1: space, 3: parameters)
 -- ----------------------------------------------------------------------
 
@@ -840,119 +1310,142 @@ COMMENT ON ACCESS METHOD hnsw IS 'hierarchical navigable small-world graph';
 CREATE OPERATOR CLASS vec_l2_ops
 	DEFAULT FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (vector, sphere_vector),
 	FUNCTION 1 vec_l2_space(internal);
 
 CREATE OPERATOR CLASS vec_ip_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (vector, sphere_vector),
 	FUNCTION 1 vec_ip_space(internal);
 
 CREATE OPERATOR CLASS vec_cosine_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (vector, sphere_vector),
 	FUNCTION 1 vec_cosine_space(internal);
 
 CREATE OPERATOR CLASS vec_l1_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<+>> (vector, sphere_vector),
 	FUNCTION 1 vec_l1_space(internal);
 
 CREATE OPERATOR CLASS vec_linf_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <^> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<^>> (vector, sphere_vector),
 	FUNCTION 1 vec_linf_space(internal);
 
 CREATE OPERATOR CLASS vec_angular_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <@> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<@>> (vector, sphere_vector),
 	FUNCTION 1 vec_angular_space(internal);
 
 CREATE OPERATOR CLASS vec_lp_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <*> (vector, space_vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<*>> (vector, sphere_space_vector),
 	FUNCTION 1 vec_lp_space(internal),
 	FUNCTION 3 (vector) vec_lp_options(internal);
 
 CREATE OPERATOR CLASS vec_js_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <|> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<|>> (vector, sphere_vector),
 	FUNCTION 1 vec_js_space(internal);
 
 CREATE OPERATOR CLASS vec_jsmetric_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <|^|> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<|^|>> (vector, sphere_vector),
 	FUNCTION 1 vec_jsmetric_space(internal);
 
 CREATE OPERATOR CLASS vec_kl_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 ||> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <||>> (vector, sphere_vector),
 	FUNCTION 1 vec_kl_space(internal);
 
 CREATE OPERATOR CLASS vec_kl_right_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <|| (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<||> (vector, sphere_vector),
 	FUNCTION 1 vec_kl_right_space(internal);
 
 CREATE OPERATOR CLASS vec_gkl_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 |+> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <|+>> (vector, sphere_vector),
 	FUNCTION 1 vec_gkl_space(internal);
 
 CREATE OPERATOR CLASS vec_gkl_right_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <+| (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<+|> (vector, sphere_vector),
 	FUNCTION 1 vec_gkl_right_space(internal);
 
 CREATE OPERATOR CLASS vec_is_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 |/> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <|/>> (vector, sphere_vector),
 	FUNCTION 1 vec_is_space(internal);
 
 CREATE OPERATOR CLASS vec_is_right_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 </| (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <</|> (vector, sphere_vector),
 	FUNCTION 1 vec_is_right_space(internal);
 
 CREATE OPERATOR CLASS vec_renyi_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <*> (vector, space_vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<*>> (vector, sphere_space_vector),
 	FUNCTION 1 vec_renyi_space(internal),
 	FUNCTION 3 (vector) vec_renyi_options(internal);
 
 CREATE OPERATOR CLASS vec_alphabeta_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <*> (vector, space_vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<*>> (vector, sphere_space_vector),
 	FUNCTION 1 vec_alphabeta_space(internal),
 	FUNCTION 3 (vector) vec_alphabeta_options(internal);
 
 CREATE OPERATOR CLASS halfvec_l2_ops
 	DEFAULT FOR TYPE halfvec USING hnsw AS
 	OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_l2_space(internal);
 
 CREATE OPERATOR CLASS halfvec_ip_ops
 	FOR TYPE halfvec USING hnsw AS
 	OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_ip_space(internal);
 
 CREATE OPERATOR CLASS halfvec_cosine_ops
 	FOR TYPE halfvec USING hnsw AS
 	OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_cosine_space(internal);
 
 CREATE OPERATOR CLASS halfvec_l1_ops
 	FOR TYPE halfvec USING hnsw AS
 	OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<+>> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_l1_space(internal);
 
 CREATE OPERATOR CLASS halfvec_linf_ops
 	FOR TYPE halfvec USING hnsw AS
 	OPERATOR 1 <^> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<^>> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_linf_space(internal);
 
 CREATE OPERATOR CLASS halfvec_angular_ops
 	FOR TYPE halfvec USING hnsw AS
 	OPERATOR 1 <@> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<@>> (halfvec, sphere_halfvec),
 	FUNCTION 1 halfvec_angular_space(internal);
 
 -- the names pgvector gives its classes; halfvec's are those above already
@@ -960,21 +1453,25 @@ CREATE OPERATOR CLASS halfvec_angular_ops
 CREATE OPERATOR CLASS vector_l2_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (vector, sphere_vector),
 	FUNCTION 1 vec_l2_space(internal);
 
 CREATE OPERATOR CLASS vector_ip_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (vector, sphere_vector),
 	FUNCTION 1 vec_ip_space(internal);
 
 CREATE OPERATOR CLASS vector_cosine_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (vector, sphere_vector),
 	FUNCTION 1 vec_cosine_space(internal);
 
 CREATE OPERATOR CLASS vector_l1_ops
 	FOR TYPE vector USING hnsw AS
 	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<+>> (vector, sphere_vector),
 	FUNCTION 1 vec_l1_space(internal);
 
 -- ----------------------------------------------------------------------

@@ -18,6 +18,7 @@
 #include "types/dense.h"
 #include "types/distance.h"
 #include "types/space_vector.h"
+#include "types/sphere.h"
 
 /* Operator-class parameters, in the order of Space.params */
 typedef struct SpaceOptions
@@ -104,7 +105,7 @@ find_other_parameter(const IndexSpace *space, const SpaceVector *query)
 }
 
 bool
-index_space_matches(Relation index, Node *operand)
+index_space_matches(Relation index, int strategy, Node *operand)
 {
 	IndexSpace space;
 	SpaceVector *query;
@@ -114,7 +115,10 @@ index_space_matches(Relation index, Node *operand)
 	index_space_init(&space, index);
 	if (space.context.space->nparams == 0)
 		return true;
-	query = DatumGetSpaceVector(((Const *) operand)->constvalue);
+	if (strategy == STRATEGY_WITHIN)
+		query = SPHERE_CENTRE(DatumGetSphere(((Const *) operand)->constvalue));
+	else
+		query = DatumGetSpaceVector(((Const *) operand)->constvalue);
 	return space_vector_space(query) == space.context.space &&
 		   find_other_parameter(&space, query) < 0;
 }
@@ -166,6 +170,16 @@ index_space_encode_query(IndexSpace *space, Relation index, Datum datum, void *e
 						errmsg("different vector dimensions %u and %d", space->context.dim, dim)));
 	distance_check_value(&space->context, coordinates, space->label);
 	space_encode(&space->context, coordinates, encoded);
+}
+
+double
+index_space_encode_sphere(IndexSpace *space, Relation index, Datum datum, void *encoded)
+{
+	Sphere *sphere = DatumGetSphere(datum);
+
+	index_space_encode_query(space, index, PointerGetDatum(SPHERE_CENTRE(sphere)), encoded);
+	distance_check_radius(space->context.space, sphere->radius);
+	return sphere->radius;
 }
 
 /* Support function 3 of the classes of a parametrised space */

@@ -28,7 +28,8 @@
 #define SUPPORT_COUNT 3
 
 /* Strategies of an operator class */
-#define STRATEGY_ORDER_BY_DISTANCE 1
+#define STRATEGY_ORDER_BY_DISTANCE 1 /* v <-> query, FOR ORDER BY float_ops */
+#define STRATEGY_WITHIN 2			 /* v <<->> sphere(query, radius), FOR SEARCH */
 
 /* Room for: space "..." */
 #define SPACE_LABEL_SIZE 48
@@ -66,11 +67,15 @@ extern const void *index_space_value(IndexSpace *space, Datum datum, void **copy
  */
 extern void index_space_encode_query(IndexSpace *space, Relation index, Datum datum, void *encoded);
 
+/* The same for the centre of a sphere, the right operand of a range operator.  Returns the radius. */
+extern double index_space_encode_sphere(IndexSpace *space, Relation index, Datum datum,
+										void *encoded);
+
 /*
- * For the planner: can the index answer an ordering by this operand, as far as
- * one can tell?  False only for a constant with parameters that are not the
- * index's.
+ * For the planner: can the index serve an operator of the given strategy with
+ * this right operand, as far as one can tell?  False only for a constant with
+ * parameters that are not the index's.
  */
-extern bool index_space_matches(Relation index, Node *operand);
+extern bool index_space_matches(Relation index, int strategy, Node *operand);
 
 #endif /* ANN_INDEX_SPACE_H */

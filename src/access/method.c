@@ -100,6 +100,16 @@ validate_support(Oid opclass, CatCList *functions)
 	return valid;
 }
 
+/* Is it a distance to order by, or a range condition? */
+static bool
+is_valid_operator(Form_pg_amop op)
+{
+	if (op->amopstrategy == STRATEGY_ORDER_BY_DISTANCE)
+		return op->amoppurpose == AMOP_ORDER && get_op_rettype(op->amopopr) == FLOAT8OID;
+	return op->amopstrategy == STRATEGY_WITHIN && op->amoppurpose == AMOP_SEARCH &&
+		   get_op_rettype(op->amopopr) == BOOLOID;
+}
+
 static bool
 validate_operators(Oid opclass, CatCList *operators)
 {
@@ -109,10 +119,10 @@ validate_operators(Oid opclass, CatCList *operators)
 	{
 		Form_pg_amop op = (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple);
 
-		if (op->amopstrategy != STRATEGY_ORDER_BY_DISTANCE || op->amoppurpose != AMOP_ORDER ||
-			get_op_rettype(op->amopopr) != FLOAT8OID)
+		if (!is_valid_operator(op))
 		{
-			report_invalid(opclass, "has an operator that is no distance");
+			report_invalid(opclass,
+						   "has an operator that is neither a distance nor a range condition");
 			valid = false;
 		}
 	}

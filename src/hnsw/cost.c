@@ -56,11 +56,26 @@ visit_cost(IndexOptInfo *info, double vertices)
 		   vertices * (cpu_index_tuple_cost + DISTANCE_OPERATORS * cpu_operator_cost);
 }
 
-/* The value that the path orders by the distance from */
-static Node *
-order_operand(IndexPath *path)
+/* Can the index serve the path's order and conditions, as far as one can tell? */
+static bool
+matches(Relation index, IndexPath *path)
 {
-	return (Node *) lsecond(((OpExpr *) linitial(path->indexorderbys))->args);
+	ListCell *cell;
+
+	foreach (cell, path->indexorderbys)
+	{
+		if (!index_space_matches(index, STRATEGY_ORDER_BY_DISTANCE,
+								 lsecond(((OpExpr *) lfirst(cell))->args)))
+			return false;
+	}
+	foreach (cell, get_quals_from_indexclauses(path->indexclauses))
+	{
+		RestrictInfo *qual = lfirst_node(RestrictInfo, cell);
+
+		if (!index_space_matches(index, STRATEGY_WITHIN, lsecond(((OpExpr *) qual->clause)->args)))
+			return false;
+	}
+	return true;
 }
 
 static void
@@ -84,14 +99,13 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	*selectivity = 1.0;
 	*correlation = 0.0;
 	*pages = info->pages;
-	if (path->indexorderbys == NIL)
+	if (path->indexorderbys == NIL && path->indexclauses == NIL)
 	{
-		/* without an ORDER BY this index has nothing to offer */
 		rule_out(path, startup_cost, total_cost);
 		return;
 	}
 	index = index_open(info->indexoid, NoLock);
-	if (!index_space_matches(index, order_operand(path)))
+	if (!matches(index, path))
 	{
 		index_close(index, NoLock);
 		rule_out(path, startup_cost, total_cost);

@@ -10,6 +10,9 @@
  * to are looked for page by page, so that a scan that is never stopped returns
  * every row.
  *
+ * A scan within a sphere (v <<->> sphere(c, r)) is the same search from its
+ * centre and ends once it has gone far enough beyond the radius.
+ *
  * A later batch may find a vertex nearer than a row already returned.  In
  * relaxed order it is returned at once; in strict order it is kept back until
  * everything else has been returned.  Either way it is counted.
@@ -27,6 +30,7 @@
 #include "utils/snapmgr.h"
 
 #include "access/scan_stats.h"
+#include "access/scan_target.h"
 #include "core/entry_heap.h"
 #include "hnsw/hnsw.h"
 #include "storage/recent.h"
@@ -50,10 +54,13 @@ typedef struct HnswScanData
 {
 	HnswIndex index;
 	HnswSearch search;
+	ScanTarget target;
 	MemoryContext context; /* everything of one scan; reset on rescan */
 	HnswScanStage stage;
-	int ef;
+	int ef_search;	/* of the first search */
+	int ef;			/* of the present one */
 	int next_entry; /* of the pool */
+	int beyond;		/* candidates in a row that lay beyond the radius */
 	float last_key; /* largest key returned */
 	int64 rows;		/* returned so far */
 
@@ -95,6 +102,7 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int n
 	memset(&state->search, 0, sizeof(HnswSearch));
 	state->stage = STAGE_START;
 	state->next_entry = 0;
+	state->beyond = 0;
 	state->last_key = -INFINITY;
 	state->rows = 0;
 	state->late = NULL;
@@ -131,23 +139,7 @@ update_stats(HnswScan state)
 	last_scan_stats.rows = state->rows;
 }
 
-/*
- * The query in its encoded form.  A null query is no nearer to one row than to
- * another: any value serves, and every row is returned.
- */
-static void *
-encode_query(IndexScanDesc scan, HnswScan state)
-{
-	IndexSpace *space = &state->index.space;
-	void *encoded = palloc0(space->encoded_size);
-
-	if ((scan->orderByData[0].sk_flags & SK_ISNULL) == 0)
-		index_space_encode_query(space, scan->indexRelation, scan->orderByData[0].sk_argument,
-								 encoded);
-	return encoded;
-}
-
-/* Runs the first search.  False: the index is empty. */
+/* Runs the first search.  False: there is nothing to find. */
 static bool
 start(IndexScanDesc scan, HnswScan state)
 {
@@ -155,19 +147,21 @@ start(IndexScanDesc scan, HnswScan state)
 	HnswSearch *search = &state->search;
 	const void *query;
 
-	if (scan->numberOfOrderBys != 1)
-		elog(ERROR, "index \"%s\" can only be scanned in order of a distance",
+	if (scan->numberOfOrderBys > 1 || scan->numberOfOrderBys + scan->numberOfKeys == 0)
+		elog(ERROR, "index \"%s\" can only be scanned in order of a distance or within a sphere",
 			 RelationGetRelationName(scan->indexRelation));
 	if (!IsMVCCSnapshot(scan->xs_snapshot))
 		elog(ERROR, "index \"%s\" can only be scanned with an MVCC snapshot",
 			 RelationGetRelationName(scan->indexRelation));
 	begin_stats(scan);
 	hnsw_open(index, scan->indexRelation);
-	if (index->meta.entry == HNSW_NO_VERTEX)
+	if (index->meta.entry == HNSW_NO_VERTEX ||
+		!scan_target_init(&state->target, &index->space, scan))
 		return false;
-	query = space_prepare_query(&index->space.context, encode_query(scan, state),
+	query = space_prepare_query(&index->space.context, state->target.query,
 								palloc(Max(index->space.query_size, 1)));
-	state->ef = hnsw_option_ef_search(scan->indexRelation);
+	state->ef_search = hnsw_option_ef_search(scan->indexRelation);
+	state->ef = state->ef_search;
 	hnsw_search_init(search, index, state->context, state->ef,
 					 hnsw_iterative_scan == HNSW_ITERATIVE_OFF ? HNSW_SEARCH_ROWS
 															   : HNSW_SEARCH_ROWS_RESUMABLE);
@@ -198,19 +192,39 @@ keep_late(HnswScan state, PoolEntry entry)
 	state->late[state->nlate++] = entry;
 }
 
-/* Takes the search up again with a larger pool.  False: nothing is left. */
+/*
+ * Has a search within a radius gone far enough?  As far as an ordinary search
+ * goes beyond the last row it returns: ef_search candidates, in order of their
+ * distance, none of which lay within the radius.
+ */
+static bool
+passed_radius(HnswScan state)
+{
+	return state->target.limited && state->beyond >= state->ef_search;
+}
+
+/*
+ * Takes the search up again, with a larger pool unless it is only to make sure
+ * that nothing within the radius is left.  False: nothing is left at all.
+ */
 static bool
 resume(HnswScan state)
 {
 	if (state->search.purpose != HNSW_SEARCH_ROWS_RESUMABLE)
 		return false;
-	state->ef = Min(Max(state->ef * 2, HNSW_DEFAULT_EF_SEARCH), Max(MAX_RESUME_EF, state->ef));
+	if (state->beyond > 0)
+		state->ef = state->ef_search;
+	else
+		state->ef = Min(Max(state->ef * 2, HNSW_DEFAULT_EF_SEARCH), Max(MAX_RESUME_EF, state->ef));
 	state->next_entry = 0;
 	last_scan_stats.resumed++;
 	return hnsw_search_resume(&state->search, state->ef);
 }
 
-/* The next vertex of the pool, of resumed searches, or of the sweep. */
+/*
+ * The next vertex of the pool, of resumed searches, or of the sweep.  False:
+ * there is no other, or none within the radius.
+ */
 static bool
 next_candidate(HnswScan state, PoolEntry *entry)
 {
@@ -221,7 +235,13 @@ next_candidate(HnswScan state, PoolEntry *entry)
 		if (state->next_entry < pool->size)
 		{
 			*entry = pool->entries[state->next_entry++];
-			if (entry->key >= state->last_key)
+			if (!scan_target_accepts(&state->target, &state->index.space, entry->key))
+			{
+				state->beyond++;
+				continue;
+			}
+			state->beyond = 0;
+			if (entry->key >= state->last_key || !state->target.ordered)
 			{
 				state->last_key = entry->key;
 				return true;
@@ -231,9 +251,21 @@ next_candidate(HnswScan state, PoolEntry *entry)
 				return true;
 			keep_late(state, *entry);
 		}
-		else if (!resume(state))
+		else if (passed_radius(state) || !resume(state))
 			return false;
 	}
+}
+
+/* What follows a stage that has no more candidates */
+static HnswScanStage
+next_stage(HnswScan state)
+{
+	if (state->search.purpose != HNSW_SEARCH_ROWS_RESUMABLE)
+		return STAGE_END;
+	if (!passed_radius(state) && hnsw_search_sweep(&state->search) > 0)
+		return STAGE_UNLINKED;
+	entry_heap_build(state->late, state->nlate);
+	return STAGE_LATE;
 }
 
 /* The next vertex to return rows of, whichever stage the scan is in. */
@@ -253,15 +285,7 @@ next_vertex(HnswScan state, uint32 *vertex)
 					*vertex = POOL_ID(entry);
 					return true;
 				}
-				if (state->search.purpose != HNSW_SEARCH_ROWS_RESUMABLE)
-					state->stage = STAGE_END;
-				else if (hnsw_search_sweep(&state->search) > 0)
-					state->stage = STAGE_UNLINKED;
-				else
-				{
-					entry_heap_build(state->late, state->nlate);
-					state->stage = STAGE_LATE;
-				}
+				state->stage = next_stage(state);
 				break;
 			case STAGE_LATE:
 				if (state->nlate == 0)
@@ -325,7 +349,7 @@ next_row(HnswScan state)
 	return true;
 }
 
-/* amgettuple: the next row in order of distance */
+/* amgettuple: the next row, in order of distance if the scan has an order */
 bool
 hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 {
@@ -345,7 +369,7 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	if (found)
 	{
 		scan->xs_heaptid = state->tids[state->next_tid++];
-		scan->xs_recheck = false;
+		scan->xs_recheck = state->target.recheck;
 		scan->xs_recheckorderby = false;
 		state->rows++;
 	}

@@ -141,6 +141,7 @@ const Space space_ip_float32 = {
 	.name = "ip",
 	.element = SPACE_FLOAT32,
 	.symmetric = true,
+	.may_be_negative = true,
 	.has_coordinates = true,
 	.distances = ip_distances,
 };
@@ -149,6 +150,7 @@ const Space space_ip_float16 = {
 	.name = "ip",
 	.element = SPACE_FLOAT16,
 	.symmetric = true,
+	.may_be_negative = true,
 	.has_coordinates = true,
 	.query_size = widened_size,
 	.prepare_query = widened_prepare,

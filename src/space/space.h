@@ -79,6 +79,7 @@ struct Space
 	SpaceElement element;
 	bool symmetric;
 	bool metric;		  /* for parametrised spaces see space_is_metric() */
+	bool may_be_negative; /* distances can be below zero */
 	bool has_coordinates; /* means and projections make sense (quantisation) */
 	int nparams;
 	SpaceParam params[SPACE_MAX_PARAMS];

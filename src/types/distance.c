@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * distance.c
- *	  SQL distance functions: every space of src/space over vector, halfvec
- *	  and space_vector.
+ *	  SQL distance functions and range conditions: every space of src/space over
+ *	  vector, halfvec and space_vector.
  *
  * Left argument is the data object, right one the query.  A function goes the
  * way an index scan goes (encode the object, prepare the query, one call of
@@ -21,6 +21,7 @@
 #include "types/dense.h"
 #include "types/distance.h"
 #include "types/space_vector.h"
+#include "types/sphere.h"
 
 /* One SQL function */
 typedef struct DistanceFunction
@@ -47,7 +48,7 @@ typedef struct DistanceState
 	const void *query;	 /* the form the kernel takes, in one of the above */
 	char *object_encoded;
 	struct varatt_external toast_pointer; /* of toasted, when that is not NULL */
-	DenseVector *toasted;				  /* the last query that was stored out of line */
+	struct varlena *toasted;			  /* the last query that was stored out of line */
 } DistanceState;
 
 bool
@@ -202,20 +203,20 @@ compute_key(DistanceState *state, const void *object, const void *query, const c
 }
 
 /*
- * The query argument, detoasted.  A query stored out of line is fetched once
- * for all the rows it is compared with: fetching costs far more than comparing.
- * It is known again by its TOAST pointer, whose value cannot change under a
- * query that holds it.
+ * The query argument (a value or a sphere), detoasted.  A query stored out of
+ * line is fetched once for all the rows it is compared with: fetching costs far
+ * more than comparing.  It is known again by its TOAST pointer, whose value
+ * cannot change under a query that holds it.
  */
-static DenseVector *
-fetch_query(FunctionCallInfo fcinfo, DistanceState *state)
+static void *
+fetch_query(FunctionCallInfo fcinfo, DistanceState *state, int argument)
 {
-	struct varlena *raw = (struct varlena *) PG_GETARG_POINTER(1);
+	struct varlena *raw = (struct varlena *) PG_GETARG_POINTER(argument);
 	struct varatt_external pointer;
 	MemoryContext old;
 
 	if (!VARATT_IS_EXTERNAL_ONDISK(raw))
-		return PG_GETARG_DENSE(1);
+		return PG_DETOAST_DATUM(PointerGetDatum(raw));
 	VARATT_EXTERNAL_GET_POINTER(pointer, raw);
 	if (state->toasted != NULL && memcmp(&pointer, &state->toast_pointer, sizeof(pointer)) == 0)
 		return state->toasted;
@@ -223,10 +224,33 @@ fetch_query(FunctionCallInfo fcinfo, DistanceState *state)
 		pfree(state->toasted);
 	state->toasted = NULL;
 	old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-	state->toasted = PG_GETARG_DENSE(1);
+	state->toasted = PG_DETOAST_DATUM(PointerGetDatum(raw));
 	MemoryContextSwitchTo(old);
 	state->toast_pointer = pointer;
 	return state->toasted;
+}
+
+/* Frees what fetch_query() returned if it is a copy that is not kept. */
+static void
+release_query(FunctionCallInfo fcinfo, DistanceState *state, void *query, int argument)
+{
+	if (query != state->toasted)
+		PG_FREE_IF_COPY(query, argument);
+}
+
+/* Key of two values; params are those of the function's space, if it has any. */
+static float
+dense_key(FunctionCallInfo fcinfo, const DistanceFunction *function, const DenseVector *object,
+		  const DenseVector *query, const double *params)
+{
+	DistanceState *state = get_state(fcinfo);
+	const Space *space = state->context.space;
+
+	dense_check_same_dim(function->type, object->dim, query->dim);
+	if (unlikely(space == NULL))
+		space = space_find(function->space, function->type->element);
+	use_space(fcinfo, state, space, object->dim, params);
+	return compute_key(state, DENSE_DATA(object), DENSE_DATA(query), function->name);
 }
 
 /*
@@ -238,22 +262,16 @@ call_key(FunctionCallInfo fcinfo, const DistanceFunction *function)
 {
 	DistanceState *state = get_state(fcinfo);
 	DenseVector *object = PG_GETARG_DENSE(0);
-	DenseVector *query = fetch_query(fcinfo, state);
-	const Space *space = state->context.space;
+	DenseVector *query = fetch_query(fcinfo, state, 1);
 	double params[SPACE_MAX_PARAMS] = {0};
 	float key;
 	int i;
 
-	dense_check_same_dim(function->type, object->dim, query->dim);
-	if (unlikely(space == NULL))
-		space = space_find(function->space, function->type->element);
-	for (i = 0; i < space->nparams; i++)
+	for (i = 0; i < Min(PG_NARGS() - 2, SPACE_MAX_PARAMS); i++)
 		params[i] = PG_GETARG_FLOAT8(2 + i);
-	use_space(fcinfo, state, space, object->dim, params);
-	key = compute_key(state, DENSE_DATA(object), DENSE_DATA(query), function->name);
+	key = dense_key(fcinfo, function, object, query, params);
 	PG_FREE_IF_COPY(object, 0);
-	if (query != state->toasted)
-		PG_FREE_IF_COPY(query, 1);
+	release_query(fcinfo, state, query, 1);
 	return key;
 }
 
@@ -340,26 +358,31 @@ DENSE_FUNCTION(inner_product);
 DENSE_FUNCTION(l2_squared_distance);
 DENSE_FUNCTION(spherical_distance);
 
-/*
- * d(object, query) in the space that the query names; the arguments are given
- * by their numbers.
- */
-static double
-space_vector_distance(FunctionCallInfo fcinfo, int object_argument, int query_argument)
+/* Key of d(object, query) in the space that the query names */
+static float
+space_vector_key(FunctionCallInfo fcinfo, const DenseVector *object, const SpaceVector *query)
 {
 	static const char *const names[] = {[SPACE_VECTOR_LP] = "lp_distance",
 										[SPACE_VECTOR_RENYI] = "renyi_divergence",
 										[SPACE_VECTOR_ALPHABETA] = "alphabeta_divergence"};
-	DenseVector *object = PG_GETARG_DENSE(object_argument);
-	SpaceVector *query = PG_GETARG_SPACE_VECTOR(query_argument);
 	DistanceState *state = get_state(fcinfo);
-	float key;
 
 	dense_check_same_dim(&dense_vector, object->dim, query->dim);
 	use_space(fcinfo, state, space_vector_space(query), query->dim, query->params);
-	key = compute_key(state, DENSE_DATA(object), query->x, names[query->kind]);
+	return compute_key(state, DENSE_DATA(object), query->x, names[query->kind]);
+}
+
+/* The arguments are given by their numbers. */
+static double
+space_vector_distance(FunctionCallInfo fcinfo, int object_argument, int query_argument)
+{
+	DistanceState *state = get_state(fcinfo);
+	DenseVector *object = PG_GETARG_DENSE(object_argument);
+	SpaceVector *query = fetch_query(fcinfo, state, query_argument);
+	float key = space_vector_key(fcinfo, object, query);
+
 	PG_FREE_IF_COPY(object, object_argument);
-	PG_FREE_IF_COPY(query, query_argument);
+	release_query(fcinfo, state, query, query_argument);
 	return space_finish(&state->context, key);
 }
 
@@ -377,4 +400,97 @@ Datum
 space_vector_distance_commuted(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_FLOAT8(space_vector_distance(fcinfo, 1, 0));
+}
+
+void
+distance_check_radius(const Space *space, double radius)
+{
+	if (radius < 0 && !space->may_be_negative)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("radius of a sphere in space \"%s\" must not be negative: %g",
+							   space->name, radius)));
+}
+
+/*
+ * Is the object inside the sphere?  The distance is that of the function, or,
+ * where function is NULL, of the space that the centre names.
+ */
+static bool
+call_within(FunctionCallInfo fcinfo, const DistanceFunction *function, int object_argument,
+			int sphere_argument)
+{
+	static const double no_params[SPACE_MAX_PARAMS] = {0};
+	DistanceState *state = get_state(fcinfo);
+	DenseVector *object = PG_GETARG_DENSE(object_argument);
+	Sphere *sphere = fetch_query(fcinfo, state, sphere_argument);
+	float key = function == NULL
+					? space_vector_key(fcinfo, object, SPHERE_CENTRE(sphere))
+					: dense_key(fcinfo, function, object, SPHERE_CENTRE(sphere), no_params);
+	bool within;
+
+	distance_check_radius(state->context.space, sphere->radius);
+	within = space_finish(&state->context, key) <= sphere->radius;
+	PG_FREE_IF_COPY(object, object_argument);
+	release_query(fcinfo, state, sphere, sphere_argument);
+	return within;
+}
+
+/*
+ * The two functions behind a range operator: value on the left, sphere on the
+ * left.  The distance is d(value, centre) in either.
+ */
+#define WITHIN_FUNCTION(symbol, name, space, sqltype)                             \
+	PG_FUNCTION_INFO_V1(symbol);                                                  \
+	PG_FUNCTION_INFO_V1(symbol##_commuted);                                       \
+	Datum symbol(PG_FUNCTION_ARGS)                                                \
+	{                                                                             \
+		static const DistanceFunction function = {name, space, &dense_##sqltype}; \
+                                                                                  \
+		PG_RETURN_BOOL(call_within(fcinfo, &function, 0, 1));                     \
+	}                                                                             \
+	Datum symbol##_commuted(PG_FUNCTION_ARGS)                                     \
+	{                                                                             \
+		static const DistanceFunction function = {name, space, &dense_##sqltype}; \
+                                                                                  \
+		PG_RETURN_BOOL(call_within(fcinfo, &function, 1, 0));                     \
+	}                                                                             \
+	extern int symbol##_needs_semicolon
+
+WITHIN_FUNCTION(vector_l2_within, "l2_distance", "l2", vector);
+WITHIN_FUNCTION(vector_ip_within, "inner_product", "ip", vector);
+WITHIN_FUNCTION(vector_cosine_within, "cosine_distance", "cosine", vector);
+WITHIN_FUNCTION(vector_l1_within, "l1_distance", "l1", vector);
+WITHIN_FUNCTION(vector_linf_within, "linf_distance", "linf", vector);
+WITHIN_FUNCTION(vector_angular_within, "angular_distance", "angular", vector);
+
+WITHIN_FUNCTION(halfvec_l2_within, "l2_distance", "l2", halfvec);
+WITHIN_FUNCTION(halfvec_ip_within, "inner_product", "ip", halfvec);
+WITHIN_FUNCTION(halfvec_cosine_within, "cosine_distance", "cosine", halfvec);
+WITHIN_FUNCTION(halfvec_l1_within, "l1_distance", "l1", halfvec);
+WITHIN_FUNCTION(halfvec_linf_within, "linf_distance", "linf", halfvec);
+WITHIN_FUNCTION(halfvec_angular_within, "angular_distance", "angular", halfvec);
+
+WITHIN_FUNCTION(js_within, "js_divergence", "js", vector);
+WITHIN_FUNCTION(jsmetric_within, "js_metric", "jsmetric", vector);
+WITHIN_FUNCTION(kl_within, "kl_divergence", "kl", vector);
+WITHIN_FUNCTION(kl_right_within, "kl_divergence", "kl_right", vector);
+WITHIN_FUNCTION(gkl_within, "generalized_kl_divergence", "gkl", vector);
+WITHIN_FUNCTION(gkl_right_within, "generalized_kl_divergence", "gkl_right", vector);
+WITHIN_FUNCTION(is_within, "itakura_saito", "is", vector);
+WITHIN_FUNCTION(is_right_within, "itakura_saito", "is_right", vector);
+
+/* vector <<*>> sphere_space_vector */
+PG_FUNCTION_INFO_V1(space_within);
+Datum
+space_within(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(call_within(fcinfo, NULL, 0, 1));
+}
+
+/* sphere_space_vector <<*>> vector */
+PG_FUNCTION_INFO_V1(space_within_commuted);
+Datum
+space_within_commuted(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(call_within(fcinfo, NULL, 1, 0));
 }

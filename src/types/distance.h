@@ -29,4 +29,7 @@ extern bool distance_check_params(const Space *space, const double *params,
  */
 extern void distance_check_value(const SpaceContext *context, const void *value, const char *name);
 
+/* Raises an error for a negative radius in a space without negative distances. */
+extern void distance_check_radius(const Space *space, double radius);
+
 #endif /* ANN_DISTANCE_H */
