@@ -26,7 +26,7 @@
 #define KERNELS_HAVE_NEON 1
 #endif
 
-#define KERNEL_ELEMENTS 2 /* members of SpaceElement */
+#define KERNEL_ELEMENTS 3 /* members of SpaceElement */
 #define KERNEL_PARAMS 2
 
 /*
@@ -40,7 +40,7 @@ typedef void (*Kernel)(const float *query, const void *const *objects, int n, ui
 
 typedef struct KernelTable
 {
-	/* By element of the objects; the query is float32 for both. */
+	/* By element of the objects; the query is float32 for all. */
 	Kernel l2[KERNEL_ELEMENTS];	  /* sum (x-q)^2 */
 	Kernel dot[KERNEL_ELEMENTS];  /* sum x q */
 	Kernel l1[KERNEL_ELEMENTS];	  /* sum |x-q| */
