@@ -10,6 +10,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
+use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -265,21 +266,37 @@ sub kill_server
 {
 	my ($node) = @_;
 	my ($postmaster) = split /\n/, slurp_file($node->data_dir . '/postmaster.pid');
-	my @processes = ($postmaster, split ' ', `ps -o pid= --ppid $postmaster`);
+	my @children = grep { parent($_) == $postmaster } map { m{(\d+)} } glob '/proc/[0-9]*';
 
-	kill 'KILL', @processes;
-	foreach my $process (@processes)
+	$node->kill9;
+	kill 'KILL', @children;
+	foreach my $process ($postmaster, @children)
 	{
 		my $patience = 500;
 
 		# a zombie in a container without an init process counts as gone
-		select undef, undef, undef, 0.02
-		  while -e "/proc/$process/status" && slurp_file("/proc/$process/status") !~ /^State:\s+Z/m && $patience-- > 0;
+		select undef, undef, undef, 0.02 while status($process) =~ /^State:\s+[^Z]/m && $patience-- > 0;
 	}
-	$node->_update_pid(0);
-	unlink $node->data_dir . '/postmaster.pid';
+	# where nobody reaps them, dead processes keep their ids
+	unlink $node->data_dir . '/postmaster.pid', $node->host . '/.s.PGSQL.' . $node->port . '.lock';
 	$node->start;
 	return;
+}
+
+# What the kernel tells of a process, '' of one that is gone
+sub status
+{
+	my ($process) = @_;
+
+	open my $handle, '<', "/proc/$process/status" or return '';
+	return join '', <$handle>;
+}
+
+sub parent
+{
+	my ($process) = @_;
+
+	return status($process) =~ /^PPid:\s+(\d+)/m ? $1 : 0;
 }
 
 # $count moments between $from and $to seconds, the same in every run
