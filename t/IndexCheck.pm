@@ -340,7 +340,7 @@ sub background_sql
 	return ($session, \$out, \$error);
 }
 
-# How many files there are in the database's folder, those of dropped relations gone
+# How many relations have files in the database's folder, those of dropped ones gone
 sub relation_files
 {
 	my ($node) = @_;
@@ -349,7 +349,7 @@ sub relation_files
 		'postgres', q(
 CHECKPOINT;
 SELECT count(*) FROM pg_database, pg_ls_dir('base/' || pg_database.oid) AS f
-WHERE datname = current_database() AND f ~ '^[0-9]+'));
+WHERE datname = current_database() AND f ~ '^[0-9]+$'));
 }
 
 1;
