@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/compat.h"
+#include "access/inspect.h"
 #include "fmgr.h"
 #include "hnsw/hnsw.h"
 #include "space/kernels.h"
@@ -53,4 +54,5 @@ _PG_init(void)
 							 NULL);
 	MarkGUCPrefixReserved("ann");
 	hnsw_init_options();
+	inspect_register(&hnsw_inspect);
 }

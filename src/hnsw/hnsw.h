@@ -34,6 +34,7 @@
 
 #include "access/compat.h"
 #include "access/index_space.h"
+#include "access/inspect.h"
 #include "core/graph.h"
 #include "core/pool.h"
 #include "core/visited.h"
@@ -304,6 +305,12 @@ extern IndexBulkDeleteResult *hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkD
 											   IndexBulkDeleteCallback callback, void *state);
 extern IndexBulkDeleteResult *hnsw_vacuum_cleanup(IndexVacuumInfo *info,
 												  IndexBulkDeleteResult *stats);
+
+/* info.c, check.c: ann_index_info() and ann_check() */
+extern const InspectMethod hnsw_inspect;
+extern void hnsw_info(Relation relation, InfoReport *report);
+extern bool hnsw_check(CheckState *check);
+extern bool hnsw_holds_value(CheckState *check, uint32 owner, const void *value);
 
 /* cost.c */
 extern void hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
