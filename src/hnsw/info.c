@@ -144,9 +144,9 @@ hnsw_info(Relation relation, InfoReport *report)
 	info_add(report, "ef_construction", "%u", meta->ef_construction);
 	info_add(report, "ef_search", "%d", hnsw_option_ef_search(relation));
 	report_counts(info, report);
-	info_add(report, "vertex_bytes", "%u", meta->slot_size);
+	info_add(report, "vertex_size", "%u", meta->slot_size);
 	info_add(report, "vertices_per_page", "%u", meta->slots_per_page);
-	info_add(report, "value_bytes", "%zu", (size_t) info->index.space.encoded_size);
+	info_add(report, "value_size", "%zu", (size_t) info->index.space.encoded_size);
 	info_add(report, "value_pages_per_vertex", "%u", meta->value_pages);
 	info_add_pages(report, &info->pages);
 }
