@@ -254,6 +254,7 @@ hnsw_vertex_value(const HnswIndex *index, HnswVertex vertex)
 }
 
 extern void hnsw_check_vertex(HnswIndex *index, HnswVertex record, uint32 vertex);
+extern void hnsw_check_tid(HnswIndex *index, ItemPointer tid);
 extern HnswVertex hnsw_pin_vertex(HnswIndex *index, uint32 vertex, int lockmode, Buffer *buffer);
 extern const void *hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *scratch);
 extern HnswUpper hnsw_pin_upper(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer);

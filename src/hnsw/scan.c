@@ -345,11 +345,7 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	if (found)
 	{
 		scan->xs_heaptid = state->tids[state->next_tid++];
-		if (unlikely(!ItemPointerIsValid(&scan->xs_heaptid)))
-			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-							errmsg("index \"%s\" has an invalid heap TID",
-								   RelationGetRelationName(scan->indexRelation)),
-							errhint("Please REINDEX it.")));
+		hnsw_check_tid(&state->index, &scan->xs_heaptid);
 		scan->xs_recheck = false;
 		scan->xs_recheckorderby = false;
 		state->rows++;
