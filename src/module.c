@@ -10,6 +10,7 @@
 
 #include "access/compat.h"
 #include "access/inspect.h"
+#include "access/order_column.h"
 #include "fmgr.h"
 #include "hnsw/hnsw.h"
 #include "space/kernels.h"
@@ -55,4 +56,5 @@ _PG_init(void)
 	MarkGUCPrefixReserved("ann");
 	hnsw_init_options();
 	inspect_register(&hnsw_inspect);
+	order_column_add_method(hnsw_cost_estimate);
 }

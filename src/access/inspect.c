@@ -52,6 +52,21 @@ info_add(InfoReport *report, const char *property, const char *format, ...)
 	tuplestore_putvalues(report->store, report->desc, values, nulls);
 }
 
+const char *
+info_element(SpaceElement element)
+{
+	switch (element)
+	{
+		case SPACE_FLOAT32:
+			return "float32";
+		case SPACE_FLOAT16:
+			return "float16";
+		case SPACE_UINT8:
+			return "uint8";
+	}
+	return "unknown";
+}
+
 void
 info_add_header(InfoReport *report, const MetaHeader *header, const Space *space)
 {
@@ -59,7 +74,7 @@ info_add_header(InfoReport *report, const MetaHeader *header, const Space *space
 	info_add(report, "space", "%s", header->space);
 	for (int i = 0; i < space->nparams; i++)
 		info_add(report, space->params[i].name, "%g", header->params[i]);
-	info_add(report, "element", "%s", space->element == SPACE_FLOAT16 ? "float16" : "float32");
+	info_add(report, "element", "%s", info_element(space->element));
 	info_add(report, "dimensions", "%u", header->dim);
 }
 

@@ -65,6 +65,9 @@ extern const InspectMethod *inspect_method(Relation index);
 extern void info_add(InfoReport *report, const char *property, const char *format, ...)
 	pg_attribute_printf(3, 4);
 
+/* The name of an element */
+extern const char *info_element(SpaceElement element);
+
 /* The properties that the metapages of all methods have in common */
 extern void info_add_header(InfoReport *report, const MetaHeader *header, const Space *space);
 

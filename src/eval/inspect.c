@@ -148,7 +148,7 @@ check_as_owner(CheckState *check, Oid owner)
 }
 
 /*
- * ann_check(regclass, heap_check, notes): for the owner of the index, since it
+ * ann_check(regclass, heap_check [, notes]): for the owner of the index, since it
  * keeps writers waiting.  The lock on the index does: whoever writes the table
  * takes a lock on each of its indexes for the time of a statement, and so does
  * VACUUM.  No transaction is waited for, and reading goes on.
@@ -177,7 +177,7 @@ ann_check(PG_FUNCTION_ARGS)
 							   RelationGetRelationName(check.index))));
 	check.method = require_readable(check.index);
 	check.heap = PG_GETARG_BOOL(1) ? heap : NULL;
-	check.notes = PG_GETARG_BOOL(2);
+	check.notes = PG_NARGS() > 2 && PG_GETARG_BOOL(2);
 	check.strategy = GetAccessStrategy(BAS_BULKREAD);
 	check_as_owner(&check, heap->rd_rel->relowner);
 	return_findings(&check, store, desc);

@@ -18,7 +18,8 @@
 #include "access/inspect.h"
 #include "hnsw/check.h"
 
-#define KNOWN_FLAGS (HNSW_VERTEX_DELETED | HNSW_VERTEX_UNLINKED | HNSW_VERTEX_FREE)
+#define KNOWN_FLAGS \
+	(HNSW_VERTEX_DELETED | HNSW_VERTEX_UNLINKED | HNSW_VERTEX_FREE | HNSW_VERTEX_WIDE)
 
 /*
  * Relative error allowed in what an encoded value holds besides coordinates:
@@ -133,7 +134,12 @@ check_meta(HnswCheck *state)
 		if (check->space.context.dim == 0)
 			index_space_set_dim(&check->space, meta->header.dim);
 		state->index.space = check->space;
-		return check_geometry(state);
+		if (meta->element == check->space.context.space->element ||
+			index_space_store_as(&state->index.space, meta->element))
+			return check_geometry(state);
+		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+					 "metapage says values are stored as element %u, which the space does not have",
+					 meta->element);
 	}
 	else if (meta->entry != HNSW_NO_VERTEX || meta->insert_block != InvalidBlockNumber)
 		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
@@ -291,19 +297,18 @@ check_encoded(HnswCheck *state, uint32 vertex, const char *value)
 }
 
 /*
- * Puts the value of a record together from its value pages; the first time,
- * checks that they are its own.  NULL if a page is no value page.
+ * Puts a value of some size together from its value pages; the first time,
+ * checks that they are its own.  NULL if a page is not.
  */
 static const char *
-gather_value(HnswCheck *state, HnswVertex record, uint32 vertex, bool first_time)
+gather_value(HnswCheck *state, const BlockNumber *blocks, Size size, uint32 vertex, bool first_time)
 {
-	const BlockNumber *blocks = hnsw_vertex_value(&state->index, record);
-	Size left = state->index.space.encoded_size;
+	Size left = size;
 	bool sound = true;
 	char label[LABEL_SIZE];
 
 	vertex_label(label, vertex);
-	for (int i = 0; i < state->index.meta.value_pages; i++)
+	for (int i = 0; left > 0; i++)
 	{
 		Size piece = Min(left, HNSW_VALUE_PIECE);
 		Page page = NULL;
@@ -312,10 +317,9 @@ gather_value(HnswCheck *state, HnswVertex record, uint32 vertex, bool first_time
 			page = check_page(state->check, state->value_page, blocks[i]);
 		if (page == NULL || ((PageHeader) page)->pd_lower != PAGE_DATA_OFFSET + piece)
 		{
-			if (first_time)
-				check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex), label,
-							 "block %u holds no piece of %zu bytes of the value", blocks[i],
-							 (size_t) piece);
+			check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex), label,
+						 "block %u holds no piece of %zu bytes of the value", blocks[i],
+						 (size_t) piece);
 			return NULL;
 		}
 		if (first_time && state->value_owner[blocks[i]] != HNSW_NO_VERTEX)
@@ -331,13 +335,58 @@ gather_value(HnswCheck *state, HnswVertex record, uint32 vertex, bool first_time
 	return sound ? state->value : NULL;
 }
 
-/* The value of a record as it is encoded, or NULL */
+/* The encoded value, stored apart from its record, of one that fits no narrow element */
+static const char *
+read_wide_value(HnswCheck *state, HnswVertex record, uint32 vertex, bool first_time)
+{
+	const IndexSpace *space = &state->index.space;
+	ItemPointerData tid;
+	Size size;
+	Item item;
+	char label[LABEL_SIZE];
+
+	if (space->stored.space == space->context.space || !state->index.meta.has_wide)
+	{
+		check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),
+					 vertex_label(label, vertex),
+					 "vertex has a value apart from its record, which the metapage rules out");
+		return NULL;
+	}
+	if (!HNSW_WIDE_ITEM(&state->index))
+		return gather_value(state, hnsw_vertex_value(&state->index, record), space->encoded_size,
+							vertex, first_time);
+	tid = *(ItemPointer) hnsw_vertex_value(&state->index, record);
+	item = hnsw_check_item(state, vertex, tid, &size);
+	if (item == NULL)
+		return NULL;
+	if (size == space->encoded_size)
+		return item;
+	check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),
+				 vertex_label(label, vertex), "item (%u,%u) holds no value of %zu bytes",
+				 ItemPointerGetBlockNumber(&tid), ItemPointerGetOffsetNumber(&tid),
+				 (size_t) space->encoded_size);
+	return NULL;
+}
+
+/*
+ * The value of a record as it is encoded for the column's type; NULL, reported,
+ * if there is none.  It stays valid until the next call.
+ */
 static const char *
 read_value(HnswCheck *state, HnswVertex record, uint32 vertex, bool first_time)
 {
+	const IndexSpace *space = &state->index.space;
+	const char *stored = hnsw_vertex_value(&state->index, record);
+
+	if (record->flags & HNSW_VERTEX_WIDE)
+		return read_wide_value(state, record, vertex, first_time);
 	if (state->index.meta.value_pages > 0)
-		return gather_value(state, record, vertex, first_time);
-	return hnsw_vertex_value(&state->index, record);
+		stored = gather_value(state, (const BlockNumber *) stored, space->stored_size, vertex,
+							  first_time);
+	if (stored == NULL || space->stored.space == space->context.space)
+		return stored;
+	space_widen(&space->context, &space->stored, stored, state->widened);
+	return state->widened;
 }
 
 /* The header of a record.  Returns what is wrong with it, or NULL. */
@@ -504,7 +553,7 @@ check_membership(HnswCheck *state)
 	for (BlockNumber block = META_BLOCK + 1; block < check->nblocks; block++)
 	{
 		uint8 chain = state->in_chain[block];
-		uint32 owner = state->value_owner == NULL ? HNSW_NO_VERTEX : state->value_owner[block];
+		uint32 owner = state->value_owner[block];
 		int nfree = 0;
 
 		if (check->blocks[block].chained && chain == 0 && block != meta->insert_block)
@@ -577,11 +626,9 @@ allocate(HnswCheck *state)
 	state->place = palloc_extended(nplaces, flags);
 	state->level = palloc_extended(nplaces, flags);
 	state->in_chain = palloc_extended(check->nblocks, flags);
-	if (state->index.meta.value_pages > 0)
-	{
-		state->value_owner = palloc_extended((Size) check->nblocks * sizeof(uint32), flags);
-		state->value = palloc(state->index.space.encoded_size);
-	}
+	state->value_owner = palloc_extended((Size) check->nblocks * sizeof(uint32), flags);
+	state->value = palloc(state->index.space.encoded_size);
+	state->widened = palloc(state->index.space.encoded_size);
 	state->encoded = palloc(state->index.space.encoded_size);
 }
 

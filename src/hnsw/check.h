@@ -37,13 +37,14 @@ typedef struct HnswCheck
 	uint8 *place;		 /* PLACE_ flags by vertex id */
 	uint8 *level;		 /* by vertex id */
 	uint8 *in_chain;	 /* CHAIN_ mark by block, 0: in none */
-	uint32 *value_owner; /* vertex by block of value pages; NULL if values are in records */
+	uint32 *value_owner; /* vertex by block of value pages */
 	CheckEntries items;	 /* items that vertices refer to */
 	CheckPage *slots;	 /* the slot page last read, and so on */
 	CheckPage *item_page;
 	CheckPage *value_page;
-	char *value;   /* room for one encoded value */
-	char *encoded; /* and for another */
+	char *value;   /* room for a value put together from its pages, */
+	char *widened; /* for one as the column's type has it, */
+	char *encoded; /* and for one encoded anew */
 } HnswCheck;
 
 static inline const char *
@@ -55,7 +56,8 @@ vertex_label(char *label, uint32 vertex)
 
 /*
  * The item at tid, referred to by a vertex, and its size; NULL, reported, if
- * there is none.  It stays valid until the next call.
+ * there is none.  It stays valid until the next call.  Each item is asked for
+ * once by the vertex it belongs to.
  */
 extern Item hnsw_check_item(HnswCheck *state, uint32 vertex, ItemPointerData tid, Size *size);
 

@@ -23,6 +23,7 @@ typedef struct HnswInfo
 	uint64 pending;
 	uint64 deleted;
 	uint64 free;
+	uint64 wide;  /* whose value does not fit the stored element */
 	uint64 links; /* in layer 0, of all that are neither pending nor free */
 	uint64 rows;
 	ItemPointerData *lists; /* of one page's vertices */
@@ -68,6 +69,8 @@ count_vertex(HnswInfo *info, HnswVertex record, uint32 vertex)
 		info->levels[record->level]++;
 		info->links += record->nlinks;
 	}
+	if (record->flags & HNSW_VERTEX_WIDE)
+		info->wide++;
 	info->rows += record->ntids;
 }
 
@@ -146,7 +149,10 @@ hnsw_info(Relation relation, InfoReport *report)
 	report_counts(info, report);
 	info_add(report, "vertex_size", "%u", meta->slot_size);
 	info_add(report, "vertices_per_page", "%u", meta->slots_per_page);
+	info_add(report, "stored_element", "%s", info_element(info->index.space.stored.space->element));
+	info_add(report, "stored_value_size", "%zu", (size_t) info->index.space.stored_size);
 	info_add(report, "value_size", "%zu", (size_t) info->index.space.encoded_size);
+	info_add(report, "wide_vertices", UINT64_FORMAT, info->wide);
 	info_add(report, "value_pages_per_vertex", "%u", meta->value_pages);
 	info_add_pages(report, &info->pages);
 }
