@@ -18,17 +18,21 @@ my ($slot_pages, $item_pages, $value_pages) = (2, 3, 4);
 # Offsets in the metapage and in a vertex record (src/storage/meta.h, src/hnsw/hnsw.h)
 my %meta = (
 	magic => 0, version => 4, dim => 8, space => 16, m => 64, slot_size => 68, slots_per_page => 70,
-	links => 72, value => 74, entry => 80, entry_level => 84, insert_block => 96, item_block => 100,
-	pending => 104, free_slots => 108, free_values => 116);
+	links => 72, value => 74, element => 80, has_wide => 82, entry => 84, entry_level => 88, insert_block => 104,
+	item_block => 108, pending => 112, free_slots => 116, free_values => 124);
 my %vertex = (version => 0, flags => 2, level => 3, ntids => 4, nlinks => 6, upper => 8, more_tids => 14, tids => 40);
-my ($deleted, $unlinked, $free) = (1, 2, 4);
+my ($deleted, $unlinked, $free, $wide) = (1, 2, 4, 8);
 
-# The tables a case may damage: an id, the rows, the index
+# The tables a case may damage: type, rows, key of the index, what is inserted after its build.
+# Those of whole numbers store narrow values (and wide ones that came later), others do not.
+my $numbers = 'FROM generate_series(1, 600) i';
 my %tables = (
-	plain => [ 'vector(3)', "SELECT i, ARRAY[i, i % 7, i % 50]::vector FROM generate_series(1, 600) i UNION ALL SELECT 1000 + i, '[1,2,3]' FROM generate_series(1, 100) i", 'v' ],
-	wide => [ 'vector(2100)', 'SELECT i, array_agg(((i * j) % 97)::real)::vector FROM generate_series(1, 20) i, generate_series(1, 2100) j GROUP BY i', 'v' ],
-	cosine => [ 'vector(3)', 'SELECT i, ARRAY[i, i % 7, i % 50]::vector FROM generate_series(1, 300) i', 'v vec_cosine_ops' ],
-	kl => [ 'vector(3)', 'SELECT i, ARRAY[i, i % 7 + 1, i % 50 + 1]::vector FROM generate_series(1, 300) i', 'v vec_gkl_ops' ],
+	plain => [ 'vector(3)', "SELECT i, ARRAY[i + 0.1, i % 7, i % 50]::vector $numbers UNION ALL SELECT 1000 + i, '[1.1,2,3]' FROM generate_series(1, 100) i", 'v' ],
+	large => [ 'vector(2100)', 'SELECT i, array_agg(((i * j) % 97 + 0.1)::real)::vector FROM generate_series(1, 20) i, generate_series(1, 2100) j GROUP BY i', 'v' ],
+	cosine => [ 'vector(3)', "SELECT i, ARRAY[i + 0.1, i % 7, i % 50]::vector $numbers", 'v vec_cosine_ops' ],
+	kl => [ 'vector(3)', "SELECT i, ARRAY[i + 0.1, i % 7 + 1, i % 50 + 1]::vector $numbers", 'v vec_gkl_ops' ],
+	narrow => [ 'vector(40)', "SELECT i, array_fill(i % 200, ARRAY[38])::vector || ARRAY[i % 7, i % 50]::vector FROM generate_series(1, 1100) i", 'v',
+		"SELECT 2000 + i, array_fill(i + 0.1, ARRAY[40])::vector $numbers" ],
 );
 
 # Which table, what is done to the file, what ann_check says
@@ -81,10 +85,15 @@ my @cases = (
 	[ 'plain', 'another value', sub { $_->put_value(7, f => 12345) }, qr/^error\|\|row \(\d+,\d+\)\|index has another value for the row than the table$/m ],
 	[ 'kl', 'value outside the domain', sub { $_->put_value(7, f => -1) }, qr/coordinate 1 of the value is outside the domain of space "gkl"/ ],
 	[ 'cosine', 'norm', sub { $_->put_value(7, x12f => 12345) }, qr/what is stored with the value does not follow from it/ ],
-	[ 'wide', 'value page shared', sub { $_->put_value(7, V => $_->get_value(8, 'V')) }, qr/value page belongs to vertex \d+ too/ ],
-	[ 'wide', 'value on no value page', sub { $_->put_value(7, V => 1) }, qr/block 1 holds no piece of \d+ bytes of the value/ ],
-	[ 'wide', 'value page cut', sub { $_->put($_->first_page($value_pages), $lower, v => 80) }, qr/block \d+ holds no piece of \d+ bytes of the value/ ],
-	[ 'wide', 'value page free', sub { $_->chain($value_pages, 'free_values') }, qr/value page is in the chain of free values/ ],
+	[ 'large', 'value page shared', sub { $_->put_value(7, V => $_->get_value(8, 'V')) }, qr/value page belongs to vertex \d+ too/ ],
+	[ 'large', 'value on no value page', sub { $_->put_value(7, V => 1) }, qr/block 1 holds no piece of \d+ bytes of the value/ ],
+	[ 'large', 'value page cut', sub { $_->put($_->first_page($value_pages), $lower, v => 80) }, qr/block \d+ holds no piece of \d+ bytes of the value/ ],
+	[ 'large', 'value page free', sub { $_->chain($value_pages, 'free_values') }, qr/value page is in the chain of free values/ ],
+	[ 'plain', 'element', sub { $_->put_meta(element => v => 17) }, qr/metapage says values are stored as element 17, which the space does not have/ ],
+	[ 'narrow', 'wide value, but none', sub { $_->put_meta(has_wide => v => 0) }, qr/vertex has a value apart from its record, which the metapage rules out/ ],
+	[ 'narrow', 'wide value nowhere', sub { $_->put_value($_->wide_vertex, vvv => 0, 1, 1) }, qr/vertex refers to item \(1,1\), which does not exist/ ],
+	[ 'narrow', 'wide value of another size', sub { my $at = $_->wide_vertex; $_->put_value($at, a6 => $_->get_vertex($_->upper_vertex, 'upper', 'a6')) }, qr/item \(\d+,\d+\) holds no value of 160 bytes/ ],
+	[ 'narrow', 'narrow value', sub { $_->put_value($_->single_vertex, C => 250) }, qr/index has another value for the row than the table/ ],
 	[ 'plain', 'chain to another kind', sub { $_->put_meta(free_slots => V => $_->first_page($item_pages)) }, qr/chain of free slots leads to block \d+, which is not such a page/ ],
 	[ 'plain', 'chain of unmarked pages', sub { $_->put_meta(free_slots => V => 2) }, qr/page is in the chain of free slots but not marked as chained/ ],
 	[ 'plain', 'circular chain', sub { $_->chain($slot_pages, 'free_slots'); $_->put(1, $next, V => 1) }, qr/chain of free slots comes back to this page/ ],
@@ -102,16 +111,16 @@ $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION ann');
 foreach my $n (0 .. $#cases)
 {
-	my ($type, $rows, $key) = @{ $tables{ $cases[$n][0] } };
+	my ($type, $rows, $key, $more) = @{ $tables{ $cases[$n][0] } };
 
-	$node->safe_psql('postgres', "CREATE TABLE t$n (id int, v $type); INSERT INTO t$n $rows; CREATE INDEX t${n}_v ON t$n USING hnsw ($key) WITH (m = 2)");
+	$node->safe_psql('postgres', "CREATE TABLE t$n (id int, v $type); INSERT INTO t$n $rows; CREATE INDEX t${n}_v ON t$n USING hnsw ($key) WITH (m = 2)" . ($more ? "; INSERT INTO t$n $more" : ''));
 }
 is($node->safe_psql('postgres', join(';', map { "SELECT * FROM ann_check('t${_}_v', true, true)" } 0 .. $#cases)), '', 'nothing is wrong with sound indexes');
 my @files = map { $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('t${_}_v')") } 0 .. $#cases;
 $node->stop;
 foreach my $n (0 .. $#cases)
 {
-	local $_ = IndexFile->new($files[$n]);
+	local $_ = IndexFile->new($files[$n], $cases[$n][1]);
 	$cases[$n][2]->();
 	$_->close;
 }
@@ -148,10 +157,10 @@ package IndexFile;
 
 sub new
 {
-	my ($class, $file) = @_;
+	my ($class, $file, $name) = @_;
 
 	open my $handle, '+<:raw', $file or die "$file: $!";
-	my $self = bless { file => $handle, pages => (-s $file) / $page_size }, $class;
+	my $self = bless { file => $handle, name => $name, pages => (-s $file) / $page_size }, $class;
 	$self->{$_} = $self->get(0, $contents + $meta{$_}, 'v') foreach qw(m slot_size slots_per_page links value);
 	return $self;
 }
@@ -271,8 +280,9 @@ sub find_vertex
 {
 	my ($self, $test) = @_;
 
-	for (my $block = 1; $self->get($block, $kind, 'v') == $slot_pages; $block++)
+	foreach my $block (1 .. $self->{pages} - 1)
 	{
+		next if $self->get($block, $kind, 'v') != $slot_pages;
 		foreach my $slot (0 .. $self->get($block, $nslots, 'v') - 1)
 		{
 			my $id = $block * $self->{slots_per_page} + $slot;
@@ -280,12 +290,13 @@ sub find_vertex
 			return $id if $test->($id);
 		}
 	}
-	die 'no such vertex';
+	die "no such vertex in $self->{name}";
 }
 
 sub upper_vertex { my $self = shift; return $self->find_vertex(sub { $self->get_vertex($_[0], 'level', 'C') == 1 }); }
 sub lower_vertex { my $self = shift; return $self->find_vertex(sub { $self->get_vertex($_[0], 'level', 'C') == 0 }); }
 sub single_vertex { my $self = shift; return $self->find_vertex(sub { $self->get_vertex($_[0], 'ntids', 'C') == 1 }); }
+sub wide_vertex { my $self = shift; return $self->find_vertex(sub { $self->get_vertex($_[0], 'flags', 'C') & $wide }); }
 sub list_vertex { my $self = shift; return $self->find_vertex(sub { $self->get_vertex($_[0], 'more_tids', 'x4v') > 0 }); }
 
 sub share_upper_links
