@@ -1484,3 +1484,24 @@ CREATE FUNCTION ann_scan_stats(
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 
 COMMENT ON FUNCTION ann_scan_stats() IS 'cost of the last index scan of this session';
+
+CREATE FUNCTION ann_index_info(index regclass, OUT property text, OUT value text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION ann_index_info(regclass) IS 'options, counts and sizes of an index';
+
+CREATE FUNCTION ann_check(index regclass, heap_check boolean DEFAULT false,
+	OUT severity text, OUT block bigint, OUT item text, OUT problem text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION ann_check(regclass, boolean) IS 'damage in an index: no rows when it is sound';
+
+CREATE FUNCTION ann_check(index regclass, heap_check boolean, notes boolean,
+	OUT severity text, OUT block bigint, OUT item text, OUT problem text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION ann_check(regclass, boolean, boolean)
+	IS 'damage in an index, and what costs it room or recall';

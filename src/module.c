@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/compat.h"
+#include "access/inspect.h"
 #include "access/order_column.h"
 #include "fmgr.h"
 #include "hnsw/hnsw.h"
@@ -54,5 +55,6 @@ _PG_init(void)
 							 NULL);
 	MarkGUCPrefixReserved("ann");
 	hnsw_init_options();
+	inspect_register(&hnsw_inspect);
 	order_column_add_method(hnsw_cost_estimate);
 }

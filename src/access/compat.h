@@ -86,4 +86,23 @@
 #define disable_path_compat(path_) ((void) (path_))
 #endif
 
+/* The position of replay got a header of its own in 15 */
+#if PG_VERSION_NUM >= 150000
+#include "access/xlogrecovery.h"
+#else
+#include "access/xlog.h"
+#endif
+
+/* The owner of any object is asked for in one way since 16 */
+#if PG_VERSION_NUM >= 160000
+#define owns_relation(relation_, role_) object_ownercheck(RelationRelationId, (relation_), (role_))
+#else
+#define owns_relation(relation_, role_) pg_class_ownercheck((relation_), (role_))
+#endif
+
+/* Maintenance sets a safe search path since 17 */
+#if PG_VERSION_NUM < 170000
+#define RestrictSearchPath() ((void) 0)
+#endif
+
 #endif /* ANN_COMPAT_H */

@@ -13,8 +13,11 @@
 #include "catalog/pg_amop.h"
 #include "catalog/pg_amproc.h"
 #include "catalog/pg_opclass.h"
+#include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "commands/vacuum.h"
+#include "utils/builtins.h"
 #include "utils/catcache.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
@@ -49,109 +52,217 @@ method_routine(void)
 	routine->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
 	routine->amkeytype = InvalidOid;
 	routine->amvalidate = method_validate;
+	routine->amproperty = method_property;
 	return routine;
 }
 
-/* What is wrong with a class, at INFO level as the server's own methods say it */
+/* What the operator of a strategy must be */
+typedef struct StrategyFacts
+{
+	int strategy;
+	char purpose; /* AMOP_ORDER, AMOP_SEARCH */
+	Oid result;
+} StrategyFacts;
+
+static const StrategyFacts strategies[] = {
+	{STRATEGY_ORDER_BY_DISTANCE, AMOP_ORDER, FLOAT8OID},
+	{STRATEGY_WITHIN, AMOP_SEARCH, BOOLOID},
+};
+
+/* A class under validation, with the names messages use */
+typedef struct Validation
+{
+	Oid type; /* that the class is for */
+	const char *class_name;
+	const char *family_name;
+	const char *method_name;
+	bool valid;
+} Validation;
+
+/* Says what is wrong with a member of the family, at INFO level as the server's methods do. */
 static void
-report_invalid(Oid opclass, const char *what)
+report_member(Validation *validation, const char *member, const char *problem)
 {
 	ereport(INFO, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				   errmsg("operator class %u %s", opclass, what)));
+				   errmsg("operator family \"%s\" of access method %s contains %s %s",
+						  validation->family_name, validation->method_name, member, problem)));
+	validation->valid = false;
 }
 
-static bool
-validate_support(Oid opclass, CatCList *functions)
+static void
+report_missing(Validation *validation, const char *what)
 {
-	bool valid = true;
+	ereport(INFO, (errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				   errmsg("operator class \"%s\" of access method %s is missing %s",
+						  validation->class_name, validation->method_name, what)));
+	validation->valid = false;
+}
+
+static void
+validate_function(Validation *validation, Form_pg_amproc proc)
+{
+	const char *name = psprintf("function %s", format_procedure(proc->amproc));
+	bool sound;
+
+	if (proc->amproclefttype != proc->amprocrighttype)
+		report_member(validation, name, "with different left and right input types");
+	switch (proc->amprocnum)
+	{
+		case SUPPORT_SPACE:
+			sound = check_amproc_signature(proc->amproc, INTERNALOID, true, 1, 1, INTERNALOID);
+			break;
+		case SUPPORT_OPTIONS:
+			sound = check_amoptsproc_signature(proc->amproc);
+			break;
+		default:
+			report_member(validation, name,
+						  psprintf("with invalid support number %d", proc->amprocnum));
+			return;
+	}
+	if (!sound)
+		report_member(validation, name,
+					  psprintf("with wrong signature for support number %d", proc->amprocnum));
+}
+
+/* All support functions of the family; one of the class's type must give its space. */
+static void
+validate_functions(Validation *validation, CatCList *functions)
+{
 	bool has_space = false;
 
 	for (int i = 0; i < functions->n_members; i++)
 	{
 		Form_pg_amproc proc = (Form_pg_amproc) GETSTRUCT(&functions->members[i]->tuple);
 
-		switch (proc->amprocnum)
-		{
-			case SUPPORT_SPACE:
-				has_space = true;
-				if (!check_amproc_signature(proc->amproc, INTERNALOID, true, 1, 1, INTERNALOID))
-				{
-					report_invalid(opclass, "has a support function 1 of the wrong signature");
-					valid = false;
-				}
-				break;
-			case SUPPORT_OPTIONS:
-				if (!check_amoptsproc_signature(proc->amproc))
-				{
-					report_invalid(opclass, "has a support function 3 of the wrong signature");
-					valid = false;
-				}
-				break;
-			default:
-				report_invalid(opclass, "has a support function of an unknown number");
-				valid = false;
-		}
+		validate_function(validation, proc);
+		has_space |= proc->amprocnum == SUPPORT_SPACE && proc->amproclefttype == validation->type;
 	}
 	if (!has_space)
+		report_missing(validation, psprintf("support function %d", SUPPORT_SPACE));
+}
+
+static void
+validate_operator(Validation *validation, Form_pg_amop op)
+{
+	const char *name = psprintf("operator %s", format_operator(op->amopopr));
+	const StrategyFacts *facts = NULL;
+
+	for (int i = 0; i < (int) lengthof(strategies); i++)
 	{
-		report_invalid(opclass, "has no support function 1");
-		valid = false;
+		if (strategies[i].strategy == op->amopstrategy)
+			facts = &strategies[i];
 	}
-	return valid;
+	if (facts == NULL)
+	{
+		report_member(validation, name,
+					  psprintf("with invalid strategy number %d", op->amopstrategy));
+		return;
+	}
+	if (op->amoppurpose != facts->purpose)
+		report_member(validation, name,
+					  facts->purpose == AMOP_ORDER ? "that is not declared FOR ORDER BY"
+												   : "that is declared FOR ORDER BY");
+	else if (op->amoppurpose == AMOP_ORDER &&
+			 !opfamily_can_sort_type(op->amopsortfamily, get_op_rettype(op->amopopr)))
+		report_member(validation, name, "with incorrect ORDER BY operator family");
+	if (!check_amop_signature(op->amopopr, facts->result, op->amoplefttype, op->amoprighttype))
+		report_member(validation, name, "with wrong signature");
 }
 
-/* Is it a distance to order by, or a range condition? */
-static bool
-is_valid_operator(Form_pg_amop op)
+/* All operators of the family; one must give the distance from the class's type. */
+static void
+validate_operators(Validation *validation, CatCList *operators)
 {
-	if (op->amopstrategy == STRATEGY_ORDER_BY_DISTANCE)
-		return op->amoppurpose == AMOP_ORDER && get_op_rettype(op->amopopr) == FLOAT8OID;
-	return op->amopstrategy == STRATEGY_WITHIN && op->amoppurpose == AMOP_SEARCH &&
-		   get_op_rettype(op->amopopr) == BOOLOID;
-}
-
-static bool
-validate_operators(Oid opclass, CatCList *operators)
-{
-	bool valid = true;
+	bool has_distance = false;
 
 	for (int i = 0; i < operators->n_members; i++)
 	{
 		Form_pg_amop op = (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple);
 
-		if (!is_valid_operator(op))
-		{
-			report_invalid(opclass,
-						   "has an operator that is neither a distance nor a range condition");
-			valid = false;
-		}
+		validate_operator(validation, op);
+		has_distance |=
+			op->amopstrategy == STRATEGY_ORDER_BY_DISTANCE && op->amoplefttype == validation->type;
 	}
-	if (operators->n_members == 0)
-	{
-		report_invalid(opclass, "has no operator");
-		valid = false;
-	}
-	return valid;
+	if (!has_distance)
+		report_missing(validation, psprintf("operator %d", STRATEGY_ORDER_BY_DISTANCE));
+}
+
+static const char *
+family_name(Oid family)
+{
+	HeapTuple tuple = SearchSysCache1(OPFAMILYOID, ObjectIdGetDatum(family));
+	const char *name;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator family %u", family);
+	name = pstrdup(NameStr(((Form_pg_opfamily) GETSTRUCT(tuple))->opfname));
+	ReleaseSysCache(tuple);
+	return name;
 }
 
 bool
 method_validate(Oid opclass)
 {
 	HeapTuple tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass));
+	Form_pg_opclass class;
 	Oid family;
 	CatCList *functions;
 	CatCList *operators;
-	bool valid;
+	Validation validation;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for operator class %u", opclass);
-	family = ((Form_pg_opclass) GETSTRUCT(tuple))->opcfamily;
+	class = (Form_pg_opclass) GETSTRUCT(tuple);
+	family = class->opcfamily;
+	validation.type = class->opcintype;
+	validation.class_name = pstrdup(NameStr(class->opcname));
+	validation.family_name = family_name(family);
+	validation.method_name = get_am_name(class->opcmethod);
+	validation.valid = true;
 	ReleaseSysCache(tuple);
+
 	functions = SearchSysCacheList1(AMPROCNUM, ObjectIdGetDatum(family));
 	operators = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(family));
-	valid = validate_support(opclass, functions);
-	valid = validate_operators(opclass, operators) && valid;
+	validate_functions(&validation, functions);
+	validate_operators(&validation, operators);
 	ReleaseCatCacheList(functions);
 	ReleaseCatCacheList(operators);
-	return valid;
+	return validation.valid;
+}
+
+/* Has the operator class of the index's column an operator to order by? */
+static bool
+column_is_distance_orderable(Oid index, int column)
+{
+	Oid opclass = get_index_column_opclass(index, column);
+	Oid family;
+	Oid type;
+	CatCList *operators;
+	bool found = false;
+
+	if (!OidIsValid(opclass) || !get_opclass_opfamily_and_input_type(opclass, &family, &type))
+		return false;
+	operators = SearchSysCacheList1(AMOPSTRATEGY, ObjectIdGetDatum(family));
+	for (int i = 0; i < operators->n_members; i++)
+	{
+		Form_pg_amop op = (Form_pg_amop) GETSTRUCT(&operators->members[i]->tuple);
+
+		found |= op->amoppurpose == AMOP_ORDER && op->amoplefttype == type;
+	}
+	ReleaseCatCacheList(operators);
+	return found;
+}
+
+bool
+method_property(Oid index, int column, IndexAMProperty property, const char *name, bool *result,
+				bool *isnull)
+{
+	if (property == AMPROP_DISTANCE_ORDERABLE && column > 0)
+		*result = column_is_distance_orderable(index, column);
+	else if (property == AMPROP_CAN_EXCLUDE)
+		*result = false; /* distances and spheres exclude nothing */
+	else
+		return false;
+	*isnull = false;
+	return true;
 }

@@ -23,4 +23,8 @@ extern IndexAmRoutine *method_routine(void);
 /* amvalidate for every method: the classes share their support functions */
 extern bool method_validate(Oid opclass);
 
+/* amproperty for every method: a column can be ordered by distance */
+extern bool method_property(Oid index, int column, IndexAMProperty property, const char *name,
+							bool *result, bool *isnull);
+
 #endif /* ANN_METHOD_H */

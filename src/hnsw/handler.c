@@ -14,6 +14,14 @@
 
 PG_FUNCTION_INFO_V1(hnsw_handler);
 
+/* What ann_index_info() and ann_check() call */
+const InspectMethod hnsw_inspect = {
+	.build = hnsw_build,
+	.info = hnsw_info,
+	.check = hnsw_check,
+	.holds_value = hnsw_holds_value,
+};
+
 Datum
 hnsw_handler(PG_FUNCTION_ARGS)
 {

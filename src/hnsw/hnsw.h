@@ -36,6 +36,7 @@
 
 #include "access/compat.h"
 #include "access/index_space.h"
+#include "access/inspect.h"
 #include "core/graph.h"
 #include "core/pool.h"
 #include "core/visited.h"
@@ -269,6 +270,7 @@ hnsw_vertex_value(const HnswIndex *index, HnswVertex vertex)
 }
 
 extern void hnsw_check_vertex(HnswIndex *index, HnswVertex record, uint32 vertex);
+extern void hnsw_check_tid(HnswIndex *index, ItemPointer tid);
 extern HnswVertex hnsw_pin_vertex(HnswIndex *index, uint32 vertex, int lockmode, Buffer *buffer);
 extern const void *hnsw_read_stored(HnswIndex *index, HnswVertex vertex, char *scratch);
 extern void hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *encoded);
@@ -321,6 +323,12 @@ extern IndexBulkDeleteResult *hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkD
 											   IndexBulkDeleteCallback callback, void *state);
 extern IndexBulkDeleteResult *hnsw_vacuum_cleanup(IndexVacuumInfo *info,
 												  IndexBulkDeleteResult *stats);
+
+/* info.c, check.c: ann_index_info() and ann_check() */
+extern const InspectMethod hnsw_inspect;
+extern void hnsw_info(Relation relation, InfoReport *report);
+extern bool hnsw_check(CheckState *check);
+extern bool hnsw_holds_value(CheckState *check, uint32 owner, const void *value);
 
 /* cost.c */
 extern void hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,

@@ -369,6 +369,7 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	if (found)
 	{
 		scan->xs_heaptid = state->tids[state->next_tid++];
+		hnsw_check_tid(&state->index, &scan->xs_heaptid);
 		scan->xs_recheck = state->target.recheck;
 		scan->xs_recheckorderby = false;
 		state->rows++;

@@ -34,6 +34,7 @@ keep_live(VacuumState *vacuum, ItemPointer tids, int ntids)
 
 	for (int i = 0; i < ntids; i++)
 	{
+		hnsw_check_tid(&vacuum->index, &tids[i]);
 		if (vacuum->callback != NULL && vacuum->callback(&tids[i], vacuum->callback_state))
 			vacuum->stats->tuples_removed += 1;
 		else

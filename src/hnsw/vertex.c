@@ -157,6 +157,17 @@ hnsw_check_vertex(HnswIndex *index, HnswVertex record, uint32 vertex)
 		report_bad_vertex(index, vertex);
 }
 
+/* An error unless the TID of a row is one that the table may be asked for. */
+void
+hnsw_check_tid(HnswIndex *index, ItemPointer tid)
+{
+	if (unlikely(!ItemPointerIsValid(tid)))
+		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+						errmsg("index \"%s\" has an invalid heap TID",
+							   RelationGetRelationName(index->relation)),
+						errhint("Please REINDEX it.")));
+}
+
 /*
  * Pins and locks the page of a vertex and returns its record.  The caller
  * unlocks and releases *buffer.  The record alone tells whether it is one: its

@@ -1,0 +1,137 @@
+/*-------------------------------------------------------------------------
+ *
+ * check.h
+ *	  Looking for damage in an index: the part that all access methods share.
+ *
+ * A check works on copies of pages, each taken under a share lock, so it holds
+ * no lock while it looks at one and may read any page at any time.  What it
+ * finds are rows of (severity, block, item, problem).
+ *
+ * Several pages are only consistent with each other if nobody changes them
+ * between two reads.  On a primary the caller of ann_check() holds a lock that
+ * keeps writers out.  On a standby the replay goes on; the newest LSN of the
+ * pages read tells whether it has changed any of them meanwhile, and a pass
+ * that was disturbed is repeated (check_run).
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_CHECK_H
+#define ANN_CHECK_H
+
+#include "postgres.h"
+
+#include "access/xlogdefs.h"
+#include "storage/bufmgr.h"
+#include "storage/itemptr.h"
+#include "utils/rel.h"
+#include "utils/snapshot.h"
+
+#include "access/index_space.h"
+#include "storage/page.h"
+
+typedef enum CheckSeverity
+{
+	CHECK_ERROR, /* an invariant is broken */
+	CHECK_NOTE	 /* costs room or recall, no answer is wrong: a crash may leave it */
+} CheckSeverity;
+
+typedef struct CheckFinding
+{
+	CheckSeverity severity;
+	BlockNumber block; /* or InvalidBlockNumber */
+	const char *item;  /* "vertex 17", or NULL */
+	const char *problem;
+} CheckFinding;
+
+/* Findings beyond so many are counted, not listed. */
+#define CHECK_MAX_FINDINGS 10000
+
+/* A list of (TID, owner), to be sorted and searched */
+typedef struct CheckEntry
+{
+	ItemPointerData tid;
+	uint32 owner;
+} CheckEntry;
+
+typedef struct CheckEntries
+{
+	CheckEntry *entries;
+	uint64 n;
+	uint64 capacity;
+} CheckEntries;
+
+/* The copy of one page, kept until another page is asked for */
+typedef struct CheckPage
+{
+	BlockNumber block;
+	PGAlignedBlock copy;
+} CheckPage;
+
+/* What is known of each block after check_pages() */
+typedef struct CheckBlock
+{
+	uint8 kind;	  /* PageKind; 0 if the page is unusable or was never written */
+	bool chained; /* PAGE_CHAINED */
+	BlockNumber next;
+} CheckBlock;
+
+typedef struct CheckState
+{
+	Relation index;
+	Relation heap; /* NULL unless the rows of the table are to be looked up */
+	const struct InspectMethod *method;
+	bool notes; /* list findings of severity CHECK_NOTE */
+	BufferAccessStrategy strategy;
+
+	/* of one pass */
+	MemoryContext context;
+	IndexSpace space;
+	BlockNumber nblocks;
+	CheckBlock *blocks;
+	CheckEntries rows;		/* heap TIDs in the index */
+	XLogRecPtr newest;		/* LSN of the pages read */
+	void *method_state;		/* of the access method */
+	CheckFinding *findings; /* sorted once the pass is over */
+	int nfindings;
+	int64 unlisted; /* findings beyond the limit */
+} CheckState;
+
+/*
+ * Checks an index as often as it takes (see above) and leaves what is wrong in
+ * check->findings.  The caller has filled in the fields above `context`.
+ */
+extern void check_run(CheckState *check);
+
+/* Adds a finding; item may be NULL, block InvalidBlockNumber. */
+extern void check_report(CheckState *check, CheckSeverity severity, BlockNumber block,
+						 const char *item, const char *format, ...) pg_attribute_printf(5, 6);
+
+/*
+ * A copy of a page that is known to be of some kind.  An invalid page is an
+ * error here: check_pages() has reported it, and nobody asks for it again.
+ */
+extern Page check_page(CheckState *check, CheckPage *page, BlockNumber block);
+
+/* Is the block there, readable and of this kind? */
+extern bool check_block_is(const CheckState *check, BlockNumber block, PageKind kind);
+
+/*
+ * Follows a chain of pages of one kind from its head and reports what is wrong
+ * with it.  in_chain has a byte per block: `mark` is set for those in this
+ * chain, another value means that the page is in another one.  Returns the last
+ * page of the chain, or InvalidBlockNumber if it has none.
+ */
+extern BlockNumber check_chain(CheckState *check, const char *name, BlockNumber head, PageKind kind,
+							   uint8 mark, uint8 *in_chain);
+
+extern void check_entries_add(CheckState *check, CheckEntries *entries, ItemPointerData tid,
+							  uint32 owner);
+extern void check_entries_sort(CheckEntries *entries);
+
+/* The first entry of a TID in sorted entries, or NULL */
+extern const CheckEntry *check_entries_find(const CheckEntries *entries, ItemPointer tid);
+
+/* check_rows.c: looks up every visible row of the table. */
+extern void check_rows(CheckState *check, Snapshot snapshot);
+
+#endif /* ANN_CHECK_H */

@@ -1,0 +1,80 @@
+/*-------------------------------------------------------------------------
+ *
+ * inspect.h
+ *	  What an access method does for those who look inside its indexes.
+ *
+ * ann_index_info() and ann_check() (src/eval) know no access method.  Each
+ * registers what it does for them; an index is told apart by the ambuild
+ * function of its access method, which no damage to its pages can change.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_INSPECT_H
+#define ANN_INSPECT_H
+
+#include "postgres.h"
+
+#include "access/amapi.h"
+#include "access/check.h"
+#include "storage/meta.h"
+#include "utils/tuplestore.h"
+
+/* Rows of ann_index_info() as they are written */
+typedef struct InfoReport
+{
+	Tuplestorestate *store;
+	TupleDesc desc;
+} InfoReport;
+
+/* Bytes and pages of an index by kind of page; 0: pages never written */
+typedef struct InfoPages
+{
+	BlockNumber pages[PAGE_VALUE + 1];
+	BlockNumber free_pages[PAGE_VALUE + 1]; /* in a chain of free pages */
+} InfoPages;
+
+typedef struct InspectMethod
+{
+	ambuild_function build;
+
+	/* Adds the properties of an index: what stands in its metapage, counts. */
+	void (*info)(Relation index, InfoReport *report);
+
+	/*
+	 * Checks everything that belongs to the method, after the pages themselves
+	 * were (check.h); adds each heap TID found to check->rows.  False: the index
+	 * is too damaged to look for rows in it.
+	 */
+	bool (*check)(CheckState *check);
+
+	/*
+	 * Does the place `owner`, the one added to check->rows with a TID, hold
+	 * this value?  Called after check() only.  True if that cannot be told
+	 * because of damage reported already.
+	 */
+	bool (*holds_value)(CheckState *check, uint32 owner, const void *value);
+} InspectMethod;
+
+/* Makes a method known.  Called when the library is loaded. */
+extern void inspect_register(const InspectMethod *method);
+
+/* The method of an index; NULL if it is none of this extension. */
+extern const InspectMethod *inspect_method(Relation index);
+
+/* Adds one property to the report. */
+extern void info_add(InfoReport *report, const char *property, const char *format, ...)
+	pg_attribute_printf(3, 4);
+
+/* The name of an element */
+extern const char *info_element(SpaceElement element);
+
+/* The properties that the metapages of all methods have in common */
+extern void info_add_header(InfoReport *report, const MetaHeader *header, const Space *space);
+
+/* Counts a page; free says that it is in a chain of free pages. */
+extern void info_count_page(InfoPages *pages, Page page, bool free);
+
+/* Adds the counts of pages and their bytes. */
+extern void info_add_pages(InfoReport *report, const InfoPages *pages);
+
+#endif /* ANN_INSPECT_H */

@@ -1,0 +1,689 @@
+/*-------------------------------------------------------------------------
+ *
+ * check.c
+ *	  Looking for damage in an hnsw index: metapage, vertex records, values,
+ *	  chains.
+ *
+ * The pages are read in order three times at most: for the records, for the
+ * links (whose targets are known by then), and as often as it takes to follow
+ * the links from the entry point.  Memory: two bytes a vertex, twelve a row.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "access/inspect.h"
+#include "hnsw/check.h"
+
+#define KNOWN_FLAGS \
+	(HNSW_VERTEX_DELETED | HNSW_VERTEX_UNLINKED | HNSW_VERTEX_FREE | HNSW_VERTEX_WIDE)
+
+/*
+ * Relative error allowed in what an encoded value holds besides coordinates:
+ * another processor may have added it up in another order
+ */
+#define DERIVED_TOLERANCE 1e-3
+
+static void
+report_meta(HnswCheck *state, const char *field, uint64 found, uint64 expected)
+{
+	check_report(state->check, CHECK_ERROR, META_BLOCK, NULL,
+				 "metapage says %s is " UINT64_FORMAT ", but it must be " UINT64_FORMAT, field,
+				 found, expected);
+}
+
+/* Magic, method, version, and the space that the operator class asks for */
+static bool
+check_meta_header(HnswCheck *state, const MetaHeader *header)
+{
+	CheckState *check = state->check;
+	const SpaceContext *context = &check->space.context;
+	bool sound = false;
+
+	if (header->magic != META_MAGIC)
+		report_meta(state, "magic number", header->magic, META_MAGIC);
+	else if (header->version != META_FORMAT_VERSION)
+		report_meta(state, "format version", header->version, META_FORMAT_VERSION);
+	else if (header->method != METHOD_HNSW)
+		report_meta(state, "access method", header->method, METHOD_HNSW);
+	else if (header->dim > SPACE_MAX_DIM || (context->dim > 0 && header->dim != context->dim))
+		report_meta(state, "dimensions", header->dim, context->dim);
+	else if (strncmp(header->space, context->space->name, META_SPACE_NAME_SIZE) != 0)
+		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+					 "metapage is of space \"%.*s\", but the operator class of \"%s\"",
+					 META_SPACE_NAME_SIZE, header->space, context->space->name);
+	else
+		sound = true;
+	for (int i = 0; sound && i < context->space->nparams; i++)
+	{
+		if (header->params[i] == context->params[i])
+			continue;
+		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+					 "metapage has %s = %g, but the operator class %s = %g",
+					 context->space->params[i].name, header->params[i],
+					 context->space->params[i].name, context->params[i]);
+		sound = false;
+	}
+	return sound;
+}
+
+/* The record layout must be the one that follows from m and the dimensions. */
+static bool
+check_geometry(HnswCheck *state)
+{
+	const HnswMeta *meta = &state->index.meta;
+	HnswMeta expected = *meta;
+
+	hnsw_meta_set_geometry(&expected, &state->index.space,
+						   RelationGetRelationName(state->index.relation));
+	if (meta->slot_size != expected.slot_size)
+		report_meta(state, "slot size", meta->slot_size, expected.slot_size);
+	else if (meta->slots_per_page != expected.slots_per_page)
+		report_meta(state, "slots per page", meta->slots_per_page, expected.slots_per_page);
+	else if (meta->links_offset != expected.links_offset)
+		report_meta(state, "offset of links", meta->links_offset, expected.links_offset);
+	else if (meta->value_offset != expected.value_offset)
+		report_meta(state, "offset of values", meta->value_offset, expected.value_offset);
+	else if (meta->value_pages != expected.value_pages)
+		report_meta(state, "value pages", meta->value_pages, expected.value_pages);
+	else if (memcmp(meta, &expected, sizeof(HnswMeta)) != 0)
+		check_report(state->check, CHECK_ERROR, META_BLOCK, NULL,
+					 "metapage has a record layout that does not follow from its dimensions");
+	else
+		return true;
+	return false;
+}
+
+/*
+ * Checks the metapage and takes it over.  False if the rest of the index
+ * cannot be read by it.  An index that knows no dimensions has no vertices.
+ */
+static bool
+check_meta(HnswCheck *state)
+{
+	CheckState *check = state->check;
+	HnswMeta *meta = &state->index.meta;
+	HnswMeta limits;
+	Page page = check_page(check, state->slots, META_BLOCK);
+
+	if (((PageHeader) page)->pd_lower < SizeOfPageHeaderData + sizeof(HnswMeta))
+	{
+		check_report(check, CHECK_ERROR, META_BLOCK, NULL, "metapage is cut off at byte %u",
+					 ((PageHeader) page)->pd_lower);
+		return false;
+	}
+	memcpy(meta, PageGetContents(page), sizeof(HnswMeta));
+	if (!check_meta_header(state, &meta->header))
+		return false;
+	if (meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M)
+	{
+		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+					 "metapage says m is %u, which is not between %d and %d", meta->m, HNSW_MIN_M,
+					 HNSW_MAX_M);
+		return false;
+	}
+	hnsw_meta_init(&limits, &check->space, meta->m, meta->ef_construction,
+				   RelationGetRelationName(check->index));
+	if (meta->max_level != limits.max_level)
+		report_meta(state, "highest level", meta->max_level, limits.max_level);
+	else if (meta->header.dim > 0)
+	{
+		if (check->space.context.dim == 0)
+			index_space_set_dim(&check->space, meta->header.dim);
+		state->index.space = check->space;
+		if (meta->element == check->space.context.space->element ||
+			index_space_store_as(&state->index.space, meta->element))
+			return check_geometry(state);
+		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+					 "metapage says values are stored as element %u, which the space does not have",
+					 meta->element);
+	}
+	else if (meta->entry != HNSW_NO_VERTEX || meta->insert_block != InvalidBlockNumber)
+		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+					 "metapage knows no dimensions, but the index has vertices");
+	else
+		return true;
+	return false;
+}
+
+Item
+hnsw_check_item(HnswCheck *state, uint32 vertex, ItemPointerData tid, Size *size)
+{
+	CheckState *check = state->check;
+	BlockNumber block = ItemPointerGetBlockNumberNoCheck(&tid);
+	OffsetNumber offset = ItemPointerGetOffsetNumberNoCheck(&tid);
+	char label[LABEL_SIZE];
+
+	if (check_block_is(check, block, PAGE_ITEMS))
+	{
+		Page page = check_page(check, state->item_page, block);
+
+		if (offset >= FirstOffsetNumber && offset <= PageGetMaxOffsetNumber(page) &&
+			ItemIdIsNormal(PageGetItemId(page, offset)))
+		{
+			ItemId id = PageGetItemId(page, offset);
+
+			*size = ItemIdGetLength(id);
+			check_entries_add(check, &state->items, tid, vertex);
+			return PageGetItem(page, id);
+		}
+	}
+	check_report(check, CHECK_ERROR, hnsw_block(&state->index, vertex), vertex_label(label, vertex),
+				 "vertex refers to item (%u,%u), which does not exist", block, offset);
+	return NULL;
+}
+
+static void
+add_rows(HnswCheck *state, uint32 vertex, const ItemPointerData *tids, int ntids)
+{
+	char label[LABEL_SIZE];
+
+	for (int i = 0; i < ntids; i++)
+	{
+		if (ItemPointerGetOffsetNumberNoCheck(&tids[i]) != InvalidOffsetNumber &&
+			ItemPointerGetBlockNumberNoCheck(&tids[i]) != InvalidBlockNumber)
+			check_entries_add(state->check, &state->check->rows, tids[i], vertex);
+		else
+			check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),
+						 vertex_label(label, vertex), "vertex has an invalid heap TID");
+	}
+}
+
+/*
+ * Follows a vertex's further lists of heap TIDs.  A cycle is noticed as soon
+ * as the list remembered at the last power of two comes round again.
+ */
+static void
+check_tid_lists(HnswCheck *state, uint32 vertex, ItemPointerData tid, bool deleted)
+{
+	BlockNumber block = hnsw_block(&state->index, vertex);
+	ItemPointerData remembered = tid;
+	uint64 steps = 0;
+	uint64 power = 1;
+	char label[LABEL_SIZE];
+
+	vertex_label(label, vertex);
+	while (ItemPointerIsValid(&tid))
+	{
+		Size size;
+		HnswTids tids = (HnswTids) hnsw_check_item(state, vertex, tid, &size);
+
+		if (tids == NULL)
+			return;
+		if (size < sizeof(HnswTidsData) || tids->ntids > tids->capacity ||
+			tids->capacity > HNSW_MAX_TIDS_CAPACITY || HNSW_TIDS_SIZE(tids->capacity) > size)
+		{
+			check_report(state->check, CHECK_ERROR, block, label,
+						 "item (%u,%u) is no list of heap TIDs", ItemPointerGetBlockNumber(&tid),
+						 ItemPointerGetOffsetNumber(&tid));
+			return;
+		}
+		if (deleted && tids->ntids > 0)
+			check_report(state->check, CHECK_ERROR, block, label,
+						 "vertex is deleted, but has rows in a list");
+		add_rows(state, vertex, tids->tids, tids->ntids);
+		tid = tids->next;
+		if (ItemPointerIsValid(&tid) && ItemPointerCompare(&tid, &remembered) == 0)
+		{
+			check_report(state->check, CHECK_ERROR, block, label,
+						 "lists of heap TIDs lead back to item (%u,%u)",
+						 ItemPointerGetBlockNumber(&tid), ItemPointerGetOffsetNumber(&tid));
+			return;
+		}
+		if (++steps == power)
+		{
+			power *= 2;
+			remembered = tid;
+		}
+	}
+}
+
+/* Is the coordinate finite?  Coordinates come first in every encoded value. */
+static bool
+is_finite(const SpaceContext *context, const char *value, uint32 i)
+{
+	if (context->space->element == SPACE_FLOAT16)
+		return (((const uint16 *) value)[i] & 0x7C00) != 0x7C00;
+	return isfinite(((const float *) value)[i]);
+}
+
+/*
+ * What an encoded value holds besides its coordinates must be what they give,
+ * up to rounding.
+ */
+static bool
+derived_is_sound(HnswCheck *state, const char *value)
+{
+	const IndexSpace *space = &state->index.space;
+
+	space_encode(&space->context, value, state->encoded);
+	for (Size at = TYPEALIGN(sizeof(float), space->value_size);
+		 at + sizeof(float) <= space->encoded_size; at += sizeof(float))
+	{
+		float found = *(const float *) (value + at);
+		float expected = *(const float *) (state->encoded + at);
+
+		if (memcmp(&found, &expected, sizeof(float)) != 0 &&
+			!(fabsf(found - expected) <= DERIVED_TOLERANCE * (fabsf(expected) + FLT_MIN)))
+			return false;
+	}
+	return true;
+}
+
+static void
+check_encoded(HnswCheck *state, uint32 vertex, const char *value)
+{
+	const SpaceContext *context = &state->index.space.context;
+	BlockNumber block = hnsw_block(&state->index, vertex);
+	uint32 where = 0;
+	char label[LABEL_SIZE];
+
+	vertex_label(label, vertex);
+	while (where < context->dim && is_finite(context, value, where))
+		where++;
+	if (where < context->dim)
+		check_report(state->check, CHECK_ERROR, block, label,
+					 "coordinate %u of the value is not finite", where + 1);
+	else if (space_check(context, value, &where) != SPACE_OK)
+		check_report(state->check, CHECK_ERROR, block, label,
+					 "coordinate %u of the value is outside the domain of space \"%s\"", where + 1,
+					 context->space->name);
+	else if (!derived_is_sound(state, value))
+		check_report(state->check, CHECK_ERROR, block, label,
+					 "what is stored with the value does not follow from it");
+}
+
+/*
+ * Puts a value of some size together from its value pages; the first time,
+ * checks that they are its own.  NULL if a page is not.
+ */
+static const char *
+gather_value(HnswCheck *state, const BlockNumber *blocks, Size size, uint32 vertex, bool first_time)
+{
+	Size left = size;
+	bool sound = true;
+	char label[LABEL_SIZE];
+
+	vertex_label(label, vertex);
+	for (int i = 0; left > 0; i++)
+	{
+		Size piece = Min(left, HNSW_VALUE_PIECE);
+		Page page = NULL;
+
+		if (check_block_is(state->check, blocks[i], PAGE_VALUE))
+			page = check_page(state->check, state->value_page, blocks[i]);
+		if (page == NULL || ((PageHeader) page)->pd_lower != PAGE_DATA_OFFSET + piece)
+		{
+			check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex), label,
+						 "block %u holds no piece of %zu bytes of the value", blocks[i],
+						 (size_t) piece);
+			return NULL;
+		}
+		if (first_time && state->value_owner[blocks[i]] != HNSW_NO_VERTEX)
+		{
+			check_report(state->check, CHECK_ERROR, blocks[i], label,
+						 "value page belongs to vertex %u too", state->value_owner[blocks[i]]);
+			sound = false;
+		}
+		state->value_owner[blocks[i]] = vertex;
+		memcpy(state->value + (Size) i * HNSW_VALUE_PIECE, (char *) page + PAGE_DATA_OFFSET, piece);
+		left -= piece;
+	}
+	return sound ? state->value : NULL;
+}
+
+/* The encoded value, stored apart from its record, of one that fits no narrow element */
+static const char *
+read_wide_value(HnswCheck *state, HnswVertex record, uint32 vertex, bool first_time)
+{
+	const IndexSpace *space = &state->index.space;
+	ItemPointerData tid;
+	Size size;
+	Item item;
+	char label[LABEL_SIZE];
+
+	if (space->stored.space == space->context.space || !state->index.meta.has_wide)
+	{
+		check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),
+					 vertex_label(label, vertex),
+					 "vertex has a value apart from its record, which the metapage rules out");
+		return NULL;
+	}
+	if (!HNSW_WIDE_ITEM(&state->index))
+		return gather_value(state, hnsw_vertex_value(&state->index, record), space->encoded_size,
+							vertex, first_time);
+	tid = *(ItemPointer) hnsw_vertex_value(&state->index, record);
+	item = hnsw_check_item(state, vertex, tid, &size);
+	if (item == NULL)
+		return NULL;
+	if (size == space->encoded_size)
+		return item;
+	check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),
+				 vertex_label(label, vertex), "item (%u,%u) holds no value of %zu bytes",
+				 ItemPointerGetBlockNumber(&tid), ItemPointerGetOffsetNumber(&tid),
+				 (size_t) space->encoded_size);
+	return NULL;
+}
+
+/*
+ * The value of a record as it is encoded for the column's type; NULL, reported,
+ * if there is none.  It stays valid until the next call.
+ */
+static const char *
+read_value(HnswCheck *state, HnswVertex record, uint32 vertex, bool first_time)
+{
+	const IndexSpace *space = &state->index.space;
+	const char *stored = hnsw_vertex_value(&state->index, record);
+
+	if (record->flags & HNSW_VERTEX_WIDE)
+		return read_wide_value(state, record, vertex, first_time);
+	if (state->index.meta.value_pages > 0)
+		stored = gather_value(state, (const BlockNumber *) stored, space->stored_size, vertex,
+							  first_time);
+	if (stored == NULL || space->stored.space == space->context.space)
+		return stored;
+	space_widen(&space->context, &space->stored, stored, state->widened);
+	return state->widened;
+}
+
+/* The header of a record.  Returns what is wrong with it, or NULL. */
+static const char *
+find_header_problem(HnswCheck *state, HnswVertex record)
+{
+	bool has_upper = ItemPointerIsValid(&record->upper);
+
+	if (record->version == 0)
+		return "vertex was never written";
+	if ((record->flags & ~KNOWN_FLAGS) != 0)
+		return "vertex has unknown flags";
+	if (record->flags & HNSW_VERTEX_FREE)
+	{
+		if (record->ntids > 0 || record->nlinks > 0 || has_upper ||
+			ItemPointerIsValid(&record->more_tids))
+			return "place is free, but its record is not empty";
+		return NULL;
+	}
+	if (record->level > state->index.meta.max_level)
+		return "vertex has a level above the highest one";
+	if (record->ntids > HNSW_INLINE_TIDS)
+		return "vertex has more rows than its record has room for";
+	if (record->nlinks > HNSW_LAYER_LINKS(state->index.meta.m, 0))
+		return "vertex has more links than its record has room for";
+	if (has_upper && record->level == 0)
+		return "vertex of level 0 has links in upper layers";
+	if (!has_upper && record->level > 0 && !(record->flags & HNSW_VERTEX_UNLINKED))
+		return "vertex lacks its links in upper layers";
+	if ((record->flags & HNSW_VERTEX_DELETED) && record->ntids > 0)
+		return "vertex is deleted, but has rows";
+	return NULL;
+}
+
+static void
+check_vertex(HnswCheck *state, HnswVertex record, uint32 vertex)
+{
+	const char *problem = find_header_problem(state, record);
+	const char *value;
+	char label[LABEL_SIZE];
+
+	state->place[vertex] = PLACE_USED;
+	if (problem != NULL)
+	{
+		check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),
+					 vertex_label(label, vertex), "%s", problem);
+		return;
+	}
+	state->level[vertex] = record->level;
+	if (record->flags & HNSW_VERTEX_FREE)
+	{
+		state->place[vertex] |= PLACE_FREE;
+		return;
+	}
+	state->place[vertex] |= PLACE_SOUND;
+	if (record->flags & HNSW_VERTEX_UNLINKED)
+		state->place[vertex] |= PLACE_UNLINKED;
+	add_rows(state, vertex, record->tids, record->ntids);
+	if (ItemPointerIsValid(&record->more_tids))
+		check_tid_lists(state, vertex, record->more_tids,
+						(record->flags & HNSW_VERTEX_DELETED) != 0);
+	value = read_value(state, record, vertex, true);
+	if (value != NULL)
+	{
+		state->place[vertex] |= PLACE_VALUE;
+		check_encoded(state, vertex, value);
+	}
+}
+
+static void
+check_slot_pages(HnswCheck *state)
+{
+	const HnswMeta *meta = &state->index.meta;
+
+	for (BlockNumber block = META_BLOCK + 1; block < state->check->nblocks; block++)
+	{
+		Page page;
+		int nslots;
+		int lower;
+
+		if (!check_block_is(state->check, block, PAGE_SLOTS))
+			continue;
+		page = check_page(state->check, state->slots, block);
+		nslots = PageGetSpecial(page)->nslots;
+		if (nslots > meta->slots_per_page)
+		{
+			check_report(state->check, CHECK_ERROR, block, NULL,
+						 "page has handed out %d slots, but has room for %u", nslots,
+						 meta->slots_per_page);
+			nslots = meta->slots_per_page;
+		}
+		lower = ((PageHeader) page)->pd_lower;
+		if (lower != PAGE_DATA_OFFSET + nslots * meta->slot_size &&
+			(nslots > 0 || lower > PAGE_DATA_OFFSET))
+			check_report(state->check, CHECK_ERROR, block, NULL,
+						 "used bytes end at %d, but %d slots end at %d", lower, nslots,
+						 PAGE_DATA_OFFSET + nslots * meta->slot_size);
+		for (int slot = 0; slot < nslots; slot++)
+			check_vertex(state, (HnswVertex) page_slot(page, meta->slot_size, slot),
+						 block * meta->slots_per_page + slot);
+	}
+}
+
+/* No heap TID may be in the index twice. */
+static void
+check_duplicate_rows(HnswCheck *state)
+{
+	CheckEntries *rows = &state->check->rows;
+	char label[LABEL_SIZE];
+
+	check_entries_sort(rows);
+	for (uint64 i = 1; i < rows->n; i++)
+	{
+		CheckEntry *entry = &rows->entries[i];
+
+		if (ItemPointerCompare(&entry->tid, &rows->entries[i - 1].tid) == 0)
+			check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, entry->owner),
+						 vertex_label(label, entry->owner), "row (%u,%u) is in vertex %u already",
+						 ItemPointerGetBlockNumberNoCheck(&entry->tid),
+						 ItemPointerGetOffsetNumberNoCheck(&entry->tid),
+						 rows->entries[i - 1].owner);
+	}
+}
+
+/* The pages that the metapage names, and the chains that start there */
+static void
+check_chains(HnswCheck *state)
+{
+	CheckState *check = state->check;
+	const HnswMeta *meta = &state->index.meta;
+	BlockNumber tail;
+
+	if (meta->insert_block != InvalidBlockNumber &&
+		!check_block_is(check, meta->insert_block, PAGE_SLOTS))
+		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+					 "block %u, which is to take new vertices, is no slot page",
+					 meta->insert_block);
+	if (meta->item_block != InvalidBlockNumber &&
+		!check_block_is(check, meta->item_block, PAGE_ITEMS))
+		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+					 "block %u, which is to take new items, is no item page", meta->item_block);
+	tail = check_chain(check, "pending vertices", meta->pending, PAGE_SLOTS, CHAIN_PENDING,
+					   state->in_chain);
+	if (meta->pending != InvalidBlockNumber && tail != meta->insert_block)
+		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+					 "chain of pending vertices does not end at block %u, which takes new ones",
+					 meta->insert_block);
+	check_chain(check, "free slots", meta->free_slots, PAGE_SLOTS, CHAIN_FREE_SLOTS,
+				state->in_chain);
+	check_chain(check, "free items", meta->free_items, PAGE_ITEMS, CHAIN_FREE_ITEMS,
+				state->in_chain);
+	check_chain(check, "free values", meta->free_values, PAGE_VALUE, CHAIN_FREE_VALUES,
+				state->in_chain);
+}
+
+/* Pages against chains: what is marked is in one, what is in one belongs there. */
+static void
+check_membership(HnswCheck *state)
+{
+	CheckState *check = state->check;
+	const HnswMeta *meta = &state->index.meta;
+	char label[LABEL_SIZE];
+
+	for (BlockNumber block = META_BLOCK + 1; block < check->nblocks; block++)
+	{
+		uint8 chain = state->in_chain[block];
+		uint32 owner = state->value_owner[block];
+		int nfree = 0;
+
+		if (check->blocks[block].chained && chain == 0 && block != meta->insert_block)
+			check_report(check, CHECK_ERROR, block, NULL,
+						 "page is marked as chained, but is in no chain");
+		if (check_block_is(check, block, PAGE_VALUE))
+		{
+			if (chain != 0 && owner != HNSW_NO_VERTEX)
+				check_report(check, CHECK_ERROR, block, vertex_label(label, owner),
+							 "value page is in the chain of free values");
+			else if (chain == 0 && owner == HNSW_NO_VERTEX)
+				check_report(check, CHECK_NOTE, block, NULL, "value page is not used");
+		}
+		if (!check_block_is(check, block, PAGE_SLOTS))
+			continue;
+		for (uint32 vertex = block * meta->slots_per_page;
+			 vertex < (block + 1) * meta->slots_per_page; vertex++)
+		{
+			if ((state->place[vertex] & PLACE_UNLINKED) && chain != CHAIN_PENDING)
+				check_report(check, CHECK_ERROR, block, vertex_label(label, vertex),
+							 "vertex is pending, but its page is not");
+			nfree += (state->place[vertex] & PLACE_FREE) != 0;
+		}
+		if (nfree > 0 && chain == 0 && block != meta->insert_block)
+			check_report(check, CHECK_NOTE, block, NULL, "%d free places are in no chain", nfree);
+	}
+}
+
+/* The entry point is a vertex of its level, and none is above it. */
+static void
+check_entry(HnswCheck *state)
+{
+	const HnswMeta *meta = &state->index.meta;
+	uint8 place = meta->entry < state->nplaces ? state->place[meta->entry] : 0;
+	char label[LABEL_SIZE];
+
+	if (meta->entry == HNSW_NO_VERTEX && meta->entry_level != 0)
+		report_meta(state, "level of the entry point", meta->entry_level, 0);
+	else if (meta->entry != HNSW_NO_VERTEX && (place & (PLACE_USED | PLACE_FREE)) != PLACE_USED)
+		check_report(state->check, CHECK_ERROR, META_BLOCK, vertex_label(label, meta->entry),
+					 "entry point is no vertex");
+	else if ((place & PLACE_SOUND) && state->level[meta->entry] != meta->entry_level)
+		check_report(state->check, CHECK_ERROR, META_BLOCK, vertex_label(label, meta->entry),
+					 "entry point is of level %u, not %u", state->level[meta->entry],
+					 meta->entry_level);
+	for (uint32 vertex = 0; vertex < state->nplaces; vertex++)
+	{
+		if ((state->place[vertex] & (PLACE_SOUND | PLACE_UNLINKED)) != PLACE_SOUND)
+			continue;
+		if (meta->entry == HNSW_NO_VERTEX)
+			check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),
+						 vertex_label(label, vertex), "index has a vertex, but no entry point");
+		else if (state->level[vertex] > meta->entry_level)
+			check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),
+						 vertex_label(label, vertex),
+						 "vertex of level %u is above the entry point, whose level is %u",
+						 state->level[vertex], meta->entry_level);
+	}
+}
+
+/* Memory for what is to be known of each block and vertex */
+static void
+allocate(HnswCheck *state)
+{
+	CheckState *check = state->check;
+	int flags = MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO;
+	uint64 nplaces = (uint64) check->nblocks * state->index.meta.slots_per_page;
+
+	state->nplaces = Min(nplaces, HNSW_MAX_VERTEX);
+	state->place = palloc_extended(nplaces, flags);
+	state->level = palloc_extended(nplaces, flags);
+	state->in_chain = palloc_extended(check->nblocks, flags);
+	state->value_owner = palloc_extended((Size) check->nblocks * sizeof(uint32), flags);
+	state->value = palloc(state->index.space.encoded_size);
+	state->widened = palloc(state->index.space.encoded_size);
+	state->encoded = palloc(state->index.space.encoded_size);
+}
+
+static CheckPage *
+make_page(void)
+{
+	CheckPage *page = palloc(sizeof(CheckPage));
+
+	page->block = InvalidBlockNumber;
+	return page;
+}
+
+/* InspectMethod.check */
+bool
+hnsw_check(CheckState *check)
+{
+	HnswCheck *state = palloc0(sizeof(HnswCheck));
+
+	state->check = check;
+	state->index.relation = check->index;
+	state->slots = make_page();
+	state->item_page = make_page();
+	state->value_page = make_page();
+	check->method_state = state;
+	if (!check_meta(state))
+		return false;
+	if (state->index.meta.header.dim == 0)
+		return true;
+	allocate(state);
+	check_slot_pages(state);
+	check_duplicate_rows(state);
+	hnsw_check_links(state);
+	hnsw_check_items(state);
+	check_chains(state);
+	check_membership(state);
+	check_entry(state);
+	if (check->notes && state->index.meta.entry != HNSW_NO_VERTEX)
+		hnsw_check_reachable(state);
+	return true;
+}
+
+/* InspectMethod.holds_value: compares the coordinates, which come first. */
+bool
+hnsw_holds_value(CheckState *check, uint32 owner, const void *value)
+{
+	HnswCheck *state = (HnswCheck *) check->method_state;
+	HnswVertex record;
+	const char *stored = NULL;
+
+	if (state->place[owner] & PLACE_VALUE)
+	{
+		record = hnsw_page_vertex(&state->index,
+								  check_page(check, state->slots, hnsw_block(&state->index, owner)),
+								  owner);
+		stored = read_value(state, record, owner, false);
+	}
+	return stored == NULL || memcmp(stored, value, state->index.space.value_size) == 0;
+}

@@ -1,0 +1,158 @@
+/*-------------------------------------------------------------------------
+ *
+ * info.c
+ *	  ann_index_info() of an hnsw index: one pass over its pages.
+ *
+ * Each page is looked at under a share lock of its own, so the counts of an
+ * index in use are of slightly different moments.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "hnsw/hnsw.h"
+
+typedef struct HnswInfo
+{
+	HnswIndex index;
+	InfoPages pages;
+	uint64 levels[GRAPH_MAX_LEVEL + 1]; /* vertices by level */
+	uint64 vertices;					/* live ones, the pending included */
+	uint64 pending;
+	uint64 deleted;
+	uint64 free;
+	uint64 wide;  /* whose value does not fit the stored element */
+	uint64 links; /* in layer 0, of all that are neither pending nor free */
+	uint64 rows;
+	ItemPointerData *lists; /* of one page's vertices */
+} HnswInfo;
+
+/* Rows in the lists that start at an item; `limit` of them at most are read. */
+static uint64
+count_list_rows(HnswIndex *index, ItemPointerData tid, BlockNumber nblocks)
+{
+	uint64 limit = (uint64) nblocks * MaxIndexTuplesPerPage;
+	uint64 rows = 0;
+
+	for (uint64 i = 0; ItemPointerIsValid(&tid) && i < limit; i++)
+	{
+		Buffer buffer;
+		HnswTids tids = hnsw_pin_tids(index, &tid, BUFFER_LOCK_SHARE, &buffer);
+
+		rows += tids->ntids;
+		tid = tids->next;
+		UnlockReleaseBuffer(buffer);
+		CHECK_FOR_INTERRUPTS();
+	}
+	return rows;
+}
+
+static void
+count_vertex(HnswInfo *info, HnswVertex record, uint32 vertex)
+{
+	hnsw_check_vertex(&info->index, record, vertex);
+	if (record->flags & HNSW_VERTEX_FREE)
+	{
+		info->free++;
+		return;
+	}
+	if (record->flags & HNSW_VERTEX_DELETED)
+		info->deleted++;
+	else
+		info->vertices++;
+	if (record->flags & HNSW_VERTEX_UNLINKED)
+		info->pending++;
+	else
+	{
+		info->levels[record->level]++;
+		info->links += record->nlinks;
+	}
+	if (record->flags & HNSW_VERTEX_WIDE)
+		info->wide++;
+	info->rows += record->ntids;
+}
+
+static void
+count_page(HnswInfo *info, BlockNumber block, BlockNumber nblocks, BufferAccessStrategy strategy)
+{
+	HnswIndex *index = &info->index;
+	Buffer buffer = ReadBufferExtended(index->relation, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+	Page page = BufferGetPage(buffer);
+	bool chained;
+	int nlists = 0;
+	int nslots;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	chained = page_is(page, PAGE_VALUE) && (PageGetSpecial(page)->flags & PAGE_CHAINED) != 0;
+	info_count_page(&info->pages, page, chained);
+	nslots = page_is(page, PAGE_SLOTS) ? page_slots(page, index->meta.slots_per_page) : 0;
+	for (int slot = 0; slot < nslots; slot++)
+	{
+		HnswVertex record = (HnswVertex) page_slot(page, index->meta.slot_size, slot);
+
+		count_vertex(info, record, block * index->meta.slots_per_page + slot);
+		if (ItemPointerIsValid(&record->more_tids))
+			info->lists[nlists++] = record->more_tids;
+	}
+	UnlockReleaseBuffer(buffer);
+	for (int i = 0; i < nlists; i++)
+		info->rows += count_list_rows(index, info->lists[i], nblocks);
+}
+
+static void
+report_counts(const HnswInfo *info, InfoReport *report)
+{
+	const HnswMeta *meta = &info->index.meta;
+	uint64 in_layer = 0;
+	uint64 linked = 0;
+
+	for (int level = 0; level <= GRAPH_MAX_LEVEL; level++)
+		linked += info->levels[level];
+	info_add(report, "rows", UINT64_FORMAT, info->rows);
+	info_add(report, "vertices", UINT64_FORMAT, info->vertices);
+	info_add(report, "pending_vertices", UINT64_FORMAT, info->pending);
+	info_add(report, "deleted_vertices", UINT64_FORMAT, info->deleted);
+	info_add(report, "free_vertices", UINT64_FORMAT, info->free);
+	for (int layer = 0; layer <= meta->entry_level; layer++)
+	{
+		info_add(report, psprintf("layer_%d_vertices", layer), UINT64_FORMAT, linked - in_layer);
+		in_layer += info->levels[layer];
+	}
+	info_add(report, "layer_0_mean_links", "%.1f",
+			 linked > 0 ? (double) info->links / linked : 0.0);
+	info_add(report, "entry_vertex", "%u", meta->entry);
+	info_add(report, "entry_level", "%u", meta->entry_level);
+}
+
+/* InspectMethod.info */
+void
+hnsw_info(Relation relation, InfoReport *report)
+{
+	HnswInfo *info = palloc0(sizeof(HnswInfo));
+	const HnswMeta *meta = &info->index.meta;
+	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+	BlockNumber nblocks = RelationGetNumberOfBlocks(relation);
+
+	hnsw_open(&info->index, relation);
+	info->lists = palloc(Max(meta->slots_per_page, 1) * sizeof(ItemPointerData));
+	for (BlockNumber block = 0; block < nblocks; block++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		count_page(info, block, nblocks, strategy);
+	}
+	info_add_header(report, &meta->header, info->index.space.context.space);
+	info_add(report, "m", "%u", meta->m);
+	info_add(report, "ef_construction", "%u", meta->ef_construction);
+	info_add(report, "ef_search", "%d", hnsw_option_ef_search(relation));
+	report_counts(info, report);
+	info_add(report, "vertex_size", "%u", meta->slot_size);
+	info_add(report, "vertices_per_page", "%u", meta->slots_per_page);
+	info_add(report, "stored_element", "%s", info_element(info->index.space.stored.space->element));
+	info_add(report, "stored_value_size", "%zu", (size_t) info->index.space.stored_size);
+	info_add(report, "value_size", "%zu", (size_t) info->index.space.encoded_size);
+	info_add(report, "wide_vertices", UINT64_FORMAT, info->wide);
+	info_add(report, "value_pages_per_vertex", "%u", meta->value_pages);
+	info_add_pages(report, &info->pages);
+}
