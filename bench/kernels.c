@@ -61,6 +61,8 @@ random_value(const SpaceContext *context, void *value)
 
 		if (context->space->element == SPACE_FLOAT16)
 			((uint16_t *) value)[i] = half_from_float(x);
+		else if (context->space->element == SPACE_UINT8)
+			((uint8_t *) value)[i] = (uint8_t) (255 * x);
 		else
 			((float *) value)[i] = x;
 	}
@@ -122,6 +124,7 @@ time_space(const SpaceContext *context)
 int
 main(int argc, char **argv)
 {
+	static const char *const element_names[] = {"float32", "float16", "uint8"};
 	int n;
 	const Space *const *all = space_all(&n);
 
@@ -138,8 +141,8 @@ main(int argc, char **argv)
 		{
 			if (!simd_select(level))
 				continue;
-			printf("%-12s %-8s %-7s", all[s]->name,
-				   all[s]->element == SPACE_FLOAT16 ? "float16" : "float32", simd_name(level));
+			printf("%-12s %-8s %-7s", all[s]->name, element_names[all[s]->element],
+				   simd_name(level));
 			for (size_t d = 0; d < DIMENSIONS; d++)
 			{
 				SpaceContext context = {all[s], dimensions[d], {1.5, 0.5}};

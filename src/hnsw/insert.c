@@ -52,10 +52,10 @@ distances(const void *context, const void *query, const void *const *objects, in
 
 /* The link distance of an index's space as the graph code of src/core wants it */
 void
-hnsw_graph_distance(GraphDistance *distance, const IndexSpace *space)
+hnsw_graph_distance(GraphDistance *distance, const SpaceContext *space)
 {
-	distance->context = &space->context;
-	distance->query_size = space->query_size;
+	distance->context = space;
+	distance->query_size = space_query_size(space);
 	distance->prepare_query = prepare_query;
 	distance->distances = distances;
 }
@@ -74,10 +74,8 @@ copy_values(HnswIndex *index, const uint32 *vertices, int n)
 		char *copy = copies + stride * i;
 		Buffer buffer = recent_read(index->relation, hnsw_block(index, vertices[i]));
 		HnswVertex record = hnsw_page_vertex(index, BufferGetPage(buffer), vertices[i]);
-		const void *value = hnsw_read_value(index, record, copy);
 
-		if (value != copy)
-			memcpy(copy, value, size);
+		hnsw_read_value(index, record, copy);
 		ReleaseBuffer(buffer);
 		values[i] = copy;
 	}
@@ -302,10 +300,7 @@ add_vertex(HnswInsertState *state)
 			   record->nlinks * sizeof(uint32));
 	if (state->level > 0)
 		add_upper_links(state, &record->upper);
-	if (index->meta.value_pages > 0)
-		hnsw_write_value(index, state->encoded, hnsw_vertex_value(index, record));
-	else
-		memcpy(hnsw_vertex_value(index, record), state->encoded, index->space.encoded_size);
+	hnsw_store_value(index, record, state->encoded);
 	return hnsw_add_vertex(index, record);
 }
 
@@ -616,7 +611,7 @@ hnsw_insert_value(HnswIndex *index, const void *encoded, ItemPointer tid)
 	state->tid = *tid;
 	state->level = row_level(&index->meta, tid);
 	state->scratch = palloc(Max(index->space.query_size, 1));
-	hnsw_graph_distance(&state->distance, &index->space);
+	hnsw_graph_distance(&state->distance, &index->space.context);
 	if (index->meta.entry == HNSW_NO_VERTEX && insert_first(state))
 		return;
 	hnsw_search_init(&state->search, index, CurrentMemoryContext, index->meta.ef_construction,

@@ -26,7 +26,7 @@
 #define KERNELS_HAVE_NEON 1
 #endif
 
-#define KERNEL_ELEMENTS 2 /* members of SpaceElement */
+#define KERNEL_ELEMENTS 3 /* members of SpaceElement */
 #define KERNEL_PARAMS 2
 
 /*
@@ -40,7 +40,7 @@ typedef void (*Kernel)(const float *query, const void *const *objects, int n, ui
 
 typedef struct KernelTable
 {
-	/* By element of the objects; the query is float32 for both. */
+	/* By element of the objects; the query is float32 for all. */
 	Kernel l2[KERNEL_ELEMENTS];	  /* sum (x-q)^2 */
 	Kernel dot[KERNEL_ELEMENTS];  /* sum x q */
 	Kernel l1[KERNEL_ELEMENTS];	  /* sum |x-q| */
@@ -72,11 +72,12 @@ typedef struct KernelTable
 	/*
 	 * What encoding needs: the same bits on every instruction set.  The sum of
 	 * squares, by element; logarithms as they are stored; exact conversion of
-	 * halves.
+	 * halves and of bytes.
 	 */
 	float (*squares[KERNEL_ELEMENTS])(const void *values, uint32_t dim);
 	void (*logarithms)(const float *values, float *result, size_t count);
 	void (*widen)(const uint16_t *half, float *single, size_t count);
+	void (*widen_bytes)(const uint8_t *bytes, float *single, size_t count);
 } KernelTable;
 
 /* Partial sums of squares: partial sum j has the coordinates i = j modulo this */

@@ -13,6 +13,8 @@
  *	v_load_half(p), v_load_half_tail(p, before, tail)
  *							 the same, widened from halves; `before` halves
  *							 ahead of p may be read too
+ *	v_load_bytes(p), v_load_bytes_tail(p, before, tail)
+ *							 the same, widened from bytes
  *	v_store(p, a)
  *	v_keep(a, tail)			 a with zeros from lane tail on
  *	v_fma(a, b, c)			 a * b + c, rounded once where the hardware can
@@ -86,6 +88,14 @@ load_float16(const void *values, uint32_t i, uint32_t tail)
 	const uint16_t *at = (const uint16_t *) values + i;
 
 	return tail == 0 ? v_load_half(at) : v_load_half_tail(at, i, tail);
+}
+
+INLINE V
+load_uint8(const void *values, uint32_t i, uint32_t tail)
+{
+	const uint8_t *at = (const uint8_t *) values + i;
+
+	return tail == 0 ? v_load_bytes(at) : v_load_bytes_tail(at, i, tail);
 }
 
 /* Four partial results hide the latency of the additions. */
@@ -210,7 +220,7 @@ rows_fold(Step step, Combine combine, const Row *rows, V *results)
 	}
 
 /*
- * Lp and products, for both elements of the object
+ * Lp and products, for each element of the object
  */
 
 INLINE V
@@ -249,12 +259,16 @@ linf_add(V largest, V x, V q)
 
 DEFINE_ELEMENT_KERNEL(l2, float32, v_add, v_sum)
 DEFINE_ELEMENT_KERNEL(l2, float16, v_add, v_sum)
+DEFINE_ELEMENT_KERNEL(l2, uint8, v_add, v_sum)
 DEFINE_ELEMENT_KERNEL(dot, float32, v_add, v_sum)
 DEFINE_ELEMENT_KERNEL(dot, float16, v_add, v_sum)
+DEFINE_ELEMENT_KERNEL(dot, uint8, v_add, v_sum)
 DEFINE_ELEMENT_KERNEL(l1, float32, v_add, v_sum)
 DEFINE_ELEMENT_KERNEL(l1, float16, v_add, v_sum)
+DEFINE_ELEMENT_KERNEL(l1, uint8, v_add, v_sum)
 DEFINE_ELEMENT_KERNEL(linf, float32, v_max, v_maximum)
 DEFINE_ELEMENT_KERNEL(linf, float16, v_max, v_maximum)
+DEFINE_ELEMENT_KERNEL(linf, uint8, v_max, v_maximum)
 
 /* exp(r) for |r| <= ln(2) / 2 and a little more: Taylor's series, error 6e-9 */
 INLINE V
@@ -610,6 +624,12 @@ squares_float16(const void *values, uint32_t dim)
 	return square_sum(load_float16, values, dim);
 }
 
+static float
+squares_uint8(const void *values, uint32_t dim)
+{
+	return square_sum(load_uint8, values, dim);
+}
+
 /* Lanes are independent: the compiler may take as many as it likes. */
 static void
 logarithms(const float *values, float *result, size_t count)
@@ -629,11 +649,22 @@ widen(const uint16_t *half, float *single, size_t count)
 		single[i] = half_to_float(half[i]);
 }
 
+static void
+widen_bytes(const uint8_t *bytes, float *single, size_t count)
+{
+	size_t i = 0;
+
+	for (; i + WIDTH <= count; i += WIDTH)
+		v_store(single + i, v_load_bytes(bytes + i));
+	for (; i < count; i++)
+		single[i] = bytes[i];
+}
+
 const KernelTable KERNELS = {
-	.l2 = {l2_float32, l2_float16},
-	.dot = {dot_float32, dot_float16},
-	.l1 = {l1_float32, l1_float16},
-	.linf = {linf_float32, linf_float16},
+	.l2 = {l2_float32, l2_float16, l2_uint8},
+	.dot = {dot_float32, dot_float16, dot_uint8},
+	.l1 = {l1_float32, l1_float16, l1_uint8},
+	.linf = {linf_float32, linf_float16, linf_uint8},
 	.lp = lp,
 	.js = js,
 	.kl = kl,
@@ -647,7 +678,8 @@ const KernelTable KERNELS = {
 	.jeffreys = jeffreys,
 	.log_ratio = log_ratio,
 	.root_is_right = root_is_right,
-	.squares = {squares_float32, squares_float16},
+	.squares = {squares_float32, squares_float16, squares_uint8},
 	.logarithms = logarithms,
 	.widen = widen,
+	.widen_bytes = widen_bytes,
 };

@@ -90,6 +90,31 @@ v_load_half_tail(const uint16_t *p, uint32_t before, uint32_t tail)
 	return _mm256_cvtph_ps(_mm_shuffle_epi8(last, shift));
 }
 
+static inline V
+v_load_bytes(const uint8_t *p)
+{
+	return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *) p)));
+}
+
+/* As for halves: the last WIDTH bytes, with the known ones shifted out */
+static inline V
+v_load_bytes_tail(const uint8_t *p, uint32_t before, uint32_t tail)
+{
+	uint64_t last = 0;
+
+	if (before < WIDTH)
+	{
+		for (uint32_t i = 0; i < tail; i++)
+			last |= (uint64_t) p[i] << (8 * i);
+	}
+	else
+	{
+		memcpy(&last, p + tail - WIDTH, sizeof(last));
+		last >>= 8 * (WIDTH - tail);
+	}
+	return v_load_bytes((const uint8_t *) &last);
+}
+
 static inline void
 v_store(float *p, V a)
 {

@@ -69,6 +69,19 @@ v_load_half_tail(const uint16_t *p, uint32_t before, uint32_t tail)
 	return _mm512_cvtph_ps(_mm256_maskz_loadu_epi16(tail_mask(tail), p));
 }
 
+static inline V
+v_load_bytes(const uint8_t *p)
+{
+	return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *) p)));
+}
+
+static inline V
+v_load_bytes_tail(const uint8_t *p, uint32_t before, uint32_t tail)
+{
+	(void) before;
+	return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(tail_mask(tail), p)));
+}
+
 static inline void
 v_store(float *p, V a)
 {

@@ -63,6 +63,19 @@ v_load_half_tail(const uint16_t *p, uint32_t before, uint32_t tail)
 	return vcvt_f32_f16(vreinterpret_f16_u16(a));
 }
 
+static inline V
+v_load_bytes(const uint8_t *p)
+{
+	return (V){p[0], p[1], p[2], p[3]};
+}
+
+static inline V
+v_load_bytes_tail(const uint8_t *p, uint32_t before, uint32_t tail)
+{
+	(void) before;
+	return (V){p[0], tail > 1 ? p[1] : 0.0f, tail > 2 ? p[2] : 0.0f, 0.0f};
+}
+
 static inline void
 v_store(float *p, V a)
 {

@@ -20,7 +20,10 @@ widened_size(const SpaceContext *context)
 void
 widened_prepare(const SpaceContext *context, const void *encoded, void *query)
 {
-	half_to_float_array(encoded, query, context->dim);
+	if (context->space->element == SPACE_FLOAT16)
+		half_to_float_array(encoded, query, context->dim);
+	else
+		kernels()->widen_bytes(encoded, query, context->dim);
 }
 
 static void
@@ -150,6 +153,18 @@ const Space space_l2_float16 = {
 	.finish = root_finish,
 };
 
+const Space space_l2_uint8 = {
+	.name = "l2",
+	.element = SPACE_UINT8,
+	.symmetric = true,
+	.metric = true,
+	.has_coordinates = true,
+	.query_size = widened_size,
+	.prepare_query = widened_prepare,
+	.distances = l2_distances,
+	.finish = root_finish,
+};
+
 const Space space_l1_float32 = {
 	.name = "l1",
 	.element = SPACE_FLOAT32,
@@ -170,6 +185,17 @@ const Space space_l1_float16 = {
 	.distances = l1_distances,
 };
 
+const Space space_l1_uint8 = {
+	.name = "l1",
+	.element = SPACE_UINT8,
+	.symmetric = true,
+	.metric = true,
+	.has_coordinates = true,
+	.query_size = widened_size,
+	.prepare_query = widened_prepare,
+	.distances = l1_distances,
+};
+
 const Space space_linf_float32 = {
 	.name = "linf",
 	.element = SPACE_FLOAT32,
@@ -182,6 +208,17 @@ const Space space_linf_float32 = {
 const Space space_linf_float16 = {
 	.name = "linf",
 	.element = SPACE_FLOAT16,
+	.symmetric = true,
+	.metric = true,
+	.has_coordinates = true,
+	.query_size = widened_size,
+	.prepare_query = widened_prepare,
+	.distances = linf_distances,
+};
+
+const Space space_linf_uint8 = {
+	.name = "linf",
+	.element = SPACE_UINT8,
 	.symmetric = true,
 	.metric = true,
 	.has_coordinates = true,

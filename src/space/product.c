@@ -62,7 +62,7 @@ normed_encode(const SpaceContext *context, const void *value, void *encoded)
 	memcpy((char *) encoded + offset, &norm, sizeof(norm));
 }
 
-/* The query form of halves: float32 coordinates, then the sum of squares */
+/* The query form of halves and bytes: float32 coordinates, then the sum of squares */
 static size_t
 normed_query_size(const SpaceContext *context)
 {
@@ -155,6 +155,16 @@ const Space space_ip_float16 = {
 	.distances = ip_distances,
 };
 
+const Space space_ip_uint8 = {
+	.name = "ip",
+	.element = SPACE_UINT8,
+	.symmetric = true,
+	.has_coordinates = true,
+	.query_size = widened_size,
+	.prepare_query = widened_prepare,
+	.distances = ip_distances,
+};
+
 const Space space_cosine_float32 = {
 	.name = "cosine",
 	.element = SPACE_FLOAT32,
@@ -168,6 +178,18 @@ const Space space_cosine_float32 = {
 const Space space_cosine_float16 = {
 	.name = "cosine",
 	.element = SPACE_FLOAT16,
+	.symmetric = true,
+	.has_coordinates = true,
+	.encoded_size = normed_size,
+	.encode = normed_encode,
+	.query_size = normed_query_size,
+	.prepare_query = normed_prepare,
+	.distances = cosine_distances,
+};
+
+const Space space_cosine_uint8 = {
+	.name = "cosine",
+	.element = SPACE_UINT8,
 	.symmetric = true,
 	.has_coordinates = true,
 	.encoded_size = normed_size,
@@ -192,6 +214,20 @@ const Space space_angular_float32 = {
 const Space space_angular_float16 = {
 	.name = "angular",
 	.element = SPACE_FLOAT16,
+	.symmetric = true,
+	.metric = true,
+	.has_coordinates = true,
+	.encoded_size = normed_size,
+	.encode = normed_encode,
+	.query_size = normed_query_size,
+	.prepare_query = normed_prepare,
+	.distances = cosine_distances,
+	.finish = angular_finish,
+};
+
+const Space space_angular_uint8 = {
+	.name = "angular",
+	.element = SPACE_UINT8,
 	.symmetric = true,
 	.metric = true,
 	.has_coordinates = true,

@@ -18,16 +18,22 @@
 static const Space *const spaces[] = {
 	&space_l2_float32,
 	&space_l2_float16,
+	&space_l2_uint8,
 	&space_ip_float32,
 	&space_ip_float16,
+	&space_ip_uint8,
 	&space_cosine_float32,
 	&space_cosine_float16,
+	&space_cosine_uint8,
 	&space_l1_float32,
 	&space_l1_float16,
+	&space_l1_uint8,
 	&space_linf_float32,
 	&space_linf_float16,
+	&space_linf_uint8,
 	&space_angular_float32,
 	&space_angular_float16,
+	&space_angular_uint8,
 	&space_lp,
 	&space_js,
 	&space_jsmetric,
@@ -87,9 +93,13 @@ space_is_metric(const SpaceContext *context)
 size_t
 space_value_size(const SpaceContext *context)
 {
-	size_t element = context->space->element == SPACE_FLOAT16 ? sizeof(uint16_t) : sizeof(float);
+	static const size_t element_size[] = {
+		[SPACE_FLOAT32] = sizeof(float),
+		[SPACE_FLOAT16] = sizeof(uint16_t),
+		[SPACE_UINT8] = sizeof(uint8_t),
+	};
 
-	return context->dim * element;
+	return context->dim * element_size[context->space->element];
 }
 
 size_t
@@ -123,6 +133,90 @@ space_encode(const SpaceContext *context, const void *value, void *encoded)
 		memcpy(encoded, value, space_value_size(context));
 	else
 		context->space->encode(context, value, encoded);
+}
+
+/*
+ * Where what follows the coordinates in an encoded value begins: the sum of
+ * squares, where the space has one.
+ */
+static size_t
+appendix_offset(const SpaceContext *context, size_t *size)
+{
+	size_t value_size = space_value_size(context);
+	size_t offset = (value_size + sizeof(float) - 1) / sizeof(float) * sizeof(float);
+	size_t encoded_size = space_encoded_size(context);
+
+	*size = encoded_size > offset ? encoded_size - offset : 0;
+	return offset;
+}
+
+/* Copies what follows the coordinates, and zeros in front of it. */
+static void
+copy_appendix(const SpaceContext *from, const void *encoded, const SpaceContext *to, void *result)
+{
+	size_t size;
+	size_t source = appendix_offset(from, &size);
+	size_t target = appendix_offset(to, &size);
+	size_t end = space_value_size(to);
+
+	if (size == 0)
+		return;
+	memset((char *) result + end, 0, target - end);
+	memcpy((char *) result + target, (const char *) encoded + source, size);
+}
+
+/* Coordinate i of an encoded value as a float32: exact, since no element is wider */
+static float
+coordinate_float(const SpaceContext *context, const void *encoded, uint32_t i)
+{
+	if (context->space->element == SPACE_FLOAT32)
+		return ((const float *) encoded)[i];
+	return (float) coordinate(context, encoded, i);
+}
+
+bool
+space_narrow(const SpaceContext *wide, const SpaceContext *narrow, const void *encoded,
+			 void *result)
+{
+	for (uint32_t i = 0; i < wide->dim; i++)
+	{
+		float x = coordinate_float(wide, encoded, i);
+		float back;
+
+		if (narrow->space->element == SPACE_UINT8)
+		{
+			uint8_t byte = x >= 0 && x <= UINT8_MAX ? (uint8_t) x : 0;
+
+			((uint8_t *) result)[i] = byte;
+			back = byte;
+		}
+		else
+		{
+			uint16_t half = half_from_float(x);
+
+			((uint16_t *) result)[i] = half;
+			back = half_to_float(half);
+		}
+		if (float_bits(back) != float_bits(x))
+			return false;
+	}
+	copy_appendix(wide, encoded, narrow, result);
+	return true;
+}
+
+void
+space_widen(const SpaceContext *wide, const SpaceContext *narrow, const void *encoded, void *result)
+{
+	for (uint32_t i = 0; i < wide->dim; i++)
+	{
+		float x = coordinate_float(narrow, encoded, i);
+
+		if (wide->space->element == SPACE_FLOAT16)
+			((uint16_t *) result)[i] = half_from_float(x);
+		else
+			((float *) result)[i] = x;
+	}
+	copy_appendix(narrow, encoded, wide, result);
 }
 
 const void *

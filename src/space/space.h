@@ -9,11 +9,18 @@
  * parameters; everything below takes the context.  A value passes through
  * three forms:
  *
- *	value	 the coordinates as the SQL type holds them (float32 or IEEE half)
+ *	value	 the coordinates as the SQL type holds them (float32 or IEEE half),
+ *			 or bytes, which no SQL type holds
  *	encoded	 what an index stores: the coordinates plus whatever the distance
  *			 needs of them again and again (norm, logarithms, ...)
  *	query	 what one side of the distance wants, made from an encoded value
- *			 once per query (for halfvec: the coordinates widened to float32)
+ *			 once per query (for halves and bytes: the coordinates widened to
+ *			 float32)
+ *
+ * A space that exists for several elements has the same query form for all of
+ * them, and the same keys to the last bit for equal coordinates.  So an index
+ * may store values with narrower coordinates than the column's, where they
+ * lose nothing by it: space_narrow().
  *
  * A search compares keys, not distances: a key is a float32 that orders
  * objects as the distance does (for L2 the squared distance) and finish()
@@ -39,11 +46,13 @@
 #define SPACE_MAX_DIM 16000 /* as pgvector's types */
 #define SPACE_MAX_PARAMS 2
 
-/* What one coordinate of a value is */
+/* What one coordinate of a value is, from the widest to the narrowest; stored in
+ * metapages: never renumber */
 typedef enum SpaceElement
 {
 	SPACE_FLOAT32, /* vector */
-	SPACE_FLOAT16  /* halfvec: IEEE half, as uint16_t */
+	SPACE_FLOAT16, /* halfvec: IEEE half, as uint16_t */
+	SPACE_UINT8	   /* whole numbers 0 to 255 */
 } SpaceElement;
 
 /* Verdict of check(): may this value be stored or asked for? */
@@ -142,6 +151,18 @@ extern void space_encode(const SpaceContext *context, const void *value, void *e
  */
 extern const void *space_prepare_query(const SpaceContext *context, const void *encoded,
 									   void *scratch);
+
+/*
+ * Writes an encoded value of the space `wide` in the encoded form of the same
+ * space with the narrower element of `narrow`.  False, with `result` undefined,
+ * if a coordinate is not that number in the narrower element (-0 is not 0).
+ */
+extern bool space_narrow(const SpaceContext *wide, const SpaceContext *narrow, const void *encoded,
+						 void *result);
+
+/* The reverse: the very bytes that space_narrow() was given */
+extern void space_widen(const SpaceContext *wide, const SpaceContext *narrow, const void *encoded,
+						void *result);
 
 /* link_distances() of the space, or distances() where it has no such. */
 extern void space_link_distances(const SpaceContext *context, const void *query,

@@ -15,15 +15,15 @@
 #include "space/space.h"
 
 /* minkowski.c */
-extern const Space space_l2_float32, space_l2_float16;
-extern const Space space_l1_float32, space_l1_float16;
-extern const Space space_linf_float32, space_linf_float16;
+extern const Space space_l2_float32, space_l2_float16, space_l2_uint8;
+extern const Space space_l1_float32, space_l1_float16, space_l1_uint8;
+extern const Space space_linf_float32, space_linf_float16, space_linf_uint8;
 extern const Space space_lp;
 
 /* product.c */
-extern const Space space_ip_float32, space_ip_float16;
-extern const Space space_cosine_float32, space_cosine_float16;
-extern const Space space_angular_float32, space_angular_float16;
+extern const Space space_ip_float32, space_ip_float16, space_ip_uint8;
+extern const Space space_cosine_float32, space_cosine_float16, space_cosine_uint8;
+extern const Space space_angular_float32, space_angular_float16, space_angular_uint8;
 
 /* divergence.c */
 extern const Space space_js, space_jsmetric;
@@ -41,7 +41,7 @@ extern SpaceStatus check_positive(const SpaceContext *context, const void *value
 extern size_t logarithms_size(const SpaceContext *context);
 extern void logarithms_encode(const SpaceContext *context, const void *value, void *encoded);
 
-/* The query form of halfvec spaces: dim coordinates as float32 (minkowski.c) */
+/* The query form of halves and bytes: dim coordinates as float32 (minkowski.c) */
 extern size_t widened_size(const SpaceContext *context);
 extern void widened_prepare(const SpaceContext *context, const void *encoded, void *query);
 
@@ -56,9 +56,15 @@ key_or_infinity(float key)
 static inline double
 coordinate(const SpaceContext *context, const void *value, uint32_t i)
 {
-	if (context->space->element == SPACE_FLOAT16)
-		return half_to_float(((const uint16_t *) value)[i]);
-	return ((const float *) value)[i];
+	switch (context->space->element)
+	{
+		case SPACE_FLOAT16:
+			return half_to_float(((const uint16_t *) value)[i]);
+		case SPACE_UINT8:
+			return ((const uint8_t *) value)[i];
+		default:
+			return ((const float *) value)[i];
+	}
 }
 
 #endif /* ANN_SPACES_H */

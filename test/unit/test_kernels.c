@@ -305,6 +305,9 @@ random_entry(const Case *test, SpaceElement element, Kind kind)
 	bool half = element == SPACE_FLOAT16;
 	double size = 1e-3 + random_unit();
 
+	if (element == SPACE_UINT8)
+		return kind == KIND_ZEROS && random_unit() < 1 / 3.0 ? 0
+															 : (float) (int) (256 * random_unit());
 	if (kind == KIND_MIXED)
 		kind = (Kind) (random_unit() * KIND_MIXED);
 	if (kind == KIND_ZEROS)
@@ -347,8 +350,13 @@ store_value(SpaceElement element, const float *from, uint32_t dim, void *value)
 {
 	if (element == SPACE_FLOAT16)
 		half_from_float_array(from, value, dim);
-	else
+	else if (element == SPACE_FLOAT32)
 		memcpy(value, from, dim * sizeof(float));
+	else
+	{
+		for (uint32_t i = 0; i < dim; i++)
+			((uint8_t *) value)[i] = (uint8_t) from[i];
+	}
 }
 
 /* Key by the definition in double precision; *allowed is the error a kernel
@@ -499,6 +507,13 @@ test_float16_on_every_instruction_set(void)
 	check_element(SPACE_FLOAT16, 8);
 }
 
+/* Offsets of 0 to 15 bytes */
+static void
+test_uint8_on_every_instruction_set(void)
+{
+	check_element(SPACE_UINT8, 16);
+}
+
 /* Objects of one dimension in one block, and a query */
 #define BATCH 37
 
@@ -583,7 +598,7 @@ test_key_does_not_depend_on_the_batch(void)
 			continue;
 		for (size_t c = 0; c < CASES; c++)
 		{
-			for (int element = SPACE_FLOAT32; element <= SPACE_FLOAT16; element++)
+			for (int element = SPACE_FLOAT32; element <= SPACE_UINT8; element++)
 			{
 				SpaceContext context = {space_find(cases[c].name, element), 0, {0}};
 
@@ -621,7 +636,7 @@ test_symmetric_spaces_are_symmetric(void)
 			continue;
 		for (size_t c = 0; c < CASES; c++)
 		{
-			for (int element = SPACE_FLOAT32; element <= SPACE_FLOAT16; element++)
+			for (int element = SPACE_FLOAT32; element <= SPACE_UINT8; element++)
 			{
 				SpaceContext context = {space_find(cases[c].name, element), 77, {0}};
 				Block block;
@@ -740,6 +755,7 @@ main(void)
 	RUN(test_choice_of_instruction_set);
 	RUN(test_float32_on_every_instruction_set);
 	RUN(test_float16_on_every_instruction_set);
+	RUN(test_uint8_on_every_instruction_set);
 	RUN(test_key_does_not_depend_on_the_batch);
 	RUN(test_symmetric_spaces_are_symmetric);
 	RUN(test_left_and_right_agree);

@@ -230,13 +230,14 @@ test_which_spaces_there_are(void)
 	int n;
 	const Space *const *all = space_all(&n);
 
-	CHECK(n == 6 * 2 + 11, "%d spaces", n);
+	CHECK(n == 6 * 3 + 11, "%d spaces", n);
 	for (int i = 0; i < n; i++)
 		CHECK(space_find(all[i]->name, all[i]->element) == all[i], "%s", all[i]->name);
 	for (int i = 0; i < 6; i++)
 	{
 		CHECK(space_find(both[i], SPACE_FLOAT32) != NULL, "%s of vector", both[i]);
 		CHECK(space_find(both[i], SPACE_FLOAT16) != NULL, "%s of halfvec", both[i]);
+		CHECK(space_find(both[i], SPACE_UINT8) != NULL, "%s of bytes", both[i]);
 	}
 	for (int i = 0; i < 11; i++)
 	{
