@@ -17,6 +17,13 @@ CLANG_FORMAT_VERSION=14
 # The longest a group of tests may take before it counts as hung.
 GROUP_TIMEOUT=1200
 
+# ANN_LONG_TESTS=1 asks for the long form: more of everything in t/, and the group sanitized.
+GROUPS_OF_TESTS="build format unit regress isolation tap"
+if [ -n "${ANN_LONG_TESTS:-}" ]; then
+	GROUPS_OF_TESTS="$GROUPS_OF_TESTS sanitized"
+	GROUP_TIMEOUT=7200
+fi
+
 PASSED=0
 FAILED=0
 
@@ -24,16 +31,17 @@ usage()
 {
 	cat <<-EOF
 		usage: ./check.sh [group ...]
-		groups: build format unit regress isolation tap (default: all)
+		groups: build format unit regress isolation tap sanitized
+		default: all but sanitized; with ANN_LONG_TESTS=1 all, and longer TAP tests
 	EOF
 }
 
 main()
 {
-	local group groups="build format unit regress isolation tap"
+	local group groups=$GROUPS_OF_TESTS
 
 	for group in "$@"; do
-		case " $groups " in
+		case " $groups sanitized " in
 			*" $group "*) ;;
 			*) usage >&2; [ "$group" = --help ]; exit $? ;;
 		esac
@@ -49,7 +57,7 @@ main()
 	PGXS_DIR=$(cd "$PGXS_DIR" && pwd)
 
 	WORK=$(make_server_dir) || die "cannot make a temporary folder"
-	trap 'delete_server "$WORK"' EXIT
+	trap 'delete_server "$WORK/sanitized"; delete_server "$WORK"' EXIT
 	trap 'exit 130' INT TERM
 
 	step "Building with gcc and installing the extension"
@@ -238,9 +246,9 @@ run_schedule()
 	for name in $names; do
 		# Before 16: "test name ... ok"; since: "ok 1 - name  12 ms".
 		if grep -qE "^(test )?$name +\.\.\. +ok\b|^ok [0-9]+ +[-+] $name +[0-9]+ ms" "$log"; then
-			passed "$folder/$name"
+			passed "$folder/$name${SCHEDULE_NOTE:-}"
 		else
-			failed "$folder/$name"
+			failed "$folder/$name${SCHEDULE_NOTE:-}"
 		fi
 	done
 	if [ -s "$out/regression.diffs" ]; then
@@ -258,6 +266,62 @@ expected_folder()
 	if "$1" --help | grep -q -- --expecteddir; then
 		echo "--expecteddir=$TOP"
 	fi
+}
+
+# Regression and isolation tests once more, with an extension built with the address and undefined
+# behaviour sanitizers on a copy of the server; then the server crashes, and recovery compares
+# every page with the one its primary wrote (wal_consistency_checking).
+group_sanitized()
+{
+	local BINDIR=$BINDIR SERVER_STARTED=yes SCHEDULE_NOTE=", sanitized" SERVER_ENV dir=$WORK/sanitized
+	local tools=$BINDIR
+	local bad='runtime error:|AddressSanitizer|inconsistent page|PANIC|TRAP|terminated by signal'
+
+	step "Building with sanitizers"
+	as_server_user mkdir -p "$dir"
+	if ! build_sanitized "$WORK/sanitized_build" "$WORK/private" >"$WORK/sanitized.log" 2>&1; then
+		failed "build with sanitizers"
+		show_tail "output" "$WORK/sanitized.log" 20
+		return
+	fi
+	passed "build with sanitizers"
+	BINDIR=$WORK/private$tools
+	SERVER_ENV="LD_PRELOAD=$(gcc -print-file-name=libasan.so)"
+	SERVER_ENV="$SERVER_ENV ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1"
+	start_server "$dir" max_prepared_transactions=5 wal_level=replica wal_consistency_checking=all
+	run_schedule "Regression tests, sanitized" sql sql "$PGXS_DIR/src/test/regress/pg_regress"
+	run_schedule "Isolation tests, sanitized" specs spec "$PGXS_DIR/src/test/isolation/pg_isolation_regress"
+
+	step "Recovery with wal_consistency_checking"
+	as_server_user "$BINDIR/pg_ctl" -D "$dir/data" -m immediate -w -s stop
+	start_server "$dir"
+	if grep -E "$bad" "$dir/server.log" >"$WORK/sanitized.log"; then
+		failed "recovery, sanitized: reports in the server's log"
+		show_tail "server log" "$WORK/sanitized.log" 40
+	else
+		passed "recovery, sanitized"
+	fi
+	delete_server "$dir"
+	SERVER_ENV=
+	[ ! -d "$WORK/data" ] || use_socket "$WORK"
+}
+
+# build_sanitized SOURCES ROOT: builds a copy of the sources, and puts it with a copy of the server
+# under ROOT.  A server finds its files relative to its programs, so the copy uses its own.
+build_sanitized()
+{
+	local folder
+
+	mkdir -p "$1" "$2" &&
+		cp -R "$TOP/Makefile" "$TOP/src" "$TOP"/ann.control "$TOP"/ann--*.sql "$1" || return 1
+	find "$1" -name '*.o' -delete
+	make -C "$1" -j"$(cores)" PG_CONFIG="$PG_CONFIG" CC=gcc \
+		COPT="-fsanitize=address,undefined -fno-sanitize-recover=undefined" || return 1
+	for folder in --bindir --pkglibdir --sharedir; do
+		folder=$("$PG_CONFIG" "$folder")
+		mkdir -p "$2$folder" && cp -RL "$folder/." "$2$folder" || return 1
+	done
+	make -C "$1" PG_CONFIG="$PG_CONFIG" DESTDIR="$2" install
 }
 
 start_test_server()

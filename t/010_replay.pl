@@ -268,7 +268,7 @@ sub checked_at
 {
 	my ($standby, $lsn) = @_;
 	my $target = sprintf '%X/%X', $lsn / 2**32, $lsn % 2**32;
-	my $found = $standby->safe_psql(
+	my ($status, $found, $error) = $standby->psql(
 		'postgres', qq(
 DO \$\$
 BEGIN
@@ -281,8 +281,10 @@ SELECT pg_wal_lsn_diff('$target', pg_last_wal_replay_lsn()) <= 64, * FROM all_in
 ));
 	my ($there, $checked, $locked, $problems) = split /\|/, $found, 4;
 
-	die "the standby did not reach $target" if $there ne 't';
-	return ($checked, $locked, $problems);
+	return ($checked, $locked, $problems) if $status == 0 && $there eq 't';
+	my @log = grep { /FATAL|PANIC|CONTEXT|TRAP/ } split /\n/, slurp_file($standby->logfile);
+
+	die("the standby did not reach $target: $error\n" . join("\n", @log[ -($#log < 9 ? $#log + 1 : 10) .. -1 ]));
 }
 
 # Ends recovery in a copy of a standby, as if the primary had crashed here.  Returns what is wrong.

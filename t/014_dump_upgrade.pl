@@ -32,6 +32,7 @@ sub dump_upgrade
 	my $node = new_server("old_$method");
 	my @classes = make_classes($node, $method);
 	my $before = answers($node, 'postgres', @classes);
+	my $kinds = kinds($node, 'postgres');
 
 	is(counts($node, 'postgres', @classes), join("\n", sort map { "$_->[0]|$rows|$rows" } @classes), "$method: every row in every class");
 	cmp_ok(scalar(@classes), '>', 3, "$method: there are classes");
@@ -41,7 +42,7 @@ sub dump_upgrade
 
 	dump_restore($node, $method, $before, @classes);
 	copy_template($node, $method, $before, @classes);
-	upgrade($node, $method, $before, @classes);
+	upgrade($node, $method, $kinds, $before, @classes);
 	return;
 }
 
@@ -81,6 +82,19 @@ CREATE INDEX of_${class}_v ON of_$class USING $method (v $class$parameters)$opti
 		  . values_sql(1, 1000) . '; CREATE ' . create_index($method, 'items', $more_options)
 		  . "; CREATE INDEX items_part ON items USING $method (v) WHERE id % 3 = 0; DELETE FROM items WHERE id % 7 = 0");
 	$node->safe_psql('postgres', 'VACUUM items');
+	# every type, in columns, arrays, domains, expressions and defaults
+	$node->safe_psql(
+		'postgres', q(
+CREATE DOMAIN unit AS vector(3) CHECK (abs(vector_norm(VALUE) - 1) < 1e-4);
+CREATE TABLE kinds (id int GENERATED ALWAYS AS IDENTITY, a vector(3) DEFAULT '[1,2,3]', b halfvec(2) NOT NULL, c vector[], d halfvec, e unit, f space_vector DEFAULT 'lp:p=0.5:[1,2.5]',
+	g vector GENERATED ALWAYS AS (a + a) STORED, CHECK (a <-> '[0,0,0]' < 1e30));
+INSERT INTO kinds (a, b, c, d, e) VALUES ('[1e-30,-1.17549435e-38,3.4e18]', '[65504,6e-8]', ARRAY['[1]', NULL, '[0.1,0.2]']::vector[], NULL, '[0.6,0,0.8]'),
+	('[0.1,0.30000001,16777216]', '[-0.1,0]', '{}', '[1,2,3,4,5]', NULL);
+INSERT INTO kinds (b) VALUES ('[0,0]');
+CREATE VIEW nearest AS SELECT id, a <-> '[1,2,3]' AS distance, a <*> lp('[1,2,3]'::vector, 0.5) AS lp FROM kinds ORDER BY a <-> '[1,2,3]' LIMIT 2;
+CREATE INDEX kinds_sorted ON kinds (a, b);
+CREATE MATERIALIZED VIEW sums AS SELECT sum(a) AS s, avg(b) AS m FROM kinds;
+));
 	return @classes;
 }
 
@@ -120,6 +134,7 @@ sub dump_restore
 		}
 		is(definitions($node, "restored_$form"), definitions($node, 'postgres'), "$method: ... with the same definitions");
 		is_sound($node, "$method: ... and sound", "restored_$form");
+		is(kinds($node, "restored_$form"), kinds($node, 'postgres'), "$method: ... values of every type");
 		is(counts($node, "restored_$form", @classes), counts($node, 'postgres', @classes), "$method: ... every row in every class");
 	}
 	return;
@@ -133,6 +148,15 @@ sub counts
 	  map { "SELECT '$_->[0]', count(*), count(DISTINCT id) FROM (SELECT id FROM $_->[0] ORDER BY $_->[1]) AS s" } @classes;
 
 	return join "\n", sort split /\n/, $node->safe_psql($database, "SET enable_seqscan = off; SET enable_sort = off; $counts");
+}
+
+# Values of every type, by their bits
+sub kinds
+{
+	my ($node, $database) = @_;
+
+	return $node->safe_psql($database,
+		'SELECT *, vector_send(a), halfvec_send(b), halfvec_send(d) FROM kinds ORDER BY id; SELECT * FROM nearest; SELECT * FROM sums');
 }
 
 sub definitions
@@ -158,7 +182,7 @@ sub copy_template
 
 sub upgrade
 {
-	my ($node, $method, $before, @classes) = @_;
+	my ($node, $method, $kinds, $before, @classes) = @_;
 	my $new = PostgreSQL::Test::Cluster->new("new_$method");
 	my $binaries = $node->config_data('--bindir');
 	my @link = $method eq (methods())[0] ? () : ('--link');
@@ -178,6 +202,7 @@ sub upgrade
 	ok($upgraded, "$method: pg_upgrade") or diag("$out$error");
 	$new->start;
 	is(answers($new, 'postgres', @classes), $before, "$method: ... the same answers");
+	is(kinds($new, 'postgres'), $kinds, "$method: ... values of every type");
 	is_sound($new, "$method: ... sound");
 	$new->safe_psql('postgres', 'INSERT INTO items ' . values_sql(2001, 2100) . '; DELETE FROM items WHERE id % 5 = 0');
 	$new->safe_psql('postgres', 'VACUUM items');

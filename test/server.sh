@@ -254,7 +254,8 @@ machine_line()
 
 # ------------------------------------------------------------------ server
 
-# start_server DIR [setting=value ...]: initdb on first use, then start.
+# start_server DIR [setting=value ...]: initdb on first use, then start, with the variables of
+# SERVER_ENV in the environment.
 start_server()
 {
 	local dir=$1 buffers work memory setting
@@ -294,7 +295,8 @@ start_server()
 			done
 		} | as_server_user tee -a "$dir/data/postgresql.conf" >/dev/null
 	fi
-	as_server_user "$BINDIR/pg_ctl" -D "$dir/data" -l "$dir/server.log" -w -s start ||
+	# shellcheck disable=SC2086
+	as_server_user env ${SERVER_ENV:-} "$BINDIR/pg_ctl" -D "$dir/data" -l "$dir/server.log" -w -s start ||
 		{ tail -20 "$dir/server.log" >&2; die "the server did not start"; }
 	use_socket "$dir"
 }
