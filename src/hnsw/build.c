@@ -40,6 +40,9 @@
 #define FIRST_STEP_ITEMS 64
 #define MAX_STEP_ITEMS 1000000
 
+/* Pages of pending vertices, beyond maintenance_work_mem, that are merged together */
+#define OVERFLOW_PAGES 2048
+
 /* Vertices over which the memory of a vertex is averaged */
 #define MEMORY_SAMPLE 100000
 
@@ -281,6 +284,11 @@ write_slot_pages(HnswBuild *build, Layout *layout)
 		Page page = BufferGetPage(buffer);
 
 		page_set_slots(page, index->meta.slot_size, n);
+		if (place + n == layout->nvertices)
+		{
+			PageGetSpecial(page)->flags = PAGE_CHAINED | PAGE_TAIL;
+			PageGetSpecial(page)->ordinal = 1;
+		}
 		for (int i = 0; i < n; i++)
 		{
 			heads[i] = plan_tid_lists(build, layout, layout->order[place + i]);
@@ -449,6 +457,8 @@ write_graph(HnswBuild *build)
 	meta->entry = vertex_id(build, layout.place[graph_entry(build->graph)]);
 	meta->entry_level = graph_level(build->graph, graph_entry(build->graph));
 	meta->insert_block = layout.item_start - 1;
+	meta->pending = meta->insert_block;
+	meta->pending_ordinal = 1;
 	meta->item_block =
 		layout.item_block >= layout.item_start ? layout.item_block : InvalidBlockNumber;
 	write_meta(build);
@@ -538,7 +548,12 @@ insert_row(HnswBuild *build, const void *value, ItemPointer tid)
 	void *encoded = palloc(build->index.space.encoded_size);
 
 	space_encode(&build->index.space.context, value, encoded);
-	hnsw_insert_value(&build->index, encoded, tid);
+	hnsw_append(&build->index, encoded, tid);
+	if (build->index.pending_pages > OVERFLOW_PAGES)
+	{
+		build->index.pending_pages = 0;
+		hnsw_merge_pending(&build->index, true);
+	}
 }
 
 /* Memory the graph adds to a value; the dimensions do not matter but for scratch. */
@@ -630,6 +645,8 @@ hnsw_build(Relation heap, Relation relation, IndexInfo *index_info)
 		table_index_build_scan(heap, relation, index_info, false, true, build_row, build, NULL);
 	if (build->rows != NULL)
 		flush_rows(build);
+	else
+		hnsw_merge_pending(&build->index, true);
 	if (RelationNeedsWAL(relation))
 		log_newpage_range(relation, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(relation), true);
 	result->index_tuples = build->ntuples;

@@ -157,6 +157,13 @@ prefetch_value(HnswIndex *index, uint32 vertex, Size size)
 	}
 }
 
+/* Asks for the memory of a whole vertex, which is about to be read. */
+void
+hnsw_prefetch_vertex(HnswIndex *index, uint32 vertex)
+{
+	prefetch_value(index, vertex, Min(index->space.encoded_size, PREFETCH_LINES * CACHE_LINE));
+}
+
 /* Asks for the links of the vertex that will probably be expanded next. */
 static inline void
 prefetch_next(HnswSearch *search)
@@ -174,6 +181,27 @@ prefetch_next(HnswSearch *search)
 						   index->meta.links_offset +
 							   HNSW_LAYER_LINKS(index->meta.m, 0) * sizeof(uint32));
 	}
+}
+
+/* Sets keys[i] to the key of records[i], whose page the caller has pinned, for n of them. */
+void
+hnsw_search_values(HnswSearch *search, HnswVertex *records, int n, float *keys)
+{
+	HnswIndex *index = search->index;
+	const SpaceContext *space = &index->space.context;
+
+	for (int done = 0; done < n; done += SCORE_BATCH)
+	{
+		int batch = Min(SCORE_BATCH, n - done);
+		const void *values[SCORE_BATCH];
+
+		for (int i = 0; i < batch; i++)
+			values[i] = hnsw_read_value(
+				index, records[done + i],
+				search->value == NULL ? NULL : search->value + i * index->space.encoded_size);
+		space->space->distances(space, search->query, values, batch, &keys[done]);
+	}
+	search->distances += n;
 }
 
 /* Sets search->keys[i] to the key of vertices[i], for n of them. */
@@ -258,6 +286,8 @@ expand(HnswSearch *search, uint32 vertex, int layer, bool keep)
 	int nlinks = hnsw_read_links(search, vertex, layer);
 	int n = 0;
 
+	if (search->overlay != NULL)
+		nlinks = hnsw_overlay_links(search->overlay, vertex, layer, search->links, nlinks);
 	make_visited_room(search, nlinks);
 	for (int i = 0; i < nlinks; i++)
 	{
@@ -283,6 +313,37 @@ hnsw_search_start(HnswSearch *search, const void *query, int ef)
 	visited_add(&search->visited, entry);
 	score(search, &entry, 1);
 	add_candidates(search, &entry, 1, false);
+}
+
+/* Gives a search in layer 0 further candidates whose keys are known. */
+void
+hnsw_search_add(HnswSearch *search, const PoolEntry *candidates, uint32 n)
+{
+	bool keep = search->purpose == HNSW_SEARCH_ROWS_RESUMABLE;
+
+	for (uint32 i = 0; i < n; i++)
+	{
+		uint32 vertex = candidates[i].id;
+
+		make_visited_room(search, 1);
+		if (!visited_add(&search->visited, vertex))
+			continue;
+		search->keys[0] = candidates[i].key;
+		add_candidates(search, &vertex, 1, keep);
+	}
+}
+
+/* Starts anew in layer 0 with a pool of ef, from candidates whose keys are known. */
+void
+hnsw_search_begin(HnswSearch *search, const void *query, int ef, const PoolEntry *candidates,
+				  uint32 n)
+{
+	search->query = query;
+	search->nleftover = 0;
+	search->ordered = false;
+	hnsw_search_set_ef(search, ef);
+	visited_clear(&search->visited);
+	hnsw_search_add(search, candidates, n);
 }
 
 /*

@@ -103,6 +103,8 @@ vacuum_vertex(VacuumState *vacuum, PageChange *change, Page *copy, Buffer buffer
 	bool deleted;
 
 	hnsw_check_vertex(index, record, vertex);
+	if ((record->flags & HNSW_VERTEX_FREE) != 0)
+		return;
 	memcpy(tids, record->tids, ntids * sizeof(ItemPointerData));
 	live = keep_live(vacuum, tids, ntids);
 	deleted = live == 0 && !ItemPointerIsValid(&record->more_tids);
@@ -179,6 +181,7 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	stats->estimated_count = false;
 	if (vacuum.index.meta.slots_per_page == 0)
 		return stats;
+	hnsw_merge_pending(&vacuum.index, true);
 	nblocks = RelationGetNumberOfBlocks(info->index);
 	for (BlockNumber blkno = META_BLOCK + 1; blkno < nblocks; blkno++)
 	{
