@@ -584,13 +584,17 @@ write_all_own_links(MergeState *state)
 	HnswIndex *index = state->index;
 	int i = 0;
 
-	while (i < state->nvertices)
+	for (;;)
 	{
 		PageChange change;
 		BlockNumber blkno = InvalidBlockNumber;
 		Page page = NULL;
 
 		CHECK_FOR_INTERRUPTS();
+		while (i < state->nvertices && state->vertices[i].fate != MERGE_LINK)
+			i++;
+		if (i == state->nvertices)
+			return;
 		page_change_begin(&change, index->relation, index->building);
 		for (; i < state->nvertices; i++)
 		{

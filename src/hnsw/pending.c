@@ -116,7 +116,8 @@ write_new_tail(HnswIndex *index, Buffer meta_buffer, Buffer old_buffer, Buffer b
 	special->flags |= PAGE_CHAINED | PAGE_TAIL;
 	if (BufferIsValid(old_buffer))
 	{
-		PageSpecial old = PageGetSpecial(page_change_page(&change, old_buffer, false));
+		Page old_page = page_change_page(&change, old_buffer, false);
+		PageSpecial old = PageGetSpecial(old_page);
 
 		special->ordinal = old->ordinal + 1;
 		old->next = blkno;
