@@ -26,7 +26,7 @@
 #include "storage/recent.h"
 
 /* Vertices merged together; a whole number of pages, so some more */
-#define BATCH_VERTICES 2048
+#define BATCH_VERTICES 8192
 
 /* Pages that leave the chain in one record, with the metapage */
 #define RETIRE_PAGES (MAX_GENERIC_XLOG_PAGES - 1)

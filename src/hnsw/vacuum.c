@@ -195,8 +195,12 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 IndexBulkDeleteResult *
 hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
+	HnswIndex index;
+
 	if (info->analyze_only)
 		return stats;
+	hnsw_open(&index, info->index);
+	hnsw_merge_pending(&index, true);
 	if (stats == NULL)
 	{
 		stats = palloc0(sizeof(IndexBulkDeleteResult));
