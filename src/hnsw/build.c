@@ -212,6 +212,35 @@ copy_links(HnswBuild *build, const Layout *layout, uint32 vertex, int layer, uin
 	return n;
 }
 
+/*
+ * Puts a neighbour that links back, if there is one, first among the links of a
+ * vertex in layer 0: its anchor (link.c).
+ */
+static void
+anchor_first(HnswBuild *build, const Layout *layout, uint32 vertex, uint32 *links)
+{
+	int n;
+	const uint32 *neighbors = graph_links(build->graph, vertex, 0, &n);
+
+	for (int i = 0; i < n; i++)
+	{
+		int nback;
+		const uint32 *back = graph_links(build->graph, neighbors[i], 0, &nback);
+
+		for (int j = 0; j < nback; j++)
+		{
+			if (back[j] == vertex)
+			{
+				uint32 anchor = links[i];
+
+				links[i] = links[0];
+				links[0] = anchor;
+				return;
+			}
+		}
+	}
+}
+
 /* Fills one slot; `tids` is the head of the vertex's further TID lists. */
 static void
 fill_vertex(HnswBuild *build, const Layout *layout, uint32 place, ItemPointerData tids,
@@ -235,6 +264,7 @@ fill_vertex(HnswBuild *build, const Layout *layout, uint32 place, ItemPointerDat
 		ItemPointerSetInvalid(&record->upper);
 	record->more_tids = tids;
 	record->nlinks = copy_links(build, layout, vertex, 0, hnsw_vertex_links(index, record));
+	anchor_first(build, layout, vertex, hnsw_vertex_links(index, record));
 	if (index->meta.value_pages == 0)
 		memcpy(hnsw_vertex_value(index, record), build_rows_value(rows, vertex),
 			   index->space.encoded_size);

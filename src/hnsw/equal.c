@@ -197,10 +197,10 @@ execute_join(EqualJoin *join)
 		record->more_tids = join->list;
 	else
 		record->tids[record->ntids++] = join->tid;
-	empty_record(index,
-				 hnsw_page_vertex(
-					 index, page_of(blocks, buffers, copies, hnsw_block(index, join->pending)),
-					 join->pending));
+	empty_record(
+		index,
+		hnsw_page_vertex(index, page_of(blocks, buffers, copies, hnsw_block(index, join->pending)),
+						 join->pending));
 	page_change_finish(&change);
 	return JOINED;
 }

@@ -54,7 +54,7 @@
 #define HNSW_NO_SCAN_LIMIT (-1)
 
 /* Size of the pending chain, in kB, at which it is merged */
-#define HNSW_DEFAULT_PENDING_LIST_LIMIT 4096
+#define HNSW_DEFAULT_PENDING_LIST_LIMIT 2048
 
 #define HNSW_NO_VERTEX 0
 #define HNSW_MAX_VERTEX 0x7FFFFFFF /* the pool's flag takes the top bit */
@@ -225,7 +225,7 @@ typedef struct HnswSearch
 	uint32 nleftover;
 	uint32 leftover_capacity;
 	bool ordered;
-	char *value; /* room for a batch of values that lie on value pages */
+	char *value;				/* room for a batch of values that lie on value pages */
 	const HnswOverlay *overlay; /* of a merge, else NULL */
 	uint32 links[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
 	uint32 unvisited[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
@@ -351,6 +351,7 @@ typedef struct HnswLinkBack
 {
 	uint32 vertex;	 /* gets a link ... */
 	uint32 newcomer; /* ... to this one */
+	bool weak;		 /* only if its list has room */
 	bool taken;		 /* result: vertex links to newcomer */
 } HnswLinkBack;
 

@@ -352,6 +352,8 @@ compute_list(Linker *linker, ListChange *change)
 			changed = true;
 			continue;
 		}
+		if (back->weak)
+			continue;
 		if (!loaded)
 			load_neighbors(linker, change, &neighbors);
 		loaded = true;

@@ -44,7 +44,7 @@ typedef struct OverlayNode
 #define SH_ELEMENT_TYPE OverlayNode
 #define SH_KEY_TYPE uint32
 #define SH_KEY vertex
-#define SH_HASH_KEY(table, key) ((key) * 0x9E3779B1u)
+#define SH_HASH_KEY(table, key) ((key) *0x9E3779B1u)
 #define SH_EQUAL(table, a, b) ((a) == (b))
 #define SH_SCOPE static inline
 #define SH_DECLARE
@@ -73,9 +73,10 @@ typedef struct MergeVertex
 	uint32 vertex;
 	int level;
 	MergeFate fate;
-	PoolEntry home;	 /* where its search in layer 0 begins */
-	uint32 **links;	 /* by layer, nearest first */
+	PoolEntry home; /* where its search in layer 0 begins */
+	uint32 **links; /* by layer: those that the heuristic accepts, then others; nearest first */
 	int *nlinks;
+	int *ndiverse; /* those that the heuristic accepts */
 	ItemPointerData upper;
 } MergeVertex;
 
@@ -141,8 +142,8 @@ overlay_add(MergeState *state, int number)
 			if (overlay->nlinks == overlay->capacity)
 			{
 				overlay->capacity *= 2;
-				overlay->links = repalloc_huge(overlay->links,
-											   (Size) overlay->capacity * sizeof(OverlayLink));
+				overlay->links =
+					repalloc_huge(overlay->links, (Size) overlay->capacity * sizeof(OverlayLink));
 			}
 			link = &overlay->links[overlay->nlinks];
 			link->newcomer = vertex->vertex;
@@ -408,12 +409,19 @@ choose_neighbors(MergeState *state, MergeVertex *vertex, int layer)
 	int nkept;
 
 	nkept = graph_select_neighbors(&state->distance, hnsw_copy_values(index, candidates, n), keys,
-								   n, limit, true, state->scratch, kept,
-								   &state->search.distances);
-	vertex->nlinks[layer] = nkept;
-	vertex->links[layer] = MemoryContextAlloc(state->context, Max(nkept, 1) * sizeof(uint32));
+								   n, limit, false, state->scratch, kept, &state->search.distances);
+	vertex->nlinks[layer] = Min(limit, n);
+	vertex->links[layer] = MemoryContextAlloc(state->context, Max(limit, 1) * sizeof(uint32));
 	for (int i = 0; i < nkept; i++)
 		vertex->links[layer][i] = candidates[kept[i]];
+	vertex->ndiverse[layer] = nkept;
+	for (int i = 0, next = 0, at = nkept; i < n && at < limit; i++)
+	{
+		if (next < nkept && kept[next] == i)
+			next++;
+		else
+			vertex->links[layer][at++] = candidates[i];
+	}
 }
 
 /* Searches layer 0 from where the pool's entries are and chooses neighbours there. */
@@ -463,6 +471,7 @@ read_own_links(MergeState *state, MergeVertex *vertex)
 		int n = hnsw_read_links(&state->search, vertex->vertex, layer);
 
 		vertex->nlinks[layer] = n;
+		vertex->ndiverse[layer] = n;
 		vertex->links[layer] = MemoryContextAlloc(state->context, Max(n, 1) * sizeof(uint32));
 		memcpy(vertex->links[layer], state->search.links, n * sizeof(uint32));
 	}
@@ -481,6 +490,7 @@ choose_links(MergeState *state, int number)
 		return;
 	vertex->links = palloc0((vertex->level + 1) * sizeof(uint32 *));
 	vertex->nlinks = palloc0((vertex->level + 1) * sizeof(int));
+	vertex->ndiverse = palloc0((vertex->level + 1) * sizeof(int));
 	old = MemoryContextSwitchTo(state->step);
 	if (vertex->fate == MERGE_RELINK)
 		read_own_links(state, vertex);
@@ -654,6 +664,7 @@ collect_links_back(MergeState *state, int layer, int *n)
 		{
 			links[*n].vertex = vertex->links[layer][j];
 			links[*n].newcomer = vertex->vertex;
+			links[*n].weak = j >= vertex->ndiverse[layer];
 			links[(*n)++].taken = false;
 		}
 	}
@@ -700,9 +711,8 @@ ensure_anchor(MergeState *state, MergeVertex *vertex, const HnswLinkBack *links,
 
 	for (int i = 0; i < vertex->nlinks[0]; i++)
 	{
-		HnswLinkBack wanted = {vertex->links[0][i], vertex->vertex, false};
-		const HnswLinkBack *found =
-			bsearch(&wanted, links, n, sizeof(HnswLinkBack), compare_links);
+		HnswLinkBack wanted = {vertex->links[0][i], vertex->vertex, false, false};
+		const HnswLinkBack *found = bsearch(&wanted, links, n, sizeof(HnswLinkBack), compare_links);
 
 		if (found == NULL || !found->taken)
 			continue;
@@ -712,7 +722,7 @@ ensure_anchor(MergeState *state, MergeVertex *vertex, const HnswLinkBack *links,
 	}
 	for (int i = 0; i < vertex->nlinks[0]; i++)
 	{
-		HnswLinkBack request = {vertex->links[0][i], vertex->vertex, false};
+		HnswLinkBack request = {vertex->links[0][i], vertex->vertex, false, false};
 
 		if (i > 0)
 			set_anchor(index, vertex, i);
@@ -811,8 +821,8 @@ leave_chain(HnswIndex *index, HnswMeta *meta, BlockNumber blkno, Page page)
 	if ((special->flags & PAGE_TAIL) != 0)
 		return;
 	for (int slot = 0; slot < page_slots(page, meta->slots_per_page); slot++)
-		has_free |= (((HnswVertex) page_slot(page, meta->slot_size, slot))->flags &
-					 HNSW_VERTEX_FREE) != 0;
+		has_free |=
+			(((HnswVertex) page_slot(page, meta->slot_size, slot))->flags & HNSW_VERTEX_FREE) != 0;
 	meta->pending = special->next;
 	meta->pending_ordinal = special->ordinal + 1;
 	special->ordinal = 0;
@@ -905,8 +915,8 @@ merge_batch(MergeState *state, BlockNumber last)
 
 	state->overlay.nodes = overlay_create(state->context, state->nvertices * 8 + 64, NULL);
 	state->overlay.capacity = 64 + state->nvertices * 4;
-	state->overlay.links = palloc_extended(state->overlay.capacity * sizeof(OverlayLink),
-										   MCXT_ALLOC_HUGE);
+	state->overlay.links =
+		palloc_extended(state->overlay.capacity * sizeof(OverlayLink), MCXT_ALLOC_HUGE);
 	state->overlay.nlinks = 0;
 	state->overlay.batch = state->vertices;
 	if (state->index->meta.entry == HNSW_NO_VERTEX)

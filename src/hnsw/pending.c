@@ -35,9 +35,8 @@ static void
 check_dimensions(const HnswIndex *index, uint32 dim)
 {
 	if (index->meta.header.dim != dim)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("expected %u dimensions, not %u", index->meta.header.dim, dim)));
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+						errmsg("expected %u dimensions, not %u", index->meta.header.dim, dim)));
 }
 
 static void
@@ -155,8 +154,8 @@ add_tail(HnswIndex *index)
 	}
 	else
 	{
-		BlockNumber old = meta->pending == InvalidBlockNumber ? InvalidBlockNumber
-															  : meta->insert_block;
+		BlockNumber old =
+			meta->pending == InvalidBlockNumber ? InvalidBlockNumber : meta->insert_block;
 		Buffer old_buffer;
 		bool fresh;
 		Buffer buffer = lock_new_tail(index, meta, old, &old_buffer, &fresh);

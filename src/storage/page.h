@@ -54,7 +54,7 @@ typedef struct PageSpecialData
 	uint16 nslots;	  /* slot pages: slots handed out */
 	uint32 ordinal;	  /* slot pages: place in the pending chain, counted from 1 */
 	uint16 flags;	  /* PAGE_CHAINED, PAGE_TAIL */
-	uint16 page_id; /* ANN_PAGE_ID */
+	uint16 page_id;	  /* ANN_PAGE_ID */
 } PageSpecialData;
 
 typedef PageSpecialData *PageSpecial;
