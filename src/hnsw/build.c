@@ -43,6 +43,9 @@
 /* Fewer values than this say little about those that will come. */
 #define MIN_ROWS_TO_NARROW 1000
 
+/* Pages of pending vertices, beyond maintenance_work_mem, that are merged together */
+#define OVERFLOW_PAGES 2048
+
 /* Vertices over which the memory of a vertex is averaged */
 #define MEMORY_SAMPLE 100000
 
@@ -212,6 +215,35 @@ copy_links(HnswBuild *build, const Layout *layout, uint32 vertex, int layer, uin
 	return n;
 }
 
+/*
+ * Puts a neighbour that links back, if there is one, first among the links of a
+ * vertex in layer 0: its anchor (link.c).
+ */
+static void
+anchor_first(HnswBuild *build, const Layout *layout, uint32 vertex, uint32 *links)
+{
+	int n;
+	const uint32 *neighbors = graph_links(build->graph, vertex, 0, &n);
+
+	for (int i = 0; i < n; i++)
+	{
+		int nback;
+		const uint32 *back = graph_links(build->graph, neighbors[i], 0, &nback);
+
+		for (int j = 0; j < nback; j++)
+		{
+			if (back[j] == vertex)
+			{
+				uint32 anchor = links[i];
+
+				links[i] = links[0];
+				links[0] = anchor;
+				return;
+			}
+		}
+	}
+}
+
 /* Fills one slot; `tids` is the head of the vertex's further TID lists. */
 static void
 fill_vertex(HnswBuild *build, const Layout *layout, uint32 place, ItemPointerData tids,
@@ -235,6 +267,7 @@ fill_vertex(HnswBuild *build, const Layout *layout, uint32 place, ItemPointerDat
 		ItemPointerSetInvalid(&record->upper);
 	record->more_tids = tids;
 	record->nlinks = copy_links(build, layout, vertex, 0, hnsw_vertex_links(index, record));
+	anchor_first(build, layout, vertex, hnsw_vertex_links(index, record));
 	if (index->meta.value_pages == 0)
 		memcpy(hnsw_vertex_value(index, record), build_rows_value(rows, vertex),
 			   index->space.stored_size);
@@ -284,6 +317,11 @@ write_slot_pages(HnswBuild *build, Layout *layout)
 		Page page = BufferGetPage(buffer);
 
 		page_set_slots(page, index->meta.slot_size, n);
+		if (place + n == layout->nvertices)
+		{
+			PageGetSpecial(page)->flags = PAGE_CHAINED | PAGE_TAIL;
+			PageGetSpecial(page)->ordinal = 1;
+		}
 		for (int i = 0; i < n; i++)
 		{
 			heads[i] = plan_tid_lists(build, layout, layout->order[place + i]);
@@ -452,6 +490,8 @@ write_graph(HnswBuild *build)
 	meta->entry = vertex_id(build, layout.place[graph_entry(build->graph)]);
 	meta->entry_level = graph_level(build->graph, graph_entry(build->graph));
 	meta->insert_block = layout.item_start - 1;
+	meta->pending = meta->insert_block;
+	meta->pending_ordinal = 1;
 	meta->item_block =
 		layout.item_block >= layout.item_start ? layout.item_block : InvalidBlockNumber;
 	write_meta(build);
@@ -578,7 +618,12 @@ insert_row(HnswBuild *build, const void *value, ItemPointer tid)
 	void *encoded = palloc(build->index.space.encoded_size);
 
 	space_encode(&build->index.space.context, value, encoded);
-	hnsw_insert_value(&build->index, encoded, tid);
+	hnsw_append(&build->index, encoded, tid);
+	if (build->index.pending_pages > OVERFLOW_PAGES)
+	{
+		build->index.pending_pages = 0;
+		hnsw_merge_pending(&build->index, true);
+	}
 }
 
 /* Memory the graph adds to a value; the dimensions do not matter but for scratch. */
@@ -669,6 +714,8 @@ hnsw_build(Relation heap, Relation relation, IndexInfo *index_info)
 		table_index_build_scan(heap, relation, index_info, false, true, build_row, build, NULL);
 	if (build->rows != NULL)
 		flush_rows(build);
+	else
+		hnsw_merge_pending(&build->index, true);
 	if (RelationNeedsWAL(relation))
 		log_newpage_range(relation, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(relation), true);
 	result->index_tuples = build->ntuples;

@@ -56,6 +56,9 @@
 #define HNSW_MAX_EF_SEARCH 10000
 #define HNSW_NO_SCAN_LIMIT (-1)
 
+/* Size of the pending chain, in kB, at which it is merged */
+#define HNSW_DEFAULT_PENDING_LIST_LIMIT 2048
+
 #define HNSW_NO_VERTEX 0
 #define HNSW_MAX_VERTEX 0x7FFFFFFF /* the pool's flag takes the top bit */
 
@@ -73,6 +76,9 @@
 #define HNSW_SELECTED_LINKS(m, layer) ((layer) == 0 ? (3 * (m) + 1) / 2 : (m))
 
 #define HNSW_MAX_LINKS HNSW_LAYER_LINKS(HNSW_MAX_M, 0)
+
+/* Slots a page can have: the smallest record has its header, links and a value */
+#define HNSW_PAGE_SLOTS (PAGE_DATA_SIZE / (3 * 64))
 
 /* Bytes of a value that a value page holds, and the most pages a value takes */
 #define HNSW_VALUE_PIECE PAGE_DATA_SIZE
@@ -103,6 +109,7 @@ typedef struct HnswMeta
 	BlockNumber free_items;	  /* item pages with room, */
 	BlockNumber free_values;  /* free value pages */
 	uint32 routing_version;	  /* of a cached routing sample: none yet */
+	uint32 pending_ordinal;	  /* of the page `pending`; those before it have been merged */
 } HnswMeta;
 
 /* A vertex record's header */
@@ -193,6 +200,7 @@ typedef enum HnswIterativeScan
 
 extern int hnsw_iterative_scan;
 extern int hnsw_max_scan_tuples;
+extern int hnsw_pending_list_limit; /* kB */
 
 /* An index in use: its relation, space and a copy of its metapage */
 typedef struct HnswIndex
@@ -200,8 +208,18 @@ typedef struct HnswIndex
 	Relation relation;
 	IndexSpace space;
 	HnswMeta meta;
-	bool building; /* pages are not logged one by one */
+	bool building;		  /* pages are not logged one by one */
+	uint32 pending_pages; /* before the tail of the pending chain, when last seen */
 } HnswIndex;
+
+/*
+ * Links that a merge has chosen but not written yet, which its searches follow
+ * as if they were (merge.c)
+ */
+typedef struct HnswOverlay HnswOverlay;
+
+/* Links that an overlay adds to those of a vertex, at most */
+#define HNSW_OVERLAY_LINKS 64
 
 /* What a search is for */
 typedef enum HnswSearchPurpose
@@ -224,13 +242,37 @@ typedef struct HnswSearch
 	uint32 nleftover;
 	uint32 leftover_capacity;
 	bool ordered;
-	char *value; /* room for a batch of values that do not lie in their records */
-	uint32 links[HNSW_MAX_LINKS];
-	uint32 unvisited[HNSW_MAX_LINKS];
-	float keys[HNSW_MAX_LINKS];
+	char *value;				/* room for a batch of values that do not lie in their records */
+	const HnswOverlay *overlay; /* of a merge, else NULL */
+	uint32 links[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
+	uint32 unvisited[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
+	float keys[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
 	uint64 distances; /* computed so far */
 	uint64 expanded;  /* vertices */
 } HnswSearch;
+
+/*
+ * A row found in the pending chain.  A merge may move a TID to a vertex of an
+ * equal value at any moment, so a scan takes it from here.
+ */
+typedef struct HnswPendingRow
+{
+	uint32 vertex;
+	ItemPointerData tid;
+} HnswPendingRow;
+
+/* The rows that were pending when a scan began */
+typedef struct HnswPendingRows
+{
+	PoolEntry *candidates; /* every pending vertex with its key */
+	uint32 ncandidates;
+	uint32 candidates_capacity;
+	HnswPendingRow *rows; /* of those with a single TID, which may move */
+	uint32 nrows;
+	uint32 *by_vertex; /* hash tables of row numbers + 1, made when first asked */
+	uint32 *by_tid;
+	uint32 mask; /* of both */
+} HnswPendingRows;
 
 /* vertex.c: geometry, records, slots and items */
 extern void hnsw_meta_init(HnswMeta *meta, const IndexSpace *space, int m, int ef_construction,
@@ -278,12 +320,16 @@ extern void hnsw_store_value(HnswIndex *index, HnswVertex record, const char *en
 extern HnswUpper hnsw_pin_upper(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer);
 extern HnswTids hnsw_pin_tids(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer);
 extern void hnsw_add_item(HnswIndex *index, Item item, Size size, ItemPointer tid);
-extern uint32 hnsw_add_vertex(HnswIndex *index, HnswVertex record);
 
 /* search.c */
 extern void hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context, int ef,
 							 HnswSearchPurpose purpose);
 extern void hnsw_search_start(HnswSearch *search, const void *query, int ef);
+extern void hnsw_search_begin(HnswSearch *search, const void *query, int ef,
+							  const PoolEntry *candidates, uint32 n);
+extern void hnsw_search_add(HnswSearch *search, const PoolEntry *candidates, uint32 n);
+extern void hnsw_search_values(HnswSearch *search, const HnswVertex *records, int n, float *keys);
+extern void hnsw_prefetch_vertex(HnswIndex *index, uint32 vertex);
 extern void hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer);
 extern void hnsw_search_set_ef(HnswSearch *search, int ef);
 extern void hnsw_search_restart(HnswSearch *search);
@@ -300,11 +346,37 @@ extern int hnsw_option_ef_construction(Relation index);
 extern int hnsw_option_ef_search(Relation index);
 
 /* insert.c */
-extern void hnsw_graph_distance(GraphDistance *distance, const SpaceContext *space);
-extern void hnsw_insert_value(HnswIndex *index, const void *encoded, ItemPointer tid);
 extern bool hnsw_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid,
 						Relation heap, IndexUniqueCheck check_unique,
 						INSERT_UNCHANGED_PARAM IndexInfo *index_info);
+
+/* pending.c: the chain of vertices that are not linked yet */
+extern void hnsw_append(HnswIndex *index, const void *encoded, ItemPointer tid);
+extern bool hnsw_pending_is_long(const HnswIndex *index, int times);
+extern void hnsw_find_pending(HnswSearch *search, HnswPendingRows *pending);
+extern bool hnsw_pending_tid(HnswPendingRows *pending, uint32 vertex, ItemPointer tid);
+extern bool hnsw_is_pending_elsewhere(HnswPendingRows *pending, uint32 vertex, ItemPointer tid);
+
+/* merge.c: linking what is pending */
+extern bool hnsw_merge_pending(HnswIndex *index, bool wait);
+extern int hnsw_overlay_links(const HnswOverlay *overlay, uint32 vertex, int layer, uint32 *links,
+							  int nlinks);
+
+/* equal.c: rows of equal values */
+extern bool hnsw_join_equal(HnswIndex *index, uint32 vertex, uint32 pending);
+
+/* link.c: links of a vertex, and links back to it */
+typedef struct HnswLinkBack
+{
+	uint32 vertex;	 /* gets a link ... */
+	uint32 newcomer; /* ... to this one */
+	bool weak;		 /* only if its list has room */
+	bool taken;		 /* result: vertex links to newcomer */
+} HnswLinkBack;
+
+extern void hnsw_graph_distance(GraphDistance *distance, const SpaceContext *space);
+extern const void **hnsw_copy_values(HnswIndex *index, const uint32 *vertices, int n);
+extern void hnsw_link_back(HnswIndex *index, int layer, HnswLinkBack *links, int n);
 
 /* build.c */
 extern IndexBuildResult *hnsw_build(Relation heap, Relation relation, IndexInfo *index_info);

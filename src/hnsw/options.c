@@ -17,6 +17,7 @@
 
 int hnsw_iterative_scan = HNSW_ITERATIVE_STRICT;
 int hnsw_max_scan_tuples = HNSW_NO_SCAN_LIMIT;
+int hnsw_pending_list_limit = HNSW_DEFAULT_PENDING_LIST_LIMIT;
 
 static int ef_search = HNSW_DEFAULT_EF_SEARCH;
 static bool ef_search_is_set = false;
@@ -75,6 +76,11 @@ hnsw_init_options(void)
 							"Sets the number of rows after which a scan stops.",
 							"-1 means no limit.", &hnsw_max_scan_tuples, HNSW_NO_SCAN_LIMIT,
 							HNSW_NO_SCAN_LIMIT, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("hnsw.pending_list_limit",
+							"Sets the size at which inserted rows are merged into the graph.",
+							"0 merges each row at once.", &hnsw_pending_list_limit,
+							HNSW_DEFAULT_PENDING_LIST_LIMIT, 0, MAX_KILOBYTES, PGC_USERSET,
+							GUC_UNIT_KB, NULL, NULL, NULL);
 }
 
 bytea *

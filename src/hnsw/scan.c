@@ -55,6 +55,7 @@ typedef struct HnswScanData
 	HnswIndex index;
 	HnswSearch search;
 	ScanTarget target;
+	HnswPendingRows pending;
 	MemoryContext context; /* everything of one scan; reset on rescan */
 	HnswScanStage stage;
 	int ef_search;	/* of the first search */
@@ -100,6 +101,7 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int n
 		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
 	MemoryContextReset(state->context);
 	memset(&state->search, 0, sizeof(HnswSearch));
+	memset(&state->pending, 0, sizeof(HnswPendingRows));
 	state->stage = STAGE_START;
 	state->next_entry = 0;
 	state->beyond = 0;
@@ -139,12 +141,40 @@ update_stats(HnswScan state)
 	last_scan_stats.rows = state->rows;
 }
 
+/*
+ * Searches the graph, and what was pending before.  The metapage is read again
+ * in between: what has been merged meanwhile is reached from the entry point
+ * as it is then.  False: the index is empty.
+ */
+static bool
+search_first(HnswScan state, const void *query)
+{
+	HnswIndex *index = &state->index;
+	HnswSearch *search = &state->search;
+	PoolEntry nearest;
+
+	search->query = query;
+	hnsw_find_pending(search, &state->pending);
+	hnsw_read_meta(index);
+	if (index->meta.entry != HNSW_NO_VERTEX)
+	{
+		hnsw_search_start(search, query, 1);
+		hnsw_search_descend(search, index->meta.entry_level, 1);
+		nearest = search->pool.entries[0];
+		hnsw_search_begin(search, query, state->ef, &nearest, 1);
+	}
+	else
+		hnsw_search_begin(search, query, state->ef, NULL, 0);
+	hnsw_search_add(search, state->pending.candidates, state->pending.ncandidates);
+	hnsw_search_layer(search, 0, state->ef);
+	return search->pool.size > 0;
+}
+
 /* Runs the first search.  False: there is nothing to find. */
 static bool
 start(IndexScanDesc scan, HnswScan state)
 {
 	HnswIndex *index = &state->index;
-	HnswSearch *search = &state->search;
 	const void *query;
 
 	if (scan->numberOfOrderBys > 1 || scan->numberOfOrderBys + scan->numberOfKeys == 0)
@@ -155,27 +185,17 @@ start(IndexScanDesc scan, HnswScan state)
 			 RelationGetRelationName(scan->indexRelation));
 	begin_stats(scan);
 	hnsw_open(index, scan->indexRelation);
-	if (index->meta.entry == HNSW_NO_VERTEX ||
+	if ((index->meta.entry == HNSW_NO_VERTEX && index->meta.pending == InvalidBlockNumber) ||
 		!scan_target_init(&state->target, &index->space, scan))
 		return false;
 	query = space_prepare_query(&index->space.context, state->target.query,
 								palloc(Max(index->space.query_size, 1)));
 	state->ef_search = hnsw_option_ef_search(scan->indexRelation);
 	state->ef = state->ef_search;
-	hnsw_search_init(search, index, state->context, state->ef,
+	hnsw_search_init(&state->search, index, state->context, state->ef,
 					 hnsw_iterative_scan == HNSW_ITERATIVE_OFF ? HNSW_SEARCH_ROWS
 															   : HNSW_SEARCH_ROWS_RESUMABLE);
-	hnsw_search_start(search, query, 1);
-	hnsw_search_descend(search, index->meta.entry_level, 1);
-	if (state->ef > 1)
-	{
-		PoolEntry nearest = search->pool.entries[0];
-
-		hnsw_search_set_ef(search, state->ef);
-		search->pool.entries[search->pool.size++] = nearest;
-	}
-	hnsw_search_layer(search, 0, state->ef);
-	return true;
+	return search_first(state, query);
 }
 
 static void
@@ -302,18 +322,43 @@ next_vertex(HnswScan state, uint32 *vertex)
 	}
 }
 
+/*
+ * Leaves out the TIDs that other vertices had when they were pending: those
+ * return them.
+ */
+static void
+drop_pending_tids(HnswScan state, uint32 vertex)
+{
+	int kept = 0;
+
+	for (int i = 0; i < state->ntids; i++)
+	{
+		if (!hnsw_is_pending_elsewhere(&state->pending, vertex, &state->tids[i]))
+			state->tids[kept++] = state->tids[i];
+	}
+	state->ntids = kept;
+}
+
 /* Copies the inline TIDs of a vertex. */
 static void
 load_tids(HnswScan state, uint32 vertex)
 {
 	Buffer buffer;
-	HnswVertex record = hnsw_pin_vertex(&state->index, vertex, BUFFER_LOCK_SHARE, &buffer);
+	HnswVertex record;
 
 	state->next_tid = 0;
+	if (hnsw_pending_tid(&state->pending, vertex, &state->tids[0]))
+	{
+		state->ntids = 1;
+		ItemPointerSetInvalid(&state->more_tids);
+		return;
+	}
+	record = hnsw_pin_vertex(&state->index, vertex, BUFFER_LOCK_SHARE, &buffer);
 	state->ntids = Min(record->ntids, HNSW_INLINE_TIDS);
 	memcpy(state->tids, record->tids, state->ntids * sizeof(ItemPointerData));
 	state->more_tids = record->more_tids;
 	UnlockReleaseBuffer(buffer);
+	drop_pending_tids(state, vertex);
 }
 
 /* Copies the next of the further TID lists of the present vertex. */
@@ -328,6 +373,7 @@ load_more_tids(HnswScan state)
 	memcpy(state->tids, tids->tids, state->ntids * sizeof(ItemPointerData));
 	state->more_tids = tids->next;
 	UnlockReleaseBuffer(buffer);
+	drop_pending_tids(state, HNSW_NO_VERTEX);
 }
 
 /* Makes state->tids[next_tid] the next row.  False: there is none. */

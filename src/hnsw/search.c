@@ -44,6 +44,17 @@ allocate_slots(HnswSearch *search, uint32 nslots)
 									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 }
 
+/* Room for values that do not lie in their records, if there are such by now */
+static void
+make_value_room(HnswSearch *search)
+{
+	HnswIndex *index = search->index;
+
+	if (search->value == NULL && (index->meta.value_pages > 0 || index->meta.has_wide))
+		search->value =
+			MemoryContextAlloc(search->context, SCORE_BATCH * index->space.encoded_size);
+}
+
 /*
  * Memory for a search of an index with a pool of about ef; it lives in
  * `context`.
@@ -59,17 +70,7 @@ hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context, in
 	search->context = context;
 	search->purpose = purpose;
 	visited_init(&search->visited, allocate_slots(search, nslots), nslots);
-}
-
-/* Room for values that do not lie in their records, if there are such by now */
-static void
-make_value_room(HnswSearch *search)
-{
-	HnswIndex *index = search->index;
-
-	if (search->value == NULL && (index->meta.value_pages > 0 || index->meta.has_wide))
-		search->value =
-			MemoryContextAlloc(search->context, SCORE_BATCH * index->space.encoded_size);
+	make_value_room(search);
 }
 
 static void
@@ -166,6 +167,13 @@ prefetch_value(HnswIndex *index, uint32 vertex, Size size)
 	}
 }
 
+/* Asks for the memory of a whole vertex, which is about to be read. */
+void
+hnsw_prefetch_vertex(HnswIndex *index, uint32 vertex)
+{
+	prefetch_value(index, vertex, Min(index->space.stored_size, PREFETCH_LINES * CACHE_LINE));
+}
+
 /* Asks for the links of the vertex that will probably be expanded next. */
 static inline void
 prefetch_next(HnswSearch *search)
@@ -222,6 +230,15 @@ score_records(HnswSearch *search, const HnswVertex *records, int n, float *keys)
 		space_link_distances(space, search->query, values, n, keys);
 	else
 		space->space->distances(space, search->query, values, n, keys);
+}
+
+/* Sets keys[i] to the key of records[i], whose page the caller has pinned, for n of them. */
+void
+hnsw_search_values(HnswSearch *search, const HnswVertex *records, int n, float *keys)
+{
+	for (int done = 0; done < n; done += SCORE_BATCH)
+		score_records(search, records + done, Min(SCORE_BATCH, n - done), keys + done);
+	search->distances += n;
 }
 
 /* Sets search->keys[i] to the key of vertices[i], for n of them. */
@@ -299,6 +316,8 @@ expand(HnswSearch *search, uint32 vertex, int layer, bool keep)
 	int nlinks = hnsw_read_links(search, vertex, layer);
 	int n = 0;
 
+	if (search->overlay != NULL)
+		nlinks = hnsw_overlay_links(search->overlay, vertex, layer, search->links, nlinks);
 	make_visited_room(search, nlinks);
 	for (int i = 0; i < nlinks; i++)
 	{
@@ -325,6 +344,37 @@ hnsw_search_start(HnswSearch *search, const void *query, int ef)
 	visited_add(&search->visited, entry);
 	score(search, &entry, 1);
 	add_candidates(search, &entry, 1, false);
+}
+
+/* Gives a search in layer 0 further candidates whose keys are known. */
+void
+hnsw_search_add(HnswSearch *search, const PoolEntry *candidates, uint32 n)
+{
+	bool keep = search->purpose == HNSW_SEARCH_ROWS_RESUMABLE;
+
+	for (uint32 i = 0; i < n; i++)
+	{
+		uint32 vertex = candidates[i].id;
+
+		make_visited_room(search, 1);
+		if (!visited_add(&search->visited, vertex))
+			continue;
+		search->keys[0] = candidates[i].key;
+		add_candidates(search, &vertex, 1, keep);
+	}
+}
+
+/* Starts anew in layer 0 with a pool of ef, from candidates whose keys are known. */
+void
+hnsw_search_begin(HnswSearch *search, const void *query, int ef, const PoolEntry *candidates,
+				  uint32 n)
+{
+	search->query = query;
+	search->nleftover = 0;
+	search->ordered = false;
+	hnsw_search_set_ef(search, ef);
+	visited_clear(&search->visited);
+	hnsw_search_add(search, candidates, n);
 }
 
 /*

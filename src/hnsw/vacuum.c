@@ -104,6 +104,8 @@ vacuum_vertex(VacuumState *vacuum, PageChange *change, Page *copy, Buffer buffer
 	bool deleted;
 
 	hnsw_check_vertex(index, record, vertex);
+	if ((record->flags & HNSW_VERTEX_FREE) != 0)
+		return;
 	memcpy(tids, record->tids, ntids * sizeof(ItemPointerData));
 	live = keep_live(vacuum, tids, ntids);
 	deleted = live == 0 && !ItemPointerIsValid(&record->more_tids);
@@ -180,6 +182,7 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	stats->estimated_count = false;
 	if (vacuum.index.meta.slots_per_page == 0)
 		return stats;
+	hnsw_merge_pending(&vacuum.index, true);
 	nblocks = RelationGetNumberOfBlocks(info->index);
 	for (BlockNumber blkno = META_BLOCK + 1; blkno < nblocks; blkno++)
 	{
@@ -193,8 +196,12 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 IndexBulkDeleteResult *
 hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
+	HnswIndex index;
+
 	if (info->analyze_only)
 		return stats;
+	hnsw_open(&index, info->index);
+	hnsw_merge_pending(&index, true);
 	if (stats == NULL)
 	{
 		stats = palloc0(sizeof(IndexBulkDeleteResult));

@@ -15,9 +15,6 @@
 
 #define CACHE_LINE 64
 
-/* Pages that others may add between the check for a full index and the page added */
-#define FULL_MARGIN 1024
-
 static int
 pages_of_value(Size size)
 {
@@ -346,16 +343,16 @@ hnsw_pin_tids(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer)
 }
 
 /*
- * Locks the page that takes new vertices or items exclusively and returns its
- * buffer; an error if it is not of that kind.
+ * Locks the page that takes new items exclusively and returns its buffer; an
+ * error if it is not of that kind.
  */
 static Buffer
-lock_insert_page(HnswIndex *index, BlockNumber blkno, PageKind kind)
+lock_item_page(HnswIndex *index, BlockNumber blkno)
 {
 	Buffer buffer = recent_read(index->relation, blkno);
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	if (unlikely(!page_is(BufferGetPage(buffer), kind)))
+	if (unlikely(!page_is(BufferGetPage(buffer), PAGE_ITEMS)))
 		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
 						errmsg("index \"%s\" cannot add to block %u, which is not one of its pages",
 							   RelationGetRelationName(index->relation), blkno),
@@ -364,43 +361,33 @@ lock_insert_page(HnswIndex *index, BlockNumber blkno, PageKind kind)
 }
 
 /*
- * Adds a page of the given kind and makes it the one that takes new vertices
- * or items, unless somebody else has done so since the metapage was read.
- * Either way index->meta is up to date afterwards.  The metapage is locked
- * throughout: it stands for the right to add such a page.
+ * Adds an item page and makes it the one that takes new items, unless somebody
+ * else has done so since the metapage was read.  Either way index->meta is up
+ * to date afterwards.  The metapage is locked throughout: it stands for the
+ * right to add such a page.
  */
 static void
-add_insert_page(HnswIndex *index, PageKind kind, BlockNumber seen)
+add_item_page(HnswIndex *index, BlockNumber seen)
 {
 	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
 	HnswMeta *meta;
-	BlockNumber *target;
 
 	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = (HnswMeta *) meta_page_header(index->relation, BufferGetPage(meta_buffer), METHOD_HNSW);
-	target = kind == PAGE_SLOTS ? &meta->insert_block : &meta->item_block;
-	if (*target != seen)
+	if (meta->item_block != seen)
 	{
 		index->meta = *meta;
 		UnlockReleaseBuffer(meta_buffer);
 	}
 	else
 	{
-		BlockNumber nblocks = RelationGetNumberOfBlocks(index->relation);
 		PageChange change;
-		Buffer buffer;
+		Buffer buffer = page_extend(index->relation, MAIN_FORKNUM);
 
-		if (kind == PAGE_SLOTS &&
-			((uint64) nblocks + FULL_MARGIN) * index->meta.slots_per_page > HNSW_MAX_VERTEX)
-			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-							errmsg("index \"%s\" is full: it cannot hold more than %u vertices",
-								   RelationGetRelationName(index->relation), HNSW_MAX_VERTEX)));
-		buffer = page_extend(index->relation, MAIN_FORKNUM);
 		page_change_begin(&change, index->relation, index->building);
-		page_init(page_change_page(&change, buffer, true), kind);
+		page_init(page_change_page(&change, buffer, true), PAGE_ITEMS);
 		meta = (HnswMeta *) PageGetContents(page_change_page(&change, meta_buffer, false));
-		target = kind == PAGE_SLOTS ? &meta->insert_block : &meta->item_block;
-		*target = BufferGetBlockNumber(buffer);
+		meta->item_block = BufferGetBlockNumber(buffer);
 		index->meta = *meta;
 		page_change_finish(&change);
 	}
@@ -416,7 +403,7 @@ hnsw_add_item(HnswIndex *index, Item item, Size size, ItemPointer tid)
 
 		if (blkno != InvalidBlockNumber)
 		{
-			Buffer buffer = lock_insert_page(index, blkno, PAGE_ITEMS);
+			Buffer buffer = lock_item_page(index, blkno);
 
 			if (PageGetFreeSpace(BufferGetPage(buffer)) >= MAXALIGN(size))
 			{
@@ -435,39 +422,7 @@ hnsw_add_item(HnswIndex *index, Item item, Size size, ItemPointer tid)
 			}
 			UnlockReleaseBuffer(buffer);
 		}
-		add_insert_page(index, PAGE_ITEMS, blkno);
-	}
-}
-
-/* Stores a complete vertex record (slot_size bytes) and returns its id. */
-uint32
-hnsw_add_vertex(HnswIndex *index, HnswVertex record)
-{
-	for (;;)
-	{
-		BlockNumber blkno = index->meta.insert_block;
-
-		if (blkno != InvalidBlockNumber)
-		{
-			Buffer buffer = lock_insert_page(index, blkno, PAGE_SLOTS);
-			int slot;
-
-			slot = PageGetSpecial(BufferGetPage(buffer))->nslots;
-			if (slot < index->meta.slots_per_page)
-			{
-				PageChange change;
-				Page page;
-
-				page_change_begin(&change, index->relation, index->building);
-				page = page_change_page(&change, buffer, false);
-				memcpy(page_slot(page, index->meta.slot_size, slot), record, index->meta.slot_size);
-				page_set_slots(page, index->meta.slot_size, slot + 1);
-				page_change_finish(&change);
-				return blkno * index->meta.slots_per_page + slot;
-			}
-			UnlockReleaseBuffer(buffer);
-		}
-		add_insert_page(index, PAGE_SLOTS, blkno);
+		add_item_page(index, blkno);
 	}
 }
 

@@ -21,7 +21,7 @@ page_init(Page page, PageKind kind)
 	special->next = InvalidBlockNumber;
 	special->kind = kind;
 	special->nslots = 0;
-	special->reserved = 0;
+	special->ordinal = 0;
 	special->flags = 0;
 	special->page_id = ANN_PAGE_ID;
 }

@@ -52,15 +52,18 @@ typedef struct PageSpecialData
 	BlockNumber next; /* next page of a chain, or InvalidBlockNumber */
 	uint16 kind;	  /* PageKind */
 	uint16 nslots;	  /* slot pages: slots handed out */
-	uint32 reserved;
-	uint16 flags;	/* PAGE_CHAINED */
-	uint16 page_id; /* ANN_PAGE_ID */
+	uint32 ordinal;	  /* slot pages: place in the pending chain, counted from 1 */
+	uint16 flags;	  /* PAGE_CHAINED, PAGE_TAIL */
+	uint16 page_id;	  /* ANN_PAGE_ID */
 } PageSpecialData;
 
 typedef PageSpecialData *PageSpecial;
 
 /* The page is in a chain of its access method, linked by `next`; in one at most */
 #define PAGE_CHAINED 0x0001
+
+/* The last page of its chain, which takes new entries */
+#define PAGE_TAIL 0x0002
 
 #define PageGetSpecial(page) ((PageSpecial) PageGetSpecialPointer(page))
 

@@ -1,0 +1,543 @@
+/*-------------------------------------------------------------------------
+ *
+ * link.c
+ *	  Links back to new vertices: changing the lists of their neighbours.
+ *
+ * A list with room takes the new link.  In a full one it takes the place of
+ * the farthest link that a nearer one dominates (the rule of the heuristic,
+ * graph_select.c, applied to a single link), or finds no place itself.
+ *
+ * The first link of a vertex in layer 0 is its anchor: the two link to each
+ * other for good.  Neither the first link of a list nor a link to a vertex
+ * whose anchor the list's owner is is ever given up, so every vertex stays
+ * reachable.  README, "Anchors".
+ *
+ * What to write is computed on copies, without a lock; the lists of up to four
+ * pages are then written as one WAL record, those that have changed meanwhile
+ * are computed again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "hnsw/hnsw.h"
+#include "storage/page_change.h"
+#include "storage/recent.h"
+
+/* How often lists are computed again because somebody else changed them */
+#define MAX_LINK_TRIES 10
+
+/* Pages of one record, and lists on them at most */
+#define MAX_PAGES MAX_GENERIC_XLOG_PAGES
+#define MAX_CHANGES 168
+
+/* Links looked at, from the farthest on, for one that is dominated */
+#define MAX_VICTIMS 8
+
+#define DOMINATION_BATCH 4
+
+/* Values read ahead */
+#define READ_AHEAD 8
+
+/* A list and what is to become of it */
+typedef struct ListChange
+{
+	uint32 vertex;		  /* whose list */
+	ItemPointerData item; /* where it is; invalid in layer 0 */
+	BlockNumber blkno;	  /* of the page it is on */
+	int nold;
+	uint32 *old; /* as it was read */
+	int n;
+	uint32 *links;		 /* as it is to be */
+	HnswLinkBack *first; /* the requests that concern it */
+	int nbacks;
+	bool written;
+} ListChange;
+
+/* Lists being changed together */
+typedef struct Linker
+{
+	HnswIndex *index;
+	int layer;
+	int limit;
+	MemoryContext context; /* of one record; reset after it */
+	MemoryContext scratch; /* of one list */
+	ListChange changes[MAX_CHANGES];
+	int nchanges;
+	BlockNumber pages[MAX_PAGES]; /* ascending */
+	int npages;
+} Linker;
+
+/* The neighbours of one vertex with what decides between them */
+typedef struct Neighbors
+{
+	uint32 vertex;
+	int n; /* in the list; position n is the newcomer's */
+	uint32 *ids;
+	const void **values;
+	float *keys;	 /* distance to the vertex; -INFINITY once turned down as a victim */
+	uint32 *anchors; /* first links of the neighbours */
+	void *query;	 /* query form of the vertex, then of a neighbour */
+} Neighbors;
+
+/* GraphDistance callbacks over a SpaceContext */
+static const void *
+prepare_query(const void *context, const void *value, void *scratch)
+{
+	return space_prepare_query((const SpaceContext *) context, value, scratch);
+}
+
+static void
+distances(const void *context, const void *query, const void *const *objects, int n, float *keys)
+{
+	space_link_distances((const SpaceContext *) context, query, objects, n, keys);
+}
+
+/* The link distance of an index's space as the graph code of src/core wants it */
+void
+hnsw_graph_distance(GraphDistance *distance, const SpaceContext *space)
+{
+	distance->context = space;
+	distance->query_size = space_query_size(space);
+	distance->prepare_query = prepare_query;
+	distance->distances = distances;
+}
+
+/*
+ * Copies the values of n vertices into memory of the current context; in
+ * anchors[], unless it is NULL, goes the first link in layer 0 of each.
+ */
+static const void **
+copy_vertices(HnswIndex *index, const uint32 *vertices, int n, uint32 *anchors)
+{
+	Size size = index->space.encoded_size;
+	Size stride = MAXALIGN(size);
+	char *copies = palloc_extended(stride * Max(n, 1), MCXT_ALLOC_HUGE);
+	const void **values = palloc(sizeof(void *) * Max(n, 1));
+
+	for (int i = 0; i < Min(READ_AHEAD, n); i++)
+		hnsw_prefetch_vertex(index, vertices[i]);
+	for (int i = 0; i < n; i++)
+	{
+		char *copy = copies + stride * i;
+		Buffer buffer;
+		HnswVertex record;
+
+		if (i + READ_AHEAD < n)
+			hnsw_prefetch_vertex(index, vertices[i + READ_AHEAD]);
+		buffer = recent_read(index->relation, hnsw_block(index, vertices[i]));
+		record = hnsw_page_vertex(index, BufferGetPage(buffer), vertices[i]);
+		hnsw_read_value(index, record, copy);
+		if (anchors != NULL)
+			anchors[i] = record->nlinks > 0 ? *hnsw_vertex_links(index, record) : HNSW_NO_VERTEX;
+		ReleaseBuffer(buffer);
+		values[i] = copy;
+	}
+	return values;
+}
+
+/* Copies the values of n vertices into memory of the current context. */
+const void **
+hnsw_copy_values(HnswIndex *index, const uint32 *vertices, int n)
+{
+	return copy_vertices(index, vertices, n, NULL);
+}
+
+/* Sets count and links to where they are in a page, the buffer's or a copy. */
+static void
+locate_links(Linker *linker, const ListChange *change, Page page, uint16 **count, uint32 **links)
+{
+	HnswIndex *index = linker->index;
+
+	if (linker->layer == 0)
+	{
+		HnswVertex record = hnsw_page_vertex(index, page, change->vertex);
+
+		*count = &record->nlinks;
+		*links = hnsw_vertex_links(index, record);
+	}
+	else
+	{
+		ItemId id = PageGetItemId(page, ItemPointerGetOffsetNumber(&change->item));
+		HnswUpper upper = (HnswUpper) PageGetItem(page, id);
+
+		*count = &upper->counts[linker->layer - 1];
+		*links = HNSW_UPPER_LINKS(upper, index->meta.m, linker->layer);
+	}
+}
+
+/*
+ * Copies the list of change->vertex.  False if it has none in this layer, or
+ * is no vertex any more that should be linked from.
+ */
+static bool
+read_list(Linker *linker, ListChange *change)
+{
+	HnswIndex *index = linker->index;
+	uint16 *count;
+	uint32 *links;
+	Buffer buffer;
+	HnswVertex record = hnsw_pin_vertex(index, change->vertex, BUFFER_LOCK_SHARE, &buffer);
+	bool dead = (record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) != 0;
+
+	change->blkno = hnsw_block(index, change->vertex);
+	ItemPointerSetInvalid(&change->item);
+	if (linker->layer > 0)
+	{
+		HnswUpper upper;
+
+		change->item = record->upper;
+		UnlockReleaseBuffer(buffer);
+		if (dead || !ItemPointerIsValid(&change->item))
+			return false;
+		change->blkno = ItemPointerGetBlockNumber(&change->item);
+		upper = hnsw_pin_upper(index, &change->item, BUFFER_LOCK_SHARE, &buffer);
+		dead = linker->layer > upper->level;
+	}
+	if (!dead)
+	{
+		locate_links(linker, change, BufferGetPage(buffer), &count, &links);
+		change->nold = Min(*count, linker->limit);
+		change->old = palloc(linker->limit * sizeof(uint32));
+		change->links = palloc(linker->limit * sizeof(uint32));
+		memcpy(change->old, links, change->nold * sizeof(uint32));
+		memcpy(change->links, links, change->nold * sizeof(uint32));
+		change->n = change->nold;
+	}
+	UnlockReleaseBuffer(buffer);
+	return !dead;
+}
+
+/* Reads what is needed to choose between the links of a full list and newcomers. */
+static void
+load_neighbors(Linker *linker, const ListChange *change, Neighbors *neighbors)
+{
+	HnswIndex *index = linker->index;
+	const SpaceContext *space = &index->space.context;
+	int n = change->n;
+	const void **base = hnsw_copy_values(index, &change->vertex, 1);
+	const void **values;
+
+	neighbors->vertex = change->vertex;
+	neighbors->n = n;
+	neighbors->ids = palloc((n + 1) * sizeof(uint32));
+	neighbors->values = palloc((n + 1) * sizeof(void *));
+	neighbors->keys = palloc((n + 1) * sizeof(float));
+	neighbors->anchors = palloc((n + 1) * sizeof(uint32));
+	neighbors->query = palloc(Max(index->space.query_size, 1));
+	memcpy(neighbors->ids, change->links, n * sizeof(uint32));
+	values = copy_vertices(index, neighbors->ids, n, neighbors->anchors);
+	memcpy(neighbors->values, values, n * sizeof(void *));
+	space_link_distances(space, space_prepare_query(space, base[0], neighbors->query), values, n,
+						 neighbors->keys);
+}
+
+/* Reads the newcomer, at position n. */
+static void
+load_newcomer(Linker *linker, Neighbors *neighbors, uint32 newcomer)
+{
+	HnswIndex *index = linker->index;
+	const SpaceContext *space = &index->space.context;
+	int n = neighbors->n;
+	const void **base = hnsw_copy_values(index, &neighbors->vertex, 1);
+
+	neighbors->ids[n] = newcomer;
+	neighbors->values[n] = copy_vertices(index, &newcomer, 1, &neighbors->anchors[n])[0];
+	space_link_distances(space, space_prepare_query(space, base[0], neighbors->query),
+						 &neighbors->values[n], 1, &neighbors->keys[n]);
+}
+
+/* Is neighbour i nearer to another one, itself nearer to the vertex, than to the vertex? */
+static bool
+is_dominated(Linker *linker, Neighbors *neighbors, int i)
+{
+	const SpaceContext *space = &linker->index->space.context;
+	const void *query = space_prepare_query(space, neighbors->values[i], neighbors->query);
+	const void *objects[DOMINATION_BATCH];
+	float keys[DOMINATION_BATCH];
+	int n = 0;
+
+	for (int j = 0; j <= neighbors->n; j++)
+	{
+		if (j != i && neighbors->keys[j] < neighbors->keys[i])
+			objects[n++] = neighbors->values[j];
+		if (n < DOMINATION_BATCH && (j < neighbors->n || n == 0))
+			continue;
+		space_link_distances(space, query, objects, n, keys);
+		for (int k = 0; k < n; k++)
+		{
+			if (keys[k] <= neighbors->keys[i])
+				return true;
+		}
+		n = 0;
+	}
+	return false;
+}
+
+/*
+ * The position of the link to give up among those of the list and, last, the
+ * newcomer; or -1 when none may be.
+ */
+static int
+find_victim(Linker *linker, Neighbors *neighbors)
+{
+	bool turned_down[HNSW_MAX_LINKS + 1];
+	int farthest_allowed = -1;
+
+	memset(turned_down, 0, sizeof(turned_down));
+	for (int tries = 0; tries < MAX_VICTIMS;)
+	{
+		int farthest = -1;
+
+		for (int i = 0; i <= neighbors->n; i++)
+		{
+			if (!turned_down[i] &&
+				(farthest < 0 || neighbors->keys[i] >= neighbors->keys[farthest]))
+				farthest = i;
+		}
+		if (farthest < 0)
+			break;
+		turned_down[farthest] = true;
+		if (linker->layer == 0 &&
+			(farthest == 0 || neighbors->anchors[farthest] == neighbors->vertex))
+			continue;
+		if (farthest_allowed < 0)
+			farthest_allowed = farthest;
+		if (is_dominated(linker, neighbors, farthest))
+			return farthest;
+		tries++;
+	}
+	return farthest_allowed;
+}
+
+/* Does the list contain the vertex? */
+static bool
+contains(const uint32 *links, int n, uint32 vertex)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (links[i] == vertex)
+			return true;
+	}
+	return false;
+}
+
+/* Puts the newcomers into the copy of the list.  True if that changed it. */
+static bool
+compute_list(Linker *linker, ListChange *change)
+{
+	MemoryContext old = MemoryContextSwitchTo(linker->scratch);
+	Neighbors neighbors;
+	bool loaded = false;
+	bool changed = false;
+
+	for (int i = 0; i < change->nbacks; i++)
+	{
+		HnswLinkBack *back = &change->first[i];
+		int victim;
+
+		if (contains(change->links, change->n, back->newcomer))
+			continue;
+		if (change->n < linker->limit)
+		{
+			change->links[change->n++] = back->newcomer;
+			changed = true;
+			continue;
+		}
+		if (back->weak)
+			continue;
+		if (!loaded)
+			load_neighbors(linker, change, &neighbors);
+		loaded = true;
+		load_newcomer(linker, &neighbors, back->newcomer);
+		victim = find_victim(linker, &neighbors);
+		if (victim < 0 || victim == neighbors.n)
+			continue;
+		change->links[victim] = back->newcomer;
+		neighbors.ids[victim] = neighbors.ids[neighbors.n];
+		neighbors.values[victim] = neighbors.values[neighbors.n];
+		neighbors.keys[victim] = neighbors.keys[neighbors.n];
+		neighbors.anchors[victim] = neighbors.anchors[neighbors.n];
+		changed = true;
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(linker->scratch);
+	return changed;
+}
+
+/* Notes which of the requests the list, as it is now, fulfils. */
+static void
+note_taken(ListChange *change)
+{
+	for (int i = 0; i < change->nbacks; i++)
+		change->first[i].taken = contains(change->links, change->n, change->first[i].newcomer);
+}
+
+/* Writes the lists computed so far as one record, those that are still as read. */
+static void
+write_lists(Linker *linker)
+{
+	HnswIndex *index = linker->index;
+	Buffer buffers[MAX_PAGES];
+	Page copies[MAX_PAGES];
+	PageChange page_change;
+
+	if (linker->nchanges == 0)
+		return;
+	for (int i = 0; i < linker->npages; i++)
+	{
+		buffers[i] = recent_read(index->relation, linker->pages[i]);
+		LockBuffer(buffers[i], BUFFER_LOCK_EXCLUSIVE);
+	}
+	page_change_begin(&page_change, index->relation, index->building);
+	for (int i = 0; i < linker->npages; i++)
+		copies[i] = page_change_page(&page_change, buffers[i], false);
+	for (int i = 0; i < linker->nchanges; i++)
+	{
+		ListChange *change = &linker->changes[i];
+		int at = 0;
+		uint16 *count;
+		uint32 *links;
+
+		while (linker->pages[at] != change->blkno)
+			at++;
+		locate_links(linker, change, copies[at], &count, &links);
+		change->written = *count == change->nold &&
+						  memcmp(links, change->old, change->nold * sizeof(uint32)) == 0;
+		if (change->written)
+		{
+			memcpy(links, change->links, change->n * sizeof(uint32));
+			*count = change->n;
+		}
+	}
+	page_change_finish(&page_change);
+}
+
+/* Writes what has been computed; leaves requests to repeat in front of again[]. */
+static void
+finish_record(Linker *linker, HnswLinkBack **again, int *nagain)
+{
+	write_lists(linker);
+	for (int i = 0; i < linker->nchanges; i++)
+	{
+		ListChange *change = &linker->changes[i];
+
+		if (change->written)
+			note_taken(change);
+		else
+		{
+			for (int j = 0; j < change->nbacks; j++)
+				again[(*nagain)++] = &change->first[j];
+		}
+	}
+	linker->nchanges = 0;
+	linker->npages = 0;
+	MemoryContextReset(linker->context);
+}
+
+/* Is there room in the record for a list on this page? */
+static bool
+has_room(const Linker *linker, BlockNumber blkno)
+{
+	if (linker->nchanges == MAX_CHANGES)
+		return false;
+	if (linker->npages == 0 || linker->pages[linker->npages - 1] == blkno)
+		return true;
+	return linker->npages < MAX_PAGES && linker->pages[linker->npages - 1] < blkno;
+}
+
+/*
+ * One round over requests ordered by vertex.  Sets again[] to those whose list
+ * somebody else has changed, and returns how many there are.
+ */
+static int
+link_round(Linker *linker, HnswLinkBack *links, int n, HnswLinkBack **again)
+{
+	MemoryContext old = MemoryContextSwitchTo(linker->context);
+	int nagain = 0;
+	int i = 0;
+
+	while (i < n)
+	{
+		ListChange change;
+
+		CHECK_FOR_INTERRUPTS();
+		change.vertex = links[i].vertex;
+		change.first = &links[i];
+		change.nbacks = 0;
+		change.written = false;
+		for (; i < n && links[i].vertex == change.vertex; i++, change.nbacks++)
+			links[i].taken = false;
+		if (!read_list(linker, &change))
+			continue;
+		if (!compute_list(linker, &change))
+		{
+			note_taken(&change);
+			continue;
+		}
+		if (!has_room(linker, change.blkno))
+		{
+			uint32 *links_to_be = change.links;
+
+			/* the copies of this list lie in the memory to be reset */
+			MemoryContextSwitchTo(old);
+			change.links = memcpy(palloc(linker->limit * sizeof(uint32)), links_to_be,
+								  change.n * sizeof(uint32));
+			change.old = memcpy(palloc(linker->limit * sizeof(uint32)), change.old,
+								change.nold * sizeof(uint32));
+			MemoryContextSwitchTo(linker->context);
+			finish_record(linker, again, &nagain);
+		}
+		if (linker->npages == 0 || linker->pages[linker->npages - 1] != change.blkno)
+			linker->pages[linker->npages++] = change.blkno;
+		linker->changes[linker->nchanges++] = change;
+	}
+	finish_record(linker, again, &nagain);
+	MemoryContextSwitchTo(old);
+	return nagain;
+}
+
+/*
+ * Makes vertices link back to newcomers in a layer.  links[] is ordered by
+ * vertex; each request's result goes into its `taken`.  The newcomers' own
+ * links must have been written.
+ */
+void
+hnsw_link_back(HnswIndex *index, int layer, HnswLinkBack *links, int n)
+{
+	Linker *linker = palloc0(sizeof(Linker));
+	HnswLinkBack **again = palloc_extended(Max(n, 1) * sizeof(HnswLinkBack *), MCXT_ALLOC_HUGE);
+	int nagain;
+
+	linker->index = index;
+	linker->layer = layer;
+	linker->limit = HNSW_LAYER_LINKS(index->meta.m, layer);
+	linker->context =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw links", ALLOCSET_DEFAULT_SIZES);
+	linker->scratch =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw list", ALLOCSET_DEFAULT_SIZES);
+	nagain = link_round(linker, links, n, again);
+	for (int tries = 1; nagain > 0 && tries < MAX_LINK_TRIES; tries++)
+	{
+		int left = 0;
+
+		for (int i = 0; i < nagain; i++)
+		{
+			HnswLinkBack *unused[1];
+			HnswLinkBack *request = again[i];
+
+			if (link_round(linker, request, 1, unused) > 0)
+				again[left++] = request;
+		}
+		nagain = left;
+	}
+	MemoryContextDelete(linker->context);
+	MemoryContextDelete(linker->scratch);
+	pfree(again);
+	pfree(linker);
+}

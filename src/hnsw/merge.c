@@ -1,0 +1,972 @@
+/*-------------------------------------------------------------------------
+ *
+ * merge.c
+ *	  Linking the vertices of the pending chain into the graph, in batches.
+ *
+ * For each vertex of a batch the neighbours are searched for and chosen; then
+ * everything is written, page by page: first the vertices' own links, then the
+ * links back to them, last the end of their pending state.  Links that are
+ * chosen but not written are kept in an overlay that the searches follow, so
+ * that vertices of one batch find each other.
+ *
+ * There is one merge of an index at a time.  One that is cut short, by an
+ * error or a crash, leaves vertices pending, with or without links; the next
+ * one goes on.  README, "Merge".
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+
+#include "hnsw/hnsw.h"
+#include "storage/page_change.h"
+#include "storage/recent.h"
+
+/* Vertices merged together; a whole number of pages, so some more */
+#define BATCH_VERTICES 8192
+
+/* Pages that leave the chain in one record, with the metapage */
+#define RETIRE_PAGES (MAX_GENERIC_XLOG_PAGES - 1)
+
+/* What the overlay knows of a vertex */
+typedef struct OverlayNode
+{
+	uint32 vertex;
+	char status; /* of the hash table */
+	int own;	 /* number in the batch, or -1 */
+	int first;	 /* newest of the links back to be written, or -1 */
+} OverlayNode;
+
+#define SH_PREFIX overlay
+#define SH_ELEMENT_TYPE OverlayNode
+#define SH_KEY_TYPE uint32
+#define SH_KEY vertex
+#define SH_HASH_KEY(table, key) ((key) *0x9E3779B1u)
+#define SH_EQUAL(table, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
+
+/* A link back to be written */
+typedef struct OverlayLink
+{
+	uint32 newcomer;
+	int layer;
+	int next; /* of the same vertex, or -1 */
+} OverlayLink;
+
+typedef enum MergeFate
+{
+	MERGE_LINK,	   /* to be linked */
+	MERGE_RELINK,  /* has its own links, from a merge cut short: only links back are due */
+	MERGE_EMPTY,   /* has no rows */
+	MERGE_FINISHED /* no longer pending */
+} MergeFate;
+
+/* A vertex of the batch */
+typedef struct MergeVertex
+{
+	uint32 vertex;
+	int level;
+	MergeFate fate;
+	PoolEntry home; /* where its search in layer 0 begins */
+	uint32 **links; /* by layer: those that the heuristic accepts, then others; nearest first */
+	int *nlinks;
+	int *ndiverse; /* those that the heuristic accepts */
+	ItemPointerData upper;
+} MergeVertex;
+
+struct HnswOverlay
+{
+	overlay_hash *nodes;
+	OverlayLink *links;
+	int nlinks;
+	int capacity;
+	MergeVertex *batch;
+};
+
+/* What a merge carries from step to step */
+typedef struct MergeState
+{
+	HnswIndex *index;
+	HnswSearch search;
+	GraphDistance distance;
+	HnswOverlay overlay;
+	MemoryContext context; /* of one batch */
+	MemoryContext step;	   /* of one vertex */
+	char *encoded;		   /* value of the present vertex */
+	void *query;		   /* its query form */
+	void *scratch;		   /* query form of another */
+	MergeVertex *vertices; /* of the batch */
+	int nvertices;
+	BlockNumber *pages; /* of the batch, in the order of the chain */
+	int npages;
+} MergeState;
+
+/* ------------------------------------------------------------------ overlay */
+
+static OverlayNode *
+overlay_node(HnswOverlay *overlay, uint32 vertex)
+{
+	bool found;
+	OverlayNode *node = overlay_insert(overlay->nodes, vertex, &found);
+
+	if (!found)
+	{
+		node->own = -1;
+		node->first = -1;
+	}
+	return node;
+}
+
+/* Makes the links of vertex number `number` of the batch known to searches. */
+static void
+overlay_add(MergeState *state, int number)
+{
+	HnswOverlay *overlay = &state->overlay;
+	MergeVertex *vertex = &state->vertices[number];
+
+	if (vertex->fate == MERGE_LINK)
+		overlay_node(overlay, vertex->vertex)->own = number;
+	for (int layer = 0; layer <= vertex->level; layer++)
+	{
+		for (int i = 0; i < vertex->nlinks[layer]; i++)
+		{
+			OverlayNode *node = overlay_node(overlay, vertex->links[layer][i]);
+			OverlayLink *link;
+
+			if (overlay->nlinks == overlay->capacity)
+			{
+				overlay->capacity *= 2;
+				overlay->links =
+					repalloc_huge(overlay->links, (Size) overlay->capacity * sizeof(OverlayLink));
+			}
+			link = &overlay->links[overlay->nlinks];
+			link->newcomer = vertex->vertex;
+			link->layer = layer;
+			link->next = node->first;
+			node->first = overlay->nlinks++;
+		}
+	}
+}
+
+/*
+ * Completes the links of a vertex as they are on its page by those that are
+ * still to be written.  links[] has room for HNSW_OVERLAY_LINKS more than a
+ * page's list.  Returns how many there are.
+ */
+int
+hnsw_overlay_links(const HnswOverlay *overlay, uint32 vertex, int layer, uint32 *links, int nlinks)
+{
+	OverlayNode *node = overlay_lookup(overlay->nodes, vertex);
+	int limit;
+
+	if (node == NULL)
+		return nlinks;
+	if (node->own >= 0)
+	{
+		MergeVertex *own = &overlay->batch[node->own];
+
+		nlinks = layer <= own->level ? own->nlinks[layer] : 0;
+		if (nlinks > 0)
+			memcpy(links, own->links[layer], nlinks * sizeof(uint32));
+	}
+	limit = nlinks + HNSW_OVERLAY_LINKS;
+	for (int i = node->first; i >= 0 && nlinks < limit; i = overlay->links[i].next)
+	{
+		if (overlay->links[i].layer == layer)
+			links[nlinks++] = overlay->links[i].newcomer;
+	}
+	return nlinks;
+}
+
+/* ------------------------------------------------------------------ batch */
+
+static void
+add_page_vertices(MergeState *state, BlockNumber blkno, Page page)
+{
+	HnswIndex *index = state->index;
+	int nslots = page_slots(page, index->meta.slots_per_page);
+
+	for (int slot = 0; slot < nslots; slot++)
+	{
+		HnswVertex record = (HnswVertex) page_slot(page, index->meta.slot_size, slot);
+		MergeVertex *vertex = &state->vertices[state->nvertices];
+
+		if ((record->flags & HNSW_VERTEX_UNLINKED) == 0)
+			continue;
+		memset(vertex, 0, sizeof(*vertex));
+		vertex->vertex = blkno * index->meta.slots_per_page + slot;
+		hnsw_check_vertex(index, record, vertex->vertex);
+		vertex->level = record->level;
+		vertex->upper = record->upper;
+		if (record->ntids == 0 && !ItemPointerIsValid(&record->more_tids))
+			vertex->fate = MERGE_EMPTY;
+		else
+			vertex->fate = record->nlinks > 0 ? MERGE_RELINK : MERGE_LINK;
+		state->nvertices++;
+	}
+}
+
+/*
+ * Collects the pending vertices of the first pages of the chain, up to `last`
+ * at most.  True if that page is among them.
+ */
+static bool
+collect_batch(MergeState *state, BlockNumber last)
+{
+	HnswIndex *index = state->index;
+	BlockNumber blkno = index->meta.pending;
+	int max_vertices = BATCH_VERTICES + HNSW_PAGE_SLOTS;
+	int max_pages = BATCH_VERTICES;
+
+	state->vertices = palloc(max_vertices * sizeof(MergeVertex));
+	state->pages = palloc(max_pages * sizeof(BlockNumber));
+	state->nvertices = 0;
+	state->npages = 0;
+	while (blkno != InvalidBlockNumber && state->nvertices < BATCH_VERTICES &&
+		   state->npages < max_pages)
+	{
+		Buffer buffer = recent_read(index->relation, blkno);
+		Page page = BufferGetPage(buffer);
+
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		if (!page_is(page, PAGE_SLOTS) ||
+			PageGetSpecial(page)->ordinal != index->meta.pending_ordinal + state->npages)
+			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+							errmsg("index \"%s\" has no pending vertices on block %u",
+								   RelationGetRelationName(index->relation), blkno),
+							errhint("Please REINDEX it.")));
+		state->pages[state->npages++] = blkno;
+		add_page_vertices(state, blkno, page);
+		if (blkno == last)
+		{
+			UnlockReleaseBuffer(buffer);
+			return true;
+		}
+		blkno = PageGetSpecial(page)->next;
+		UnlockReleaseBuffer(buffer);
+	}
+	return blkno == InvalidBlockNumber;
+}
+
+/* Stores the links above layer 0 as an item, in place of an older one if there is one. */
+static void
+write_upper(MergeState *state, MergeVertex *vertex)
+{
+	HnswIndex *index = state->index;
+	Size size = HNSW_UPPER_SIZE(index->meta.m, vertex->level);
+	HnswUpper upper = palloc0(size);
+
+	upper->level = vertex->level;
+	for (int layer = 1; layer <= vertex->level; layer++)
+	{
+		upper->counts[layer - 1] = vertex->nlinks == NULL ? 0 : vertex->nlinks[layer];
+		if (upper->counts[layer - 1] > 0)
+			memcpy(HNSW_UPPER_LINKS(upper, index->meta.m, layer), vertex->links[layer],
+				   upper->counts[layer - 1] * sizeof(uint32));
+	}
+	hnsw_add_item(index, (Item) upper, size, &vertex->upper);
+	pfree(upper);
+}
+
+/*
+ * Makes the vertex of the highest level the entry point of an empty graph; it
+ * has no links and is pending no longer.
+ */
+static void
+make_first(MergeState *state)
+{
+	HnswIndex *index = state->index;
+	MergeVertex *first = NULL;
+	Buffer meta_buffer;
+	Buffer buffer;
+	PageChange change;
+	HnswVertex record;
+	HnswMeta *meta;
+
+	for (int i = 0; i < state->nvertices; i++)
+	{
+		if (state->vertices[i].fate == MERGE_LINK &&
+			(first == NULL || state->vertices[i].level > first->level))
+			first = &state->vertices[i];
+	}
+	if (first == NULL)
+		return;
+	if (first->level > 0)
+		write_upper(state, first);
+	meta_buffer = recent_read(index->relation, META_BLOCK);
+	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
+	hnsw_pin_vertex(index, first->vertex, BUFFER_LOCK_EXCLUSIVE, &buffer);
+	page_change_begin(&change, index->relation, index->building);
+	meta = (HnswMeta *) PageGetContents(page_change_page(&change, meta_buffer, false));
+	record = hnsw_page_vertex(index, page_change_page(&change, buffer, false), first->vertex);
+	meta->entry = first->vertex;
+	meta->entry_level = first->level;
+	record->flags &= ~HNSW_VERTEX_UNLINKED;
+	record->upper = first->upper;
+	index->meta = *meta;
+	page_change_finish(&change);
+	first->fate = MERGE_FINISHED;
+}
+
+/* ------------------------------------------------------------------ neighbours */
+
+/* Reads the value of a vertex of the batch and prepares it as a query. */
+static const void *
+prepare_vertex(MergeState *state, const MergeVertex *vertex)
+{
+	HnswIndex *index = state->index;
+	Buffer buffer = recent_read(index->relation, hnsw_block(index, vertex->vertex));
+	HnswVertex record = hnsw_page_vertex(index, BufferGetPage(buffer), vertex->vertex);
+
+	hnsw_read_value(index, record, state->encoded);
+	ReleaseBuffer(buffer);
+	return space_prepare_query(&index->space.context, state->encoded, state->query);
+}
+
+/* Has a vertex one of these flags? */
+static bool
+has_flags(HnswIndex *index, uint32 vertex, uint8 flags)
+{
+	Buffer buffer = recent_read(index->relation, hnsw_block(index, vertex));
+	bool result = (hnsw_page_vertex(index, BufferGetPage(buffer), vertex)->flags & flags) != 0;
+
+	ReleaseBuffer(buffer);
+	return result;
+}
+
+/*
+ * Copies from the pool what a vertex may link to: not to itself, nor to
+ * vertices without rows unless there are no others.  Returns how many.
+ */
+static int
+find_linkable(MergeState *state, const MergeVertex *vertex, uint32 *candidates, float *keys)
+{
+	Pool *pool = &state->search.pool;
+	uint8 avoid = HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE;
+	int n = 0;
+
+	for (;; avoid = HNSW_VERTEX_FREE)
+	{
+		for (int i = 0; i < pool->size; i++)
+		{
+			uint32 candidate = POOL_ID(pool->entries[i]);
+
+			if (candidate == vertex->vertex || has_flags(state->index, candidate, avoid))
+				continue;
+			candidates[n] = candidate;
+			keys[n++] = pool->entries[i].key;
+		}
+		if (n > 0 || avoid == HNSW_VERTEX_FREE)
+			return n;
+	}
+}
+
+/*
+ * If one of the nearest vertices found holds the very same value, the row
+ * joins it.  Equal values have the smallest key of all in every space but the
+ * inner product, where a missed one merely becomes a vertex of its own.
+ */
+static bool
+join_equal_vertex(MergeState *state, MergeVertex *pending)
+{
+	HnswIndex *index = state->index;
+	Pool *pool = &state->search.pool;
+
+	for (int i = 0; i < pool->size && pool->entries[i].key <= pool->entries[0].key; i++)
+	{
+		uint32 vertex = POOL_ID(pool->entries[i]);
+		const void **value;
+
+		if (vertex == pending->vertex)
+			continue;
+		value = hnsw_copy_values(index, &vertex, 1);
+		if (memcmp(value[0], state->encoded, index->space.encoded_size) == 0 &&
+			hnsw_join_equal(index, vertex, pending->vertex))
+			return true;
+	}
+	return false;
+}
+
+/* Chooses a vertex's neighbours in a layer from what the pool holds. */
+static void
+choose_neighbors(MergeState *state, MergeVertex *vertex, int layer)
+{
+	HnswIndex *index = state->index;
+	Pool *pool = &state->search.pool;
+	int limit = HNSW_SELECTED_LINKS(index->meta.m, layer);
+	uint32 *candidates = palloc(sizeof(uint32) * Max(pool->size, 1));
+	float *keys = palloc(sizeof(float) * Max(pool->size, 1));
+	int *kept = palloc(sizeof(int) * Max(pool->size, 1));
+	int n = find_linkable(state, vertex, candidates, keys);
+	int nkept;
+
+	nkept = graph_select_neighbors(&state->distance, hnsw_copy_values(index, candidates, n), keys,
+								   n, limit, false, state->scratch, kept, &state->search.distances);
+	vertex->nlinks[layer] = Min(limit, n);
+	vertex->links[layer] = MemoryContextAlloc(state->context, Max(limit, 1) * sizeof(uint32));
+	for (int i = 0; i < nkept; i++)
+		vertex->links[layer][i] = candidates[kept[i]];
+	vertex->ndiverse[layer] = nkept;
+	for (int i = 0, next = 0, at = nkept; i < n && at < limit; i++)
+	{
+		if (next < nkept && kept[next] == i)
+			next++;
+		else
+			vertex->links[layer][at++] = candidates[i];
+	}
+}
+
+/* Searches layer 0 from where the pool's entries are and chooses neighbours there. */
+static void
+find_base_neighbors(MergeState *state, MergeVertex *vertex)
+{
+	hnsw_search_layer(&state->search, 0, state->index->meta.ef_construction);
+	if (join_equal_vertex(state, vertex))
+		vertex->fate = MERGE_FINISHED;
+	else
+		choose_neighbors(state, vertex, 0);
+}
+
+/* Finds the neighbours of a vertex in every layer it is in. */
+static void
+find_neighbors(MergeState *state, MergeVertex *vertex)
+{
+	HnswIndex *index = state->index;
+	HnswSearch *search = &state->search;
+	int top = index->meta.entry_level;
+	int candidates = HNSW_CANDIDATES(index->meta.ef_construction);
+	const void *query = prepare_vertex(state, vertex);
+	PoolEntry nearest;
+
+	hnsw_search_start(search, query, 1);
+	hnsw_search_descend(search, top, vertex->level + 1);
+	nearest = search->pool.entries[0];
+	hnsw_search_begin(search, query, candidates, &nearest, 1);
+	for (int layer = Min(top, vertex->level); layer > 0; layer--)
+	{
+		hnsw_search_layer(search, layer, index->meta.ef_construction);
+		choose_neighbors(state, vertex, layer);
+		hnsw_search_restart(search);
+	}
+	find_base_neighbors(state, vertex);
+}
+
+/* Takes over the links that a merge cut short has given a vertex. */
+static void
+read_own_links(MergeState *state, MergeVertex *vertex)
+{
+	const HnswOverlay *overlay = state->search.overlay;
+
+	state->search.overlay = NULL;
+	for (int layer = 0; layer <= vertex->level; layer++)
+	{
+		int n = hnsw_read_links(&state->search, vertex->vertex, layer);
+
+		vertex->nlinks[layer] = n;
+		vertex->ndiverse[layer] = n;
+		vertex->links[layer] = MemoryContextAlloc(state->context, Max(n, 1) * sizeof(uint32));
+		memcpy(vertex->links[layer], state->search.links, n * sizeof(uint32));
+	}
+	state->search.overlay = overlay;
+}
+
+/* Finds or reads the neighbours of vertex number `number`, which has a home if its level is 0. */
+static void
+choose_links(MergeState *state, int number)
+{
+	MergeVertex *vertex = &state->vertices[number];
+	MemoryContext old;
+
+	CHECK_FOR_INTERRUPTS();
+	if (vertex->fate != MERGE_LINK && vertex->fate != MERGE_RELINK)
+		return;
+	vertex->links = palloc0((vertex->level + 1) * sizeof(uint32 *));
+	vertex->nlinks = palloc0((vertex->level + 1) * sizeof(int));
+	vertex->ndiverse = palloc0((vertex->level + 1) * sizeof(int));
+	old = MemoryContextSwitchTo(state->step);
+	if (vertex->fate == MERGE_RELINK)
+		read_own_links(state, vertex);
+	else if (vertex->level > 0)
+		find_neighbors(state, vertex);
+	else
+	{
+		hnsw_search_begin(&state->search, prepare_vertex(state, vertex),
+						  HNSW_CANDIDATES(state->index->meta.ef_construction), &vertex->home, 1);
+		find_base_neighbors(state, vertex);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(state->step);
+	if (vertex->fate != MERGE_FINISHED)
+		overlay_add(state, number);
+}
+
+/* Finds where in layer 0 the search for a vertex's neighbours begins. */
+static void
+find_home(MergeState *state, MergeVertex *vertex)
+{
+	CHECK_FOR_INTERRUPTS();
+	hnsw_search_start(&state->search, prepare_vertex(state, vertex), 1);
+	hnsw_search_descend(&state->search, state->index->meta.entry_level, 1);
+	vertex->home = state->search.pool.entries[0];
+	vertex->home.id = POOL_ID(vertex->home);
+}
+
+static int
+compare_levels(const void *a, const void *b)
+{
+	return ((const MergeVertex *) b)->level - ((const MergeVertex *) a)->level;
+}
+
+static int
+compare_homes(const void *a, const void *b)
+{
+	uint32 left = ((const MergeVertex *) a)->home.id;
+	uint32 right = ((const MergeVertex *) b)->home.id;
+
+	return left < right ? -1 : left > right;
+}
+
+/*
+ * Chooses the links of the whole batch: vertices of upper layers first, the
+ * others in the order of their homes, so that those that read the same pages
+ * follow each other.
+ */
+static void
+choose_all_links(MergeState *state)
+{
+	int n = state->nvertices;
+	int nupper = 0;
+
+	qsort(state->vertices, n, sizeof(MergeVertex), compare_levels);
+	while (nupper < n && state->vertices[nupper].level > 0)
+		nupper++;
+	for (int i = 0; i < nupper; i++)
+		choose_links(state, i);
+	for (int i = nupper; i < n; i++)
+	{
+		if (state->vertices[i].fate == MERGE_LINK)
+			find_home(state, &state->vertices[i]);
+	}
+	qsort(state->vertices + nupper, n - nupper, sizeof(MergeVertex), compare_homes);
+	for (int i = nupper; i < n; i++)
+		choose_links(state, i);
+}
+
+/* ------------------------------------------------------------------ writing */
+
+static int
+compare_vertices(const void *a, const void *b)
+{
+	uint32 left = ((const MergeVertex *) a)->vertex;
+	uint32 right = ((const MergeVertex *) b)->vertex;
+
+	return left < right ? -1 : left > right;
+}
+
+/* Writes a vertex's own links into its record on a page that is being changed. */
+static void
+write_own_links(HnswIndex *index, Page page, const MergeVertex *vertex)
+{
+	HnswVertex record = hnsw_page_vertex(index, page, vertex->vertex);
+
+	if (vertex->nlinks[0] > 0)
+		memcpy(hnsw_vertex_links(index, record), vertex->links[0],
+			   vertex->nlinks[0] * sizeof(uint32));
+	record->nlinks = vertex->nlinks[0];
+	record->upper = vertex->upper;
+}
+
+/*
+ * Writes the own links of the batch, which is ordered by vertex, several pages
+ * at a time.  The vertices stay pending.
+ */
+static void
+write_all_own_links(MergeState *state)
+{
+	HnswIndex *index = state->index;
+	int i = 0;
+
+	for (;;)
+	{
+		PageChange change;
+		BlockNumber blkno = InvalidBlockNumber;
+		Page page = NULL;
+
+		CHECK_FOR_INTERRUPTS();
+		while (i < state->nvertices && state->vertices[i].fate != MERGE_LINK)
+			i++;
+		if (i == state->nvertices)
+			return;
+		page_change_begin(&change, index->relation, index->building);
+		for (; i < state->nvertices; i++)
+		{
+			MergeVertex *vertex = &state->vertices[i];
+
+			if (vertex->fate != MERGE_LINK)
+				continue;
+			if (hnsw_block(index, vertex->vertex) != blkno)
+			{
+				Buffer buffer;
+
+				if (change.nbuffers == MAX_GENERIC_XLOG_PAGES)
+					break;
+				blkno = hnsw_block(index, vertex->vertex);
+				buffer = recent_read(index->relation, blkno);
+				LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+				page = page_change_page(&change, buffer, false);
+			}
+			write_own_links(index, page, vertex);
+		}
+		page_change_finish(&change);
+	}
+}
+
+static int
+compare_links(const void *a, const void *b)
+{
+	const HnswLinkBack *left = a;
+	const HnswLinkBack *right = b;
+
+	if (left->vertex != right->vertex)
+		return left->vertex < right->vertex ? -1 : 1;
+	return left->newcomer < right->newcomer ? -1 : left->newcomer > right->newcomer;
+}
+
+/* The requests for links back to the batch in a layer, ordered by vertex */
+static HnswLinkBack *
+collect_links_back(MergeState *state, int layer, int *n)
+{
+	HnswLinkBack *links;
+	int count = 0;
+
+	for (int i = 0; i < state->nvertices; i++)
+	{
+		if (state->vertices[i].nlinks != NULL && layer <= state->vertices[i].level)
+			count += state->vertices[i].nlinks[layer];
+	}
+	links = palloc_extended(Max(count, 1) * sizeof(HnswLinkBack), MCXT_ALLOC_HUGE);
+	*n = 0;
+	for (int i = 0; i < state->nvertices; i++)
+	{
+		MergeVertex *vertex = &state->vertices[i];
+
+		if (vertex->nlinks == NULL || vertex->fate == MERGE_FINISHED || layer > vertex->level)
+			continue;
+		for (int j = 0; j < vertex->nlinks[layer]; j++)
+		{
+			links[*n].vertex = vertex->links[layer][j];
+			links[*n].newcomer = vertex->vertex;
+			links[*n].weak = j >= vertex->ndiverse[layer];
+			links[(*n)++].taken = false;
+		}
+	}
+	qsort(links, *n, sizeof(HnswLinkBack), compare_links);
+	return links;
+}
+
+/* Makes the neighbour at `position` the first link of a vertex, its anchor. */
+static void
+set_anchor(HnswIndex *index, MergeVertex *vertex, int position)
+{
+	uint32 anchor = vertex->links[0][position];
+	PageChange change;
+	Buffer buffer;
+	uint32 *links;
+	HnswVertex record = hnsw_pin_vertex(index, vertex->vertex, BUFFER_LOCK_EXCLUSIVE, &buffer);
+
+	vertex->links[0][position] = vertex->links[0][0];
+	vertex->links[0][0] = anchor;
+	page_change_begin(&change, index->relation, index->building);
+	record = hnsw_page_vertex(index, page_change_page(&change, buffer, false), vertex->vertex);
+	links = hnsw_vertex_links(index, record);
+	for (int i = 0; i < record->nlinks; i++)
+	{
+		if (links[i] == anchor)
+		{
+			links[i] = links[0];
+			links[0] = anchor;
+			break;
+		}
+	}
+	page_change_finish(&change);
+}
+
+/*
+ * Sees to it that a vertex and its anchor link to each other: if the nearest
+ * neighbour has not taken the link back, another one becomes the anchor,
+ * rather one that has taken it.
+ */
+static void
+ensure_anchor(MergeState *state, MergeVertex *vertex, const HnswLinkBack *links, int n)
+{
+	HnswIndex *index = state->index;
+
+	for (int i = 0; i < vertex->nlinks[0]; i++)
+	{
+		HnswLinkBack wanted = {vertex->links[0][i], vertex->vertex, false, false};
+		const HnswLinkBack *found = bsearch(&wanted, links, n, sizeof(HnswLinkBack), compare_links);
+
+		if (found == NULL || !found->taken)
+			continue;
+		if (i > 0)
+			set_anchor(index, vertex, i);
+		return;
+	}
+	for (int i = 0; i < vertex->nlinks[0]; i++)
+	{
+		HnswLinkBack request = {vertex->links[0][i], vertex->vertex, false, false};
+
+		if (i > 0)
+			set_anchor(index, vertex, i);
+		hnsw_link_back(index, 0, &request, 1);
+		if (request.taken)
+			return;
+	}
+}
+
+/* Writes the links back to the batch, layer 0 first: a search arrives from above. */
+static void
+write_links_back(MergeState *state)
+{
+	int top = 0;
+
+	for (int i = 0; i < state->nvertices; i++)
+		top = Max(top, state->vertices[i].level);
+	for (int layer = 0; layer <= top; layer++)
+	{
+		int n;
+		HnswLinkBack *links = collect_links_back(state, layer, &n);
+
+		hnsw_link_back(state->index, layer, links, n);
+		for (int i = 0; layer == 0 && i < state->nvertices; i++)
+		{
+			if (state->vertices[i].nlinks != NULL && state->vertices[i].fate != MERGE_FINISHED)
+				ensure_anchor(state, &state->vertices[i], links, n);
+		}
+		pfree(links);
+	}
+}
+
+/* Makes the highest vertex of the batch the entry point if it is higher than the present one. */
+static void
+update_entry(MergeState *state)
+{
+	HnswIndex *index = state->index;
+	MergeVertex *highest = NULL;
+	Buffer buffer;
+	HnswMeta *meta;
+	PageChange change;
+
+	for (int i = 0; i < state->nvertices; i++)
+	{
+		MergeVertex *vertex = &state->vertices[i];
+
+		if ((vertex->fate == MERGE_LINK || vertex->fate == MERGE_RELINK) &&
+			vertex->level > (highest == NULL ? index->meta.entry_level : highest->level))
+			highest = vertex;
+	}
+	if (highest == NULL)
+		return;
+	buffer = recent_read(index->relation, META_BLOCK);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_change_begin(&change, index->relation, index->building);
+	meta = (HnswMeta *) PageGetContents(page_change_page(&change, buffer, false));
+	if (highest->level > meta->entry_level)
+	{
+		meta->entry = highest->vertex;
+		meta->entry_level = highest->level;
+	}
+	index->meta = *meta;
+	page_change_finish(&change);
+}
+
+/* Ends the pending state of the batch's vertices on a page that is being changed. */
+static void
+finish_vertices(MergeState *state, BlockNumber blkno, Page page)
+{
+	HnswIndex *index = state->index;
+	int slots = index->meta.slots_per_page;
+
+	for (int slot = 0; slot < slots; slot++)
+	{
+		MergeVertex wanted = {.vertex = blkno * slots + slot};
+		MergeVertex *vertex = bsearch(&wanted, state->vertices, state->nvertices,
+									  sizeof(MergeVertex), compare_vertices);
+		HnswVertex record;
+
+		if (vertex == NULL || vertex->fate == MERGE_FINISHED)
+			continue;
+		record = hnsw_page_vertex(index, page, vertex->vertex);
+		record->flags &= ~HNSW_VERTEX_UNLINKED;
+		if (vertex->fate == MERGE_EMPTY)
+			record->flags |= HNSW_VERTEX_DELETED;
+	}
+}
+
+/* Takes a page out of the chain, as its head, unless it is the tail. */
+static void
+leave_chain(HnswIndex *index, HnswMeta *meta, BlockNumber blkno, Page page)
+{
+	PageSpecial special = PageGetSpecial(page);
+	bool has_free = false;
+
+	if ((special->flags & PAGE_TAIL) != 0)
+		return;
+	for (int slot = 0; slot < page_slots(page, meta->slots_per_page); slot++)
+		has_free |=
+			(((HnswVertex) page_slot(page, meta->slot_size, slot))->flags & HNSW_VERTEX_FREE) != 0;
+	meta->pending = special->next;
+	meta->pending_ordinal = special->ordinal + 1;
+	special->ordinal = 0;
+	if (has_free)
+	{
+		special->next = meta->free_slots;
+		meta->free_slots = blkno;
+	}
+	else
+	{
+		special->next = InvalidBlockNumber;
+		special->flags &= ~PAGE_CHAINED;
+	}
+}
+
+static int
+compare_blocks(const void *a, const void *b)
+{
+	BlockNumber left = *(const BlockNumber *) a;
+	BlockNumber right = *(const BlockNumber *) b;
+
+	return left < right ? -1 : left > right;
+}
+
+/*
+ * Ends the pending state of n pages at the head of the chain, as one record;
+ * they leave it but for the tail.
+ */
+static void
+retire_pages(MergeState *state, const BlockNumber *pages, int n)
+{
+	HnswIndex *index = state->index;
+	BlockNumber ascending[RETIRE_PAGES];
+	Page copies[RETIRE_PAGES];
+	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
+	PageChange change;
+	HnswMeta *meta;
+
+	memcpy(ascending, pages, n * sizeof(BlockNumber));
+	qsort(ascending, n, sizeof(BlockNumber), compare_blocks);
+	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_change_begin(&change, index->relation, index->building);
+	meta = (HnswMeta *) PageGetContents(page_change_page(&change, meta_buffer, false));
+	for (int i = 0; i < n; i++)
+	{
+		Buffer buffer = recent_read(index->relation, ascending[i]);
+
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		copies[i] = page_change_page(&change, buffer, false);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		int at = 0;
+
+		while (ascending[at] != pages[i])
+			at++;
+		finish_vertices(state, pages[i], copies[at]);
+		leave_chain(index, meta, pages[i], copies[at]);
+	}
+	index->meta = *meta;
+	page_change_finish(&change);
+}
+
+/* ------------------------------------------------------------------ merge */
+
+static void
+merge_init(MergeState *state, HnswIndex *index)
+{
+	memset(state, 0, sizeof(*state));
+	state->index = index;
+	state->context =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw merge batch", ALLOCSET_DEFAULT_SIZES);
+	state->step =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw merge vertex", ALLOCSET_DEFAULT_SIZES);
+	state->encoded = palloc(Max(index->space.encoded_size, 1));
+	state->query = palloc(Max(index->space.query_size, 1));
+	state->scratch = palloc(Max(index->space.query_size, 1));
+	hnsw_graph_distance(&state->distance, &index->space.context);
+	hnsw_search_init(&state->search, index, CurrentMemoryContext, index->meta.ef_construction,
+					 HNSW_SEARCH_LINKS);
+	state->search.overlay = &state->overlay;
+}
+
+/* Merges the first pages of the chain.  True if `last` was among them. */
+static bool
+merge_batch(MergeState *state, BlockNumber last)
+{
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+	bool reached = collect_batch(state, last);
+
+	state->overlay.nodes = overlay_create(state->context, state->nvertices * 8 + 64, NULL);
+	state->overlay.capacity = 64 + state->nvertices * 4;
+	state->overlay.links =
+		palloc_extended(state->overlay.capacity * sizeof(OverlayLink), MCXT_ALLOC_HUGE);
+	state->overlay.nlinks = 0;
+	state->overlay.batch = state->vertices;
+	if (state->index->meta.entry == HNSW_NO_VERTEX)
+		make_first(state);
+	if (state->index->meta.entry != HNSW_NO_VERTEX)
+		choose_all_links(state);
+	qsort(state->vertices, state->nvertices, sizeof(MergeVertex), compare_vertices);
+	for (int i = 0; i < state->nvertices; i++)
+	{
+		if (state->vertices[i].fate == MERGE_LINK && state->vertices[i].level > 0 &&
+			!ItemPointerIsValid(&state->vertices[i].upper))
+			write_upper(state, &state->vertices[i]);
+	}
+	write_all_own_links(state);
+	write_links_back(state);
+	update_entry(state);
+	for (int i = 0; i < state->npages; i += RETIRE_PAGES)
+		retire_pages(state, &state->pages[i], Min(RETIRE_PAGES, state->npages - i));
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(state->context);
+	return reached;
+}
+
+/*
+ * Links every vertex that is pending when this is called.  False, with nothing
+ * done, if somebody else is merging and `wait` is false.
+ */
+bool
+hnsw_merge_pending(HnswIndex *index, bool wait)
+{
+	MemoryContext context;
+	MemoryContext old;
+	MergeState *state;
+	BlockNumber last;
+
+	if (wait)
+		LockPage(index->relation, META_BLOCK, ExclusiveLock);
+	else if (!ConditionalLockPage(index->relation, META_BLOCK, ExclusiveLock))
+		return false;
+	context = AllocSetContextCreate(CurrentMemoryContext, "hnsw merge", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	hnsw_read_meta(index);
+	last = index->meta.insert_block;
+	if (index->meta.pending != InvalidBlockNumber)
+	{
+		state = palloc(sizeof(MergeState));
+		merge_init(state, index);
+		while (!merge_batch(state, last))
+			hnsw_read_meta(index);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	UnlockPage(index->relation, META_BLOCK, ExclusiveLock);
+	return true;
+}
