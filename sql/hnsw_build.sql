@@ -57,7 +57,8 @@ CREATE INDEX items_v ON items USING hnsw (v);
 SELECT same_as_exact($$SELECT v <-> '[9,9,9]' FROM items WHERE v IS NOT NULL ORDER BY v <-> '[9,9,9]'$$);
 DROP TABLE items;
 
--- thousands of equal rows: one vertex with lists of rows; then more of them
+-- thousands of equal rows: one vertex with lists of rows; then more of them, merged now and then
+SET hnsw.pending_list_limit = '64kB';
 CREATE TABLE items (id int, v vector(3));
 INSERT INTO items SELECT i, '[1,2,3]' FROM generate_series(1, 5000) i;
 INSERT INTO items SELECT i, '[3,2,1]' FROM generate_series(5001, 5003) i;
@@ -75,6 +76,7 @@ DELETE FROM items WHERE id % 2 = 0;
 VACUUM items;
 SELECT same_as_exact($$SELECT v <-> '[5,5,5]' FROM items ORDER BY v <-> '[5,5,5]'$$);
 SELECT pg_relation_size('items_v') < 200000 AS small;
+RESET hnsw.pending_list_limit;
 DROP TABLE items;
 
 -- unlogged, temporary

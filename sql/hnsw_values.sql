@@ -40,7 +40,7 @@ CREATE INDEX items_kl ON items USING hnsw (v vec_kl_ops);
 CREATE INDEX items_js ON items USING hnsw (v vec_js_ops);
 INSERT INTO items VALUES (6, '[1,-2,3]');
 INSERT INTO items VALUES (5, '[1,0,3]');
-SELECT same_as_exact($$SELECT id FROM items ORDER BY v ||> '[1,2,3.5]'$$);
+SELECT same_as_exact($$SELECT id FROM items ORDER BY v ||> '[1,2.5,3.5]'$$);
 SELECT same_as_exact($$SELECT id FROM items ORDER BY v <|> '[1,2,3.5]'$$);
 SET enable_seqscan = off;
 SELECT id FROM items ORDER BY v ||> '[1,-2,3]' LIMIT 1;

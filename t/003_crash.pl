@@ -95,7 +95,7 @@ sub new_node
 	my $new = PostgreSQL::Test::Cluster->new($name);
 
 	$new->init;
-	$new->append_conf('postgresql.conf', "autovacuum = off\nmaintenance_work_mem = 64MB\njit = off\nrestart_after_crash = off\n$settings\n");
+	$new->append_conf('postgresql.conf', "autovacuum = off\nhnsw.pending_list_limit = 64\nmaintenance_work_mem = 64MB\njit = off\nrestart_after_crash = off\n$settings\n");
 	$new->start;
 	$new->safe_psql('postgres', 'CREATE EXTENSION ann');
 	return $new;

@@ -19,6 +19,7 @@ $primary->append_conf('postgresql.conf', qq(
 fsync = off
 autovacuum = off
 maintenance_work_mem = 64MB
+hnsw.pending_list_limit = 64
 jit = off
 wal_consistency_checking = 'all'
 ));

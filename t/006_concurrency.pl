@@ -21,6 +21,7 @@ $node->init;
 $node->append_conf('postgresql.conf', qq(
 fsync = off
 autovacuum = off
+hnsw.pending_list_limit = 64
 maintenance_work_mem = 64MB
 jit = off
 ));

@@ -183,7 +183,7 @@ read_list(Linker *linker, ListChange *change)
 	uint32 *links;
 	Buffer buffer;
 	HnswVertex record = hnsw_pin_vertex(index, change->vertex, BUFFER_LOCK_SHARE, &buffer);
-	bool dead = (record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) != 0;
+	bool dead = (record->flags & HNSW_VERTEX_FREE) != 0;
 
 	change->blkno = hnsw_block(index, change->vertex);
 	ItemPointerSetInvalid(&change->item);

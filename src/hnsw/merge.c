@@ -447,6 +447,7 @@ find_neighbors(MergeState *state, MergeVertex *vertex)
 	hnsw_search_start(search, query, 1);
 	hnsw_search_descend(search, top, vertex->level + 1);
 	nearest = search->pool.entries[0];
+	nearest.id = POOL_ID(nearest);
 	hnsw_search_begin(search, query, candidates, &nearest, 1);
 	for (int layer = Min(top, vertex->level); layer > 0; layer--)
 	{

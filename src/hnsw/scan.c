@@ -142,9 +142,11 @@ update_stats(HnswScan state)
 }
 
 /*
- * Searches the graph, and what was pending before.  The metapage is read again
+ * Reads what is pending, then searches the graph.  The metapage is read again
  * in between: what has been merged meanwhile is reached from the entry point
- * as it is then.  False: the index is empty.
+ * as it is then.  Pending vertices join the pool last: those that no snapshot
+ * of ours sees must not keep the search from going on.  False: the index is
+ * empty.
  */
 static bool
 search_first(HnswScan state, const void *query)
@@ -161,12 +163,13 @@ search_first(HnswScan state, const void *query)
 		hnsw_search_start(search, query, 1);
 		hnsw_search_descend(search, index->meta.entry_level, 1);
 		nearest = search->pool.entries[0];
+		nearest.id = POOL_ID(nearest);
 		hnsw_search_begin(search, query, state->ef, &nearest, 1);
+		hnsw_search_layer(search, 0, state->ef);
 	}
 	else
 		hnsw_search_begin(search, query, state->ef, NULL, 0);
 	hnsw_search_add(search, state->pending.candidates, state->pending.ncandidates);
-	hnsw_search_layer(search, 0, state->ef);
 	return search->pool.size > 0;
 }
 

@@ -454,6 +454,23 @@ hnsw_search_resume(HnswSearch *search, int ef)
 	return true;
 }
 
+/* Notes the vertices of a page, unless they are free, and returns their number. */
+static int
+list_vertices(HnswIndex *index, BlockNumber blkno, Page page, uint32 *vertices)
+{
+	int nslots = page_is(page, PAGE_SLOTS) ? page_slots(page, index->meta.slots_per_page) : 0;
+	int n = 0;
+
+	for (int slot = 0; slot < nslots; slot++)
+	{
+		HnswVertex record = (HnswVertex) page_slot(page, index->meta.slot_size, slot);
+
+		if ((record->flags & HNSW_VERTEX_FREE) == 0)
+			vertices[n++] = blkno * index->meta.slots_per_page + slot;
+	}
+	return n;
+}
+
 /*
  * Finds the vertices that no link led to, by reading every page, and makes
  * them candidates left over.  Returns how many there were.  Only a scan that
@@ -469,16 +486,16 @@ hnsw_search_sweep(HnswSearch *search)
 	for (BlockNumber blkno = META_BLOCK + 1; blkno < nblocks; blkno++)
 	{
 		Buffer buffer = recent_read(index->relation, blkno);
-		Page page = BufferGetPage(buffer);
-		int nslots;
+		uint32 vertices[HNSW_PAGE_SLOTS];
+		int n;
 
 		CHECK_FOR_INTERRUPTS();
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		nslots = page_is(page, PAGE_SLOTS) ? page_slots(page, index->meta.slots_per_page) : 0;
+		n = list_vertices(index, blkno, BufferGetPage(buffer), vertices);
 		UnlockReleaseBuffer(buffer);
-		for (int slot = 0; slot < nslots; slot++)
+		for (int i = 0; i < n; i++)
 		{
-			uint32 vertex = blkno * index->meta.slots_per_page + slot;
+			uint32 vertex = vertices[i];
 			PoolEntry entry;
 
 			make_visited_room(search, 1);
