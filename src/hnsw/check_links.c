@@ -18,6 +18,8 @@ find_link_problem(const HnswCheck *state, uint32 vertex, int layer, uint32 targe
 		return "vertex links to itself";
 	if (target >= state->nplaces || !(state->place[target] & PLACE_USED))
 		return "vertex links to one that does not exist";
+	if (state->place[vertex] & PLACE_DELETED)
+		return NULL; /* vacuum mends the links of live vertices only */
 	if (state->place[target] & PLACE_FREE)
 		return "vertex links to a free place";
 	if ((state->place[target] & PLACE_SOUND) && state->level[target] < layer)
