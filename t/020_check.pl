@@ -64,7 +64,7 @@ my @cases = (
 	[ 'plain', 'link to itself', sub { $_->put_link(7, 0, $_->id(7)) }, qr/vertex links to itself: \d+, in layer 0/ ],
 	[ 'plain', 'link to nowhere', sub { $_->put_link(7, 0, 2_000_000_000) }, qr/vertex links to one that does not exist: 2000000000, in layer 0/ ],
 	[ 'plain', 'link twice', sub { $_->put_link(7, 0, $_->link(7, 1)) }, qr/vertex links twice to the same one: \d+, in layer 0/ ],
-	[ 'plain', 'free place in use', sub { $_->put_vertex(7, flags => C => $free) }, qr/place is free, but its record is not empty/ ],
+	[ 'plain', 'free place in use', sub { $_->put_vertex(7, flags => C => $free) }, qr/place is free, but has rows or links in upper layers/ ],
 	[ 'plain', 'link to a free place', sub { $_->put_vertex($_->link(7, 0), version => a64 => pack('vC', 2, $free)) }, qr/vertex links to a free place: \d+, in layer 0/ ],
 	[ 'plain', 'pending vertex elsewhere', sub { $_->put_vertex(7, flags => C => $unlinked) }, qr/vertex is pending, but its page is not/ ],
 	[ 'plain', 'deleted vertex with rows', sub { $_->put_vertex(7, flags => C => $deleted) }, qr/vertex is deleted, but has rows/ ],

@@ -652,6 +652,7 @@ build_row(Relation relation, ItemPointer tid, Datum *values, bool *isnull, bool 
 		report_overflow(build, tid);
 		flush_rows(build);
 		set_phase(PHASE_INSERT);
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, 0); /* not known */
 		MemoryContextSwitchTo(build->row_context);
 	}
 	else if (build->rows != NULL)
@@ -659,6 +660,8 @@ build_row(Relation relation, ItemPointer tid, Datum *values, bool *isnull, bool 
 	if (tid != NULL)
 		insert_row(build, value, tid);
 	build->ntuples++;
+	if (tid != NULL)
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) build->ntuples);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(build->row_context);
 }

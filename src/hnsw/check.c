@@ -401,9 +401,8 @@ find_header_problem(HnswCheck *state, HnswVertex record)
 		return "vertex has unknown flags";
 	if (record->flags & HNSW_VERTEX_FREE)
 	{
-		if (record->ntids > 0 || record->nlinks > 0 || has_upper ||
-			ItemPointerIsValid(&record->more_tids))
-			return "place is free, but its record is not empty";
+		if (record->ntids > 0 || has_upper || ItemPointerIsValid(&record->more_tids))
+			return "place is free, but has rows or links in upper layers";
 		return NULL;
 	}
 	if (record->level > state->index.meta.max_level)
@@ -414,7 +413,8 @@ find_header_problem(HnswCheck *state, HnswVertex record)
 		return "vertex has more links than its record has room for";
 	if (has_upper && record->level == 0)
 		return "vertex of level 0 has links in upper layers";
-	if (!has_upper && record->level > 0 && !(record->flags & HNSW_VERTEX_UNLINKED))
+	if (!has_upper && record->level > 0 &&
+		!(record->flags & (HNSW_VERTEX_UNLINKED | HNSW_VERTEX_DELETED)))
 		return "vertex lacks its links in upper layers";
 	if ((record->flags & HNSW_VERTEX_DELETED) && record->ntids > 0)
 		return "vertex is deleted, but has rows";
@@ -448,6 +448,11 @@ check_vertex(HnswCheck *state, HnswVertex record, uint32 vertex)
 	if (ItemPointerIsValid(&record->more_tids))
 		check_tid_lists(state, vertex, record->more_tids,
 						(record->flags & HNSW_VERTEX_DELETED) != 0);
+	if (record->flags & HNSW_VERTEX_DELETED)
+	{
+		state->place[vertex] |= PLACE_DELETED; /* its value may be gone */
+		return;
+	}
 	value = read_value(state, record, vertex, true);
 	if (value != NULL)
 	{
@@ -582,7 +587,7 @@ check_membership(HnswCheck *state)
 	}
 }
 
-/* The entry point is a vertex of its level, and none is above it. */
+/* The entry point is a vertex of its level, and no live one is above it. */
 static void
 check_entry(HnswCheck *state)
 {
@@ -601,7 +606,7 @@ check_entry(HnswCheck *state)
 					 meta->entry_level);
 	for (uint32 vertex = 0; vertex < state->nplaces; vertex++)
 	{
-		if ((state->place[vertex] & (PLACE_SOUND | PLACE_UNLINKED)) != PLACE_SOUND)
+		if ((state->place[vertex] & (PLACE_SOUND | PLACE_UNLINKED | PLACE_DELETED)) != PLACE_SOUND)
 			continue;
 		if (meta->entry == HNSW_NO_VERTEX)
 			check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),

@@ -19,6 +19,7 @@
 #define PLACE_VALUE 0x10	/* its value can be read */
 #define PLACE_REACHED 0x20	/* links of layer 0 lead to it from the entry point */
 #define PLACE_EXPANDED 0x40 /* ... and its own have been followed */
+#define PLACE_DELETED 0x80	/* HNSW_VERTEX_DELETED */
 
 /* Marks of chains in HnswCheck.in_chain */
 #define CHAIN_PENDING 1
@@ -32,14 +33,15 @@
 typedef struct HnswCheck
 {
 	CheckState *check;
-	HnswIndex index;	 /* with the metapage as checked */
-	uint32 nplaces;		 /* vertex ids are below */
-	uint8 *place;		 /* PLACE_ flags by vertex id */
-	uint8 *level;		 /* by vertex id */
-	uint8 *in_chain;	 /* CHAIN_ mark by block, 0: in none */
-	uint32 *value_owner; /* vertex by block of value pages */
-	CheckEntries items;	 /* items that vertices refer to */
-	CheckPage *slots;	 /* the slot page last read, and so on */
+	HnswIndex index;	  /* with the metapage as checked */
+	uint32 nplaces;		  /* vertex ids are below */
+	uint8 *place;		  /* PLACE_ flags by vertex id */
+	uint8 *level;		  /* by vertex id */
+	uint8 *in_chain;	  /* CHAIN_ mark by block, 0: in none */
+	uint32 *value_owner;  /* vertex by block of value pages */
+	CheckEntries items;	  /* items that vertices refer to */
+	CheckEntries remains; /* items that deleted vertices refer to, freed or not */
+	CheckPage *slots;	  /* the slot page last read, and so on */
 	CheckPage *item_page;
 	CheckPage *value_page;
 	char *value;   /* room for a value put together from its pages, */

@@ -18,6 +18,8 @@ find_link_problem(const HnswCheck *state, uint32 vertex, int layer, uint32 targe
 		return "vertex links to itself";
 	if (target >= state->nplaces || !(state->place[target] & PLACE_USED))
 		return "vertex links to one that does not exist";
+	if (state->place[vertex] & PLACE_DELETED)
+		return NULL; /* vacuum mends the links of live vertices only */
 	if (state->place[target] & PLACE_FREE)
 		return "vertex links to a free place";
 	if ((state->place[target] & PLACE_SOUND) && state->level[target] < layer)
@@ -82,6 +84,34 @@ check_upper_links(HnswCheck *state, HnswVertex record, uint32 vertex)
 	}
 }
 
+/*
+ * What is left of the value of a deleted vertex, if it does not lie in the
+ * record: vacuum frees that before the place, and somebody else may have it.
+ */
+static void
+keep_remains(HnswCheck *state, HnswVertex record, uint32 vertex)
+{
+	const HnswIndex *index = &state->index;
+	const void *where = hnsw_vertex_value(index, record);
+	bool wide = (record->flags & HNSW_VERTEX_WIDE) != 0;
+	Size left = wide ? index->space.encoded_size : index->space.stored_size;
+
+	if (wide && HNSW_WIDE_ITEM(index))
+	{
+		check_entries_add(state->check, &state->remains, *(const ItemPointerData *) where, vertex);
+		return;
+	}
+	if (!wide && index->meta.value_pages == 0)
+		return;
+	for (const BlockNumber *block = where; left > 0; block++)
+	{
+		if (check_block_is(state->check, *block, PAGE_VALUE) &&
+			!state->check->blocks[*block].chained && state->value_owner[*block] == HNSW_NO_VERTEX)
+			state->value_owner[*block] = vertex;
+		left -= Min(left, HNSW_VALUE_PIECE);
+	}
+}
+
 /* The slot page of a block, if any vertex of it has one of the flags but not `without` */
 static Page
 page_with(HnswCheck *state, BlockNumber block, uint8 with, uint8 without)
@@ -119,6 +149,8 @@ hnsw_check_links(HnswCheck *state)
 							Min(record->nlinks, HNSW_LAYER_LINKS(state->index.meta.m, 0)));
 			if (ItemPointerIsValid(&record->upper))
 				check_upper_links(state, record, vertex);
+			if (state->place[vertex] & PLACE_DELETED)
+				keep_remains(state, record, vertex);
 		}
 	}
 }
@@ -135,6 +167,7 @@ hnsw_check_items(HnswCheck *state)
 	char label[LABEL_SIZE];
 
 	check_entries_sort(items);
+	check_entries_sort(&state->remains);
 	for (uint64 i = 1; i < items->n; i++)
 	{
 		CheckEntry *entry = &items->entries[i];
@@ -159,7 +192,8 @@ hnsw_check_items(HnswCheck *state)
 
 			ItemPointerSet(&tid, block, offset);
 			if (!ItemIdIsNormal(PageGetItemId(page, offset)) ||
-				check_entries_find(items, &tid) != NULL)
+				check_entries_find(items, &tid) != NULL ||
+				check_entries_find(&state->remains, &tid) != NULL)
 				continue;
 			snprintf(label, sizeof(label), "item (%u,%u)", block, offset);
 			check_report(check, CHECK_NOTE, block, label, "item is not used");
@@ -219,7 +253,8 @@ hnsw_check_reachable(HnswCheck *state)
 	}
 	for (uint32 vertex = 0; vertex < state->nplaces; vertex++)
 	{
-		if ((state->place[vertex] & (PLACE_SOUND | PLACE_UNLINKED | PLACE_REACHED)) == PLACE_SOUND)
+		if ((state->place[vertex] &
+			 (PLACE_SOUND | PLACE_UNLINKED | PLACE_DELETED | PLACE_REACHED)) == PLACE_SOUND)
 			check_report(state->check, CHECK_NOTE, hnsw_block(&state->index, vertex),
 						 vertex_label(label, vertex),
 						 "vertex cannot be reached from the entry point in layer 0");
