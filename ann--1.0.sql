@@ -1,11 +1,16 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION ann" to load this file. \quit
 
--- COST of distance functions, in units of cpu_operator_cost, of which one is
--- about 10 ns.  For 384 dimensions, between what was measured at 128 and at 768:
--- 50 ns (5) where the kernel takes the values as they are, 100 ns (10) where the object's norm is computed first,
--- 300 ns (30) for the powers of lp, 3 us (300) where each coordinate of the object
--- needs a logarithm; space_distance may be either of the last two.
+-- COST of distance functions: for 384 dimensions, in units of cpu_operator_cost, of
+-- which one is about 3 ns next to the server's other cost settings.  300 ns (100) where
+-- the kernel takes the values as they are, 400 ns (130) where the object's norm is
+-- computed first, 900 ns (300) for the powers of lp, 1.8 us (600) where each coordinate
+-- of the object needs a logarithm; space_distance may be either of the last two.
+-- distance_support() scales it to the dimensions at hand and adds what fetching a value
+-- costs that is stored out of line.
+
+CREATE FUNCTION distance_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
 -- ----------------------------------------------------------------------
 -- vector: type
@@ -497,94 +502,94 @@ CREATE CAST (halfvec AS vector)
 -- ----------------------------------------------------------------------
 
 CREATE FUNCTION l2_distance(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME', 'vector_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'vector_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION inner_product(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME', 'vector_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'vector_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION cosine_distance(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME', 'vector_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME', 'vector_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 130 SUPPORT distance_support;
 
 CREATE FUNCTION l1_distance(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME', 'vector_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'vector_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION linf_distance(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME', 'vector_linf_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'vector_linf_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION angular_distance(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME', 'vector_angular_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME', 'vector_angular_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 130 SUPPORT distance_support;
 
 CREATE FUNCTION vector_l2_squared_distance(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION vector_negative_inner_product(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION vector_spherical_distance(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION l2_distance(halfvec, halfvec) RETURNS float8
-	AS 'MODULE_PATHNAME', 'halfvec_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'halfvec_l2_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION inner_product(halfvec, halfvec) RETURNS float8
-	AS 'MODULE_PATHNAME', 'halfvec_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'halfvec_inner_product' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION cosine_distance(halfvec, halfvec) RETURNS float8
-	AS 'MODULE_PATHNAME', 'halfvec_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME', 'halfvec_cosine_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 130 SUPPORT distance_support;
 
 CREATE FUNCTION l1_distance(halfvec, halfvec) RETURNS float8
-	AS 'MODULE_PATHNAME', 'halfvec_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'halfvec_l1_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION linf_distance(halfvec, halfvec) RETURNS float8
-	AS 'MODULE_PATHNAME', 'halfvec_linf_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'halfvec_linf_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION angular_distance(halfvec, halfvec) RETURNS float8
-	AS 'MODULE_PATHNAME', 'halfvec_angular_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME', 'halfvec_angular_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 130 SUPPORT distance_support;
 
 CREATE FUNCTION halfvec_l2_squared_distance(halfvec, halfvec) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION halfvec_negative_inner_product(halfvec, halfvec) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION halfvec_spherical_distance(halfvec, halfvec) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION js_divergence(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION js_metric(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION kl_divergence(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 -- kl_divergence of the query and the object: behind the commutator
 CREATE FUNCTION kl_divergence_right(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION generalized_kl_divergence(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 -- generalized_kl_divergence of the query and the object: behind the commutator
 CREATE FUNCTION generalized_kl_divergence_right(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION itakura_saito(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 -- itakura_saito of the query and the object: behind the commutator
 CREATE FUNCTION itakura_saito_right(vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION lp_distance(vector, vector, p float8) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 30;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300 SUPPORT distance_support;
 
 CREATE FUNCTION renyi_divergence(vector, vector, alpha float8) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION alphabeta_divergence(vector, vector, alpha float8, beta float8) RETURNS float8
-	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 -- ----------------------------------------------------------------------
 -- distances: operators
@@ -729,10 +734,10 @@ CREATE FUNCTION alphabeta(vector, alpha float8, beta float8) RETURNS space_vecto
 	AS 'MODULE_PATHNAME', 'space_vector_alphabeta' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
 CREATE FUNCTION space_distance(vector, space_vector) RETURNS float8
-	AS 'MODULE_PATHNAME', 'vector_space_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'vector_space_distance' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION space_distance(space_vector, vector) RETURNS float8
-	AS 'MODULE_PATHNAME', 'space_vector_distance_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'space_vector_distance_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE OPERATOR <*> (
 	LEFTARG = vector, RIGHTARG = space_vector, FUNCTION = space_distance,
@@ -837,130 +842,130 @@ CREATE FUNCTION sphere(space_vector, radius float8) RETURNS sphere_space_vector
 -- ----------------------------------------------------------------------
 
 CREATE FUNCTION l2_within(vector, sphere_vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'vector_l2_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'vector_l2_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION l2_within(sphere_vector, vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'vector_l2_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'vector_l2_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION ip_within(vector, sphere_vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'vector_ip_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'vector_ip_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION ip_within(sphere_vector, vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'vector_ip_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'vector_ip_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION cosine_within(vector, sphere_vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'vector_cosine_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME', 'vector_cosine_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 130 SUPPORT distance_support;
 
 CREATE FUNCTION cosine_within(sphere_vector, vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'vector_cosine_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME', 'vector_cosine_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 130 SUPPORT distance_support;
 
 CREATE FUNCTION l1_within(vector, sphere_vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'vector_l1_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'vector_l1_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION l1_within(sphere_vector, vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'vector_l1_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'vector_l1_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION linf_within(vector, sphere_vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'vector_linf_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'vector_linf_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION linf_within(sphere_vector, vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'vector_linf_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'vector_linf_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION angular_within(vector, sphere_vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'vector_angular_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME', 'vector_angular_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 130 SUPPORT distance_support;
 
 CREATE FUNCTION angular_within(sphere_vector, vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'vector_angular_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME', 'vector_angular_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 130 SUPPORT distance_support;
 
 CREATE FUNCTION js_within(vector, sphere_vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'js_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'js_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION js_within(sphere_vector, vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'js_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'js_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION jsmetric_within(vector, sphere_vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'jsmetric_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'jsmetric_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION jsmetric_within(sphere_vector, vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'jsmetric_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'jsmetric_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION kl_within(vector, sphere_vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'kl_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'kl_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION kl_within(sphere_vector, vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'kl_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'kl_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION kl_right_within(vector, sphere_vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'kl_right_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'kl_right_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION kl_right_within(sphere_vector, vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'kl_right_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'kl_right_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION gkl_within(vector, sphere_vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'gkl_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'gkl_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION gkl_within(sphere_vector, vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'gkl_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'gkl_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION gkl_right_within(vector, sphere_vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'gkl_right_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'gkl_right_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION gkl_right_within(sphere_vector, vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'gkl_right_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'gkl_right_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION is_within(vector, sphere_vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'is_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'is_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION is_within(sphere_vector, vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'is_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'is_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION is_right_within(vector, sphere_vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'is_right_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'is_right_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION is_right_within(sphere_vector, vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'is_right_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'is_right_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION l2_within(halfvec, sphere_halfvec) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'halfvec_l2_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'halfvec_l2_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION l2_within(sphere_halfvec, halfvec) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'halfvec_l2_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'halfvec_l2_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION ip_within(halfvec, sphere_halfvec) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'halfvec_ip_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'halfvec_ip_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION ip_within(sphere_halfvec, halfvec) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'halfvec_ip_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'halfvec_ip_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION cosine_within(halfvec, sphere_halfvec) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'halfvec_cosine_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME', 'halfvec_cosine_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 130 SUPPORT distance_support;
 
 CREATE FUNCTION cosine_within(sphere_halfvec, halfvec) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'halfvec_cosine_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME', 'halfvec_cosine_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 130 SUPPORT distance_support;
 
 CREATE FUNCTION l1_within(halfvec, sphere_halfvec) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'halfvec_l1_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'halfvec_l1_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION l1_within(sphere_halfvec, halfvec) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'halfvec_l1_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'halfvec_l1_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION linf_within(halfvec, sphere_halfvec) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'halfvec_linf_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'halfvec_linf_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION linf_within(sphere_halfvec, halfvec) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'halfvec_linf_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+	AS 'MODULE_PATHNAME', 'halfvec_linf_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 SUPPORT distance_support;
 
 CREATE FUNCTION angular_within(halfvec, sphere_halfvec) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'halfvec_angular_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME', 'halfvec_angular_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 130 SUPPORT distance_support;
 
 CREATE FUNCTION angular_within(sphere_halfvec, halfvec) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'halfvec_angular_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10;
+	AS 'MODULE_PATHNAME', 'halfvec_angular_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 130 SUPPORT distance_support;
 
 CREATE FUNCTION space_within(vector, sphere_space_vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'space_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'space_within' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE FUNCTION space_within(sphere_space_vector, vector) RETURNS boolean
-	AS 'MODULE_PATHNAME', 'space_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 300;
+	AS 'MODULE_PATHNAME', 'space_within_commuted' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 600 SUPPORT distance_support;
 
 CREATE OPERATOR <<->> (
 	LEFTARG = vector, RIGHTARG = sphere_vector, FUNCTION = l2_within,

@@ -9,7 +9,10 @@
 
 #include <math.h>
 
+#include "access/genam.h"
 #include "access/relscan.h"
+#include "catalog/pg_type.h"
+#include "utils/float.h"
 
 #include "access/scan_target.h"
 
@@ -49,6 +52,16 @@ smallest_sphere(const double *radii, int nspheres)
 	return smallest;
 }
 
+IndexScanDesc
+scan_target_begin(Relation index, int nkeys, int norderbys)
+{
+	IndexScanDesc scan = RelationGetIndexScan(index, nkeys, norderbys);
+
+	scan->xs_orderbyvals = palloc0(norderbys * sizeof(Datum));
+	scan->xs_orderbynulls = palloc0(norderbys * sizeof(bool));
+	return scan;
+}
+
 bool
 scan_target_init(ScanTarget *target, IndexSpace *space, IndexScanDesc scan)
 {
@@ -85,4 +98,30 @@ scan_target_init(ScanTarget *target, IndexSpace *space, IndexScanDesc scan)
 		}
 	}
 	return true;
+}
+
+void
+scan_target_report_order(const ScanTarget *target, const IndexSpace *space, IndexScanDesc scan,
+						 float key)
+{
+	int norders = scan->numberOfOrderBys;
+	Oid *types;
+	IndexOrderByDistance *bounds;
+
+	scan->xs_recheckorderby = norders > 1;
+	if (norders <= 1)
+		return;
+	types = palloc(norders * sizeof(Oid));
+	bounds = palloc(norders * sizeof(IndexOrderByDistance));
+	for (int i = 0; i < norders; i++)
+	{
+		types[i] = FLOAT8OID;
+		bounds[i].value = -get_float8_infinity();
+		bounds[i].isnull = false;
+	}
+	if (target->ordered)
+		bounds[0].value = space_finish(&space->context, key);
+	index_store_float8_orderby_distances(scan, types, bounds, true);
+	pfree(types);
+	pfree(bounds);
 }

@@ -29,12 +29,23 @@ typedef struct ScanTarget
 	double radius; /* INFINITY: not limited */
 } ScanTarget;
 
+/* A scan as ambeginscan returns it, but for the method's own part */
+extern IndexScanDesc scan_target_begin(Relation index, int nkeys, int norderbys);
+
 /*
  * Reads the keys and the order of a scan.  Memory is the current context's; the
  * space must know its dimensions.  Raises an error for operands that the space
  * cannot take.  False: a range condition is null, so that no row qualifies.
  */
 extern bool scan_target_init(ScanTarget *target, IndexSpace *space, IndexScanDesc scan);
+
+/*
+ * Tells the executor about the order of the row in hand, whose key is given.
+ * Of several ordering operators the scan follows the first; the executor
+ * computes the others and sorts rows of equal first distance by them.
+ */
+extern void scan_target_report_order(const ScanTarget *target, const IndexSpace *space,
+									 IndexScanDesc scan, float key);
 
 /* Does a value with this key satisfy the radius?  Exactly as the operator decides it. */
 static inline bool

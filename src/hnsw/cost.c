@@ -3,10 +3,11 @@
  * cost.c
  *	  What the planner should think an hnsw scan costs.
  *
- * A scan computes its first ef_search candidates before it returns a row, so
- * almost all of its cost is start-up cost; rows beyond those cost about as
- * much each.  Per candidate a search looks at a share of the neighbours of one
- * vertex, a page each.
+ * A scan expands vertices, at least ef_search of them before it returns a row,
+ * and for each looks at those of its neighbours that it has not seen.  The
+ * first ones have many such neighbours, later ones fewer and fewer, and the
+ * scan of all rows sees each vertex once.  README, "Costs", has the figures
+ * behind the constants.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,106 +15,101 @@
 
 #include <math.h>
 
-#include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
-#include "utils/float.h"
-#include "utils/selfuncs.h"
-#include "utils/spccache.h"
 
-#include "access/compat.h"
+#include "access/cost.h"
 #include "hnsw/hnsw.h"
+#include "types/distance_cost.h"
 
-/* Share of a vertex's 2m links that lead to vertices not seen before, measured */
-#define UNSEEN_SHARE 0.3
+/* Vertices expanded for each row returned or candidate asked for */
+#define EXPANDED_PER_ROW 1.4
 
-/* Distance of one pair, in units of cpu_operator_cost */
-#define DISTANCE_OPERATORS 5
+/* Vertices seen when c have been expanded: 2 m times c to this power */
+#define SEEN_EXPONENT 0.75
 
-/* Vertices a search looks at to return nrows rows */
-static double
-vertices_visited(Relation index, double tuples, double nrows)
+/* Below so many dimensions neighbours have more neighbours in common */
+#define FULL_DIM 64
+
+/* Looking at one link of a vertex, in units of cpu_operator_cost */
+#define LINK_OPERATORS 8
+
+/* What the cost of a scan depends on */
+typedef struct HnswScanShape
 {
-	double m = hnsw_option_m(index);
-	double candidates = Max(nrows, (double) hnsw_option_ef_search(index));
-	double descent = m * log(Max(tuples, 2.0)) / log(m);
+	PlannerInfo *root;
+	IndexPath *path;
+	double tuples; /* rows in the index */
+	int m;
+	int dim;
+	int ef_search;
+	Cost distance; /* of one */
+} HnswScanShape;
 
-	return Min(tuples, descent + candidates * 2 * m * UNSEEN_SHARE);
+/* False: the index cannot serve the path. */
+static bool
+read_shape(HnswScanShape *shape, PlannerInfo *root, IndexPath *path)
+{
+	IndexOptInfo *info = path->indexinfo;
+	Relation index;
+	HnswMeta meta;
+	bool possible;
+
+	index = index_open(info->indexoid, NoLock);
+	possible = cost_is_possible(index, path);
+	if (possible)
+	{
+		meta_read(index, METHOD_HNSW, &meta, sizeof(meta));
+		shape->root = root;
+		shape->path = path;
+		shape->tuples = Max(info->tuples, 1.0);
+		shape->m = meta.m;
+		shape->dim = meta.header.dim > 0 ? meta.header.dim : DISTANCE_COST_DIM;
+		shape->ef_search = hnsw_option_ef_search(index);
+		shape->distance = cost_distance(path, shape->dim);
+	}
+	index_close(index, NoLock);
+	return possible;
 }
 
 /*
- * Cost of looking at some vertices: each is on a page of its own at worst.  A
- * page counts as a sequential one, since an index in use is in memory.
+ * Cost of a scan that returns so many rows.  One within a sphere goes on for
+ * ef_search candidates beyond it.
  */
 static Cost
-visit_cost(IndexOptInfo *info, double vertices)
+scan_cost(const HnswScanShape *shape, double rows)
 {
-	double page_cost;
-	double pages = Min(vertices, (double) info->pages);
+	double beyond = shape->path->indexclauses != NIL ? shape->ef_search : 0;
+	double links = HNSW_LAYER_LINKS(shape->m, 0);
+	double descent = shape->m * log(Max(shape->tuples, 2.0)) / log(shape->m);
+	double expanded =
+		Min(shape->tuples, EXPANDED_PER_ROW * Max(rows + beyond, (double) shape->ef_search));
+	double seen = links * Min(1.0, (double) shape->dim / FULL_DIM) * pow(expanded, SEEN_EXPONENT);
 
-	get_tablespace_page_costs(info->reltablespace, NULL, &page_cost);
-	return pages * page_cost +
-		   vertices * (cpu_index_tuple_cost + DISTANCE_OPERATORS * cpu_operator_cost);
-}
-
-/* Can the index serve the path's order and conditions, as far as one can tell? */
-static bool
-matches(Relation index, IndexPath *path)
-{
-	ListCell *cell;
-
-	foreach (cell, path->indexorderbys)
-	{
-		if (!index_space_matches(index, STRATEGY_ORDER_BY_DISTANCE,
-								 lsecond(((OpExpr *) lfirst(cell))->args)))
-			return false;
-	}
-	foreach (cell, get_quals_from_indexclauses(path->indexclauses))
-	{
-		RestrictInfo *qual = lfirst_node(RestrictInfo, cell);
-
-		if (!index_space_matches(index, STRATEGY_WITHIN, lsecond(((OpExpr *) qual->clause)->args)))
-			return false;
-	}
-	return true;
-}
-
-static void
-rule_out(IndexPath *path, Cost *startup_cost, Cost *total_cost)
-{
-	*startup_cost = get_float8_infinity();
-	*total_cost = get_float8_infinity();
-	disable_path_compat(path);
+	seen = Min(shape->tuples, descent + Max(seen, expanded));
+	return cost_page_visits(shape->root, shape->path->indexinfo, seen) + seen * shape->distance +
+		   expanded * links * LINK_OPERATORS * cpu_operator_cost;
 }
 
 void
 hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_cost,
 				   Cost *total_cost, Selectivity *selectivity, double *correlation, double *pages)
 {
-	IndexOptInfo *info = path->indexinfo;
-	double tuples = Max(info->tuples, 1.0);
-	Relation index;
-	double first;
-	double all;
+	HnswScanShape shape;
+	double in_reach;
+	double wanted;
 
 	*selectivity = 1.0;
 	*correlation = 0.0;
-	*pages = info->pages;
-	if (path->indexorderbys == NIL && path->indexclauses == NIL)
+	*pages = path->indexinfo->pages;
+	if (path->indexinfo->hypothetical || !read_shape(&shape, root, path))
 	{
-		rule_out(path, startup_cost, total_cost);
+		cost_rule_out(path, startup_cost, total_cost);
 		return;
 	}
-	index = index_open(info->indexoid, NoLock);
-	if (!matches(index, path))
-	{
-		index_close(index, NoLock);
-		rule_out(path, startup_cost, total_cost);
-		return;
-	}
-	first = vertices_visited(index, tuples, 1.0);
-	all = vertices_visited(index, tuples, tuples);
-	index_close(index, NoLock);
-	*startup_cost = visit_cost(info, first);
-	*total_cost = Max(*startup_cost, visit_cost(info, all));
+	*selectivity = cost_selectivity(root, path);
+	in_reach = cost_rows_in_reach(root, path);
+	wanted = cost_rows_wanted(root, path, in_reach);
+	*startup_cost = scan_cost(&shape, 1.0);
+	*total_cost = cost_extrapolate(*startup_cost, scan_cost(&shape, wanted), wanted, in_reach);
 }

@@ -72,6 +72,7 @@ typedef struct HnswScanData
 	ItemPointerData tids[HNSW_MAX_TIDS_CAPACITY]; /* of the present vertex */
 	int ntids;
 	int next_tid;
+	float key;				   /* of the present vertex */
 	ItemPointerData more_tids; /* its further lists, or invalid */
 } HnswScanData;
 
@@ -80,7 +81,7 @@ typedef HnswScanData *HnswScan;
 IndexScanDesc
 hnsw_begin_scan(Relation relation, int nkeys, int norderbys)
 {
-	IndexScanDesc scan = RelationGetIndexScan(relation, nkeys, norderbys);
+	IndexScanDesc scan = scan_target_begin(relation, nkeys, norderbys);
 	HnswScan state = palloc0(sizeof(HnswScanData));
 
 	state->context =
@@ -180,7 +181,7 @@ start(IndexScanDesc scan, HnswScan state)
 	HnswIndex *index = &state->index;
 	const void *query;
 
-	if (scan->numberOfOrderBys > 1 || scan->numberOfOrderBys + scan->numberOfKeys == 0)
+	if (scan->numberOfOrderBys + scan->numberOfKeys == 0)
 		elog(ERROR, "index \"%s\" can only be scanned in order of a distance or within a sphere",
 			 RelationGetRelationName(scan->indexRelation));
 	if (!IsMVCCSnapshot(scan->xs_snapshot))
@@ -305,6 +306,7 @@ next_vertex(HnswScan state, uint32 *vertex)
 			case STAGE_UNLINKED:
 				if (next_candidate(state, &entry))
 				{
+					state->key = entry.key;
 					*vertex = POOL_ID(entry);
 					return true;
 				}
@@ -316,8 +318,10 @@ next_vertex(HnswScan state, uint32 *vertex)
 					state->stage = STAGE_END;
 					break;
 				}
-				*vertex = POOL_ID(entry_heap_pop(state->late, state->nlate));
+				entry = entry_heap_pop(state->late, state->nlate);
 				state->nlate--;
+				state->key = entry.key;
+				*vertex = POOL_ID(entry);
 				return true;
 			default:
 				return false;
@@ -407,8 +411,9 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	bool found;
 
 	if (!ScanDirectionIsForward(direction))
-		elog(ERROR, "index \"%s\" cannot be scanned backwards",
-			 RelationGetRelationName(scan->indexRelation));
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("index \"%s\" cannot be scanned backwards",
+							   RelationGetRelationName(scan->indexRelation))));
 	if (hnsw_max_scan_tuples != HNSW_NO_SCAN_LIMIT && state->rows >= hnsw_max_scan_tuples)
 		return false;
 	old = MemoryContextSwitchTo(state->context);
@@ -420,7 +425,7 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 		scan->xs_heaptid = state->tids[state->next_tid++];
 		hnsw_check_tid(&state->index, &scan->xs_heaptid);
 		scan->xs_recheck = state->target.recheck;
-		scan->xs_recheckorderby = false;
+		scan_target_report_order(&state->target, &state->index.space, scan, state->key);
 		state->rows++;
 	}
 	update_stats(state);
