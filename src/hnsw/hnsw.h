@@ -98,12 +98,13 @@ typedef struct HnswMeta
 	BlockNumber free_items;	  /* item pages with room, */
 	BlockNumber free_values;  /* free value pages */
 	uint32 routing_version;	  /* of a cached routing sample: none yet */
+	uint64 deleted_since;	  /* no DELETED vertex remembers an older xid; 0: there is none */
 } HnswMeta;
 
 /* A vertex record's header */
 #define HNSW_VERTEX_DELETED 0x01  /* no heap TIDs: followed, never returned */
 #define HNSW_VERTEX_UNLINKED 0x02 /* pending: not all links to and from it are written */
-#define HNSW_VERTEX_FREE 0x04	  /* an empty slot: nothing links to it */
+#define HNSW_VERTEX_FREE 0x04	  /* an empty slot: no live vertex links to it */
 
 typedef struct HnswVertexData
 {
@@ -123,12 +124,38 @@ typedef HnswVertexData *HnswVertex;
 
 #define HNSW_VERTEX_HEADER_SIZE 64
 
+/* What a DELETED vertex has in place of its tids[] */
+typedef struct HnswDeletedData
+{
+	uint64 xid;			 /* the next full transaction id when it was marked */
+	uint16 freed_values; /* of its value pages, so many are free already */
+} HnswDeletedData;
+
+typedef HnswDeletedData *HnswDeleted;
+
+StaticAssertDecl(sizeof(HnswDeletedData) <= HNSW_INLINE_TIDS * sizeof(ItemPointerData),
+				 "what deleted vertices remember must fit the place of their TIDs");
+
+static inline HnswDeleted
+hnsw_vertex_deleted(HnswVertex vertex)
+{
+	return (HnswDeleted) vertex->tids;
+}
+
+/*
+ * Each item starts with its kind, so that a reader with an out-of-date item
+ * pointer tells an item of the other kind from a damaged page.
+ */
+#define HNSW_ITEM_UPPER 0x5550
+#define HNSW_ITEM_TIDS 0x5449
+
 /*
  * Item: links of layers 1 to level.  counts[] is followed by m ids for each
  * layer, at HNSW_UPPER_LINKS().
  */
 typedef struct HnswUpperData
 {
+	uint16 kind; /* HNSW_ITEM_UPPER */
 	uint16 level;
 	uint16 counts[FLEXIBLE_ARRAY_MEMBER];
 } HnswUpperData;
@@ -142,12 +169,19 @@ typedef HnswUpperData *HnswUpper;
 #define HNSW_UPPER_LINKS(upper, m, layer) \
 	((uint32 *) ((char *) (upper) + HNSW_UPPER_HEADER_SIZE((upper)->level)) + ((layer) -1) * (m))
 
-/* Item: heap TIDs of equal values beyond the first four */
+/*
+ * Item: heap TIDs of equal values beyond the first four.  The lists of a
+ * vertex are a chain; new ones go in front, so numbers fall along the chain,
+ * and a reader whose place in it was removed finds the place again.
+ */
 typedef struct HnswTidsData
 {
-	ItemPointerData next; /* further such item, or invalid */
+	uint16 kind; /* HNSW_ITEM_TIDS */
 	uint16 ntids;
+	uint32 owner; /* vertex */
+	uint32 number;
 	uint16 capacity;
+	ItemPointerData next; /* further such item, or invalid */
 	ItemPointerData tids[FLEXIBLE_ARRAY_MEMBER];
 } HnswTidsData;
 
@@ -255,18 +289,39 @@ hnsw_vertex_value(const HnswIndex *index, HnswVertex vertex)
 extern void hnsw_check_vertex(HnswIndex *index, HnswVertex record, uint32 vertex);
 extern HnswVertex hnsw_pin_vertex(HnswIndex *index, uint32 vertex, int lockmode, Buffer *buffer);
 extern const void *hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *scratch);
+extern void hnsw_report_bad_item(HnswIndex *index, ItemPointer tid);
+extern HnswTids hnsw_locate_tids(HnswIndex *index, Page page, ItemPointer tid);
 extern HnswUpper hnsw_pin_upper(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer);
 extern HnswTids hnsw_pin_tids(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer);
 extern void hnsw_add_item(HnswIndex *index, Item item, Size size, ItemPointer tid);
 extern uint32 hnsw_add_vertex(HnswIndex *index, HnswVertex record);
 extern void hnsw_write_value(HnswIndex *index, const char *value, BlockNumber *blocks);
 
+extern bool hnsw_is_linkable(HnswIndex *index, uint32 vertex, int layer);
+extern void hnsw_lock_two(Buffer first, int first_mode, Buffer second, int second_mode);
+
+/* recycle.c: chains of pages with room */
+extern Buffer hnsw_lock_free_page(HnswIndex *index, BlockNumber head, PageKind kind);
+extern BlockNumber hnsw_unchain_page(Page page);
+extern void hnsw_delete_item(Page page, OffsetNumber offset);
+extern void hnsw_remove_item(HnswIndex *index, ItemPointerData item);
+extern void hnsw_chain_item_page(HnswIndex *index, BlockNumber blkno);
+extern void hnsw_free_slots(HnswIndex *index, BlockNumber blkno, uint64 horizon,
+							uint64 *oldest_left);
+
+/* repair.c */
+extern void hnsw_set_deleted_since(HnswIndex *index, uint64 xid);
+extern void hnsw_vacuum_graph(HnswIndex *index, BufferAccessStrategy strategy, bool deleted_now);
+
 /* search.c */
+extern float hnsw_search_key(HnswSearch *search, HnswVertex record);
+extern void hnsw_score(HnswSearch *search, const uint32 *vertices, int n);
 extern void hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context, int ef,
 							 HnswSearchPurpose purpose);
 extern void hnsw_search_start(HnswSearch *search, const void *query, int ef);
 extern void hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer);
 extern void hnsw_search_set_ef(HnswSearch *search, int ef);
+extern void hnsw_search_forget(HnswSearch *search, int room);
 extern void hnsw_search_restart(HnswSearch *search);
 extern void hnsw_search_layer(HnswSearch *search, int layer, int ef);
 extern bool hnsw_search_resume(HnswSearch *search, int ef);
@@ -282,6 +337,7 @@ extern int hnsw_option_ef_search(Relation index);
 
 /* insert.c */
 extern void hnsw_graph_distance(GraphDistance *distance, const IndexSpace *space);
+extern const void **hnsw_copy_values(HnswIndex *index, const uint32 *vertices, int n);
 extern void hnsw_insert_value(HnswIndex *index, const void *encoded, ItemPointer tid);
 extern bool hnsw_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid,
 						Relation heap, IndexUniqueCheck check_unique,

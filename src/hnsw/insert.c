@@ -32,6 +32,8 @@ typedef struct HnswInsertState
 	void *scratch;		 /* query form of one value */
 	const void *encoded; /* the new value */
 	ItemPointerData tid; /* and its row */
+	char *value;		 /* room for a value that lies on value pages */
+	uint32 list_number;	 /* of a vertex's first list of TIDs that is full */
 	int level;
 	uint32 *neighbors[GRAPH_MAX_LEVEL + 1]; /* by layer, nearest first */
 	int nneighbors[GRAPH_MAX_LEVEL + 1];
@@ -61,8 +63,8 @@ hnsw_graph_distance(GraphDistance *distance, const IndexSpace *space)
 }
 
 /* Copies the values of n vertices into memory of the current context. */
-static const void **
-copy_values(HnswIndex *index, const uint32 *vertices, int n)
+const void **
+hnsw_copy_values(HnswIndex *index, const uint32 *vertices, int n)
 {
 	Size size = index->space.encoded_size;
 	Size stride = MAXALIGN(size);
@@ -84,97 +86,145 @@ copy_values(HnswIndex *index, const uint32 *vertices, int n)
 	return values;
 }
 
+/* What became of the attempt to add a row to a vertex */
+typedef enum JoinResult
+{
+	JOIN_DONE,
+	JOIN_AGAIN, /* somebody else has changed the vertex */
+	JOIN_NEVER	/* it is deleted or has another value by now */
+} JoinResult;
+
 /*
- * Adds the row to the heap TIDs of a vertex that holds an equal value.  False
- * if the vertex is not there any more.
+ * Is the vertex, whose page the caller has locked, one that the row may join?
+ * Once deleted a vertex stays so, since vacuum may have unlinked it.
  */
 static bool
-add_tid(HnswInsertState *state, uint32 vertex)
+is_equal_vertex(HnswInsertState *state, HnswVertex record)
+{
+	HnswIndex *index = state->index;
+
+	return (record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) == 0 &&
+		   memcmp(hnsw_read_value(index, record, state->value), state->encoded,
+				  index->space.encoded_size) == 0;
+}
+
+/*
+ * Adds the row to the first of a vertex's lists.  The vertex stays locked
+ * meanwhile, so that the list stays its first.
+ */
+static JoinResult
+join_list(HnswInsertState *state, uint32 vertex, ItemPointerData list, bool *full)
+{
+	HnswIndex *index = state->index;
+	Buffer slot_buffer = recent_read(index->relation, hnsw_block(index, vertex));
+	Buffer item_buffer = recent_read(index->relation, ItemPointerGetBlockNumber(&list));
+	OffsetNumber offset = ItemPointerGetOffsetNumber(&list);
+	HnswVertex record;
+	PageChange change;
+	Page page;
+	HnswTids tids;
+
+	hnsw_lock_two(slot_buffer, BUFFER_LOCK_SHARE, item_buffer, BUFFER_LOCK_EXCLUSIVE);
+	record = hnsw_page_vertex(index, BufferGetPage(slot_buffer), vertex);
+	if (ItemPointerCompare(&record->more_tids, &list) != 0)
+	{
+		UnlockReleaseBuffer(item_buffer);
+		UnlockReleaseBuffer(slot_buffer);
+		return JOIN_AGAIN;
+	}
+	page = BufferGetPage(item_buffer);
+	tids = hnsw_locate_tids(index, page, &list);
+	if (tids == NULL)
+		hnsw_report_bad_item(index, &list);
+	*full = tids->ntids == tids->capacity;
+	state->list_number = tids->number;
+	if (*full)
+		UnlockReleaseBuffer(item_buffer);
+	else
+	{
+		page_change_begin(&change, index->relation, index->building);
+		page = page_change_page(&change, item_buffer, false);
+		tids = (HnswTids) PageGetItem(page, PageGetItemId(page, offset));
+		tids->tids[tids->ntids++] = state->tid;
+		page_change_finish(&change);
+	}
+	UnlockReleaseBuffer(slot_buffer);
+	return JOIN_DONE;
+}
+
+/* Puts a new list with the row in front of those of a vertex. */
+static JoinResult
+join_new_list(HnswInsertState *state, uint32 vertex, ItemPointerData old)
+{
+	HnswIndex *index = state->index;
+	bool first = !ItemPointerIsValid(&old);
+	int capacity = first ? HNSW_MIN_TIDS_CAPACITY : HNSW_MAX_TIDS_CAPACITY;
+	HnswTids tids = palloc0(HNSW_TIDS_SIZE(capacity));
+	ItemPointerData item;
+	PageChange change;
+	HnswVertex record;
+	Buffer buffer;
+
+	tids->kind = HNSW_ITEM_TIDS;
+	tids->owner = vertex;
+	tids->number = first ? 1 : state->list_number + 1;
+	tids->next = old;
+	tids->ntids = 1;
+	tids->capacity = capacity;
+	tids->tids[0] = state->tid;
+	hnsw_add_item(index, (Item) tids, HNSW_TIDS_SIZE(capacity), &item);
+
+	record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_EXCLUSIVE, &buffer);
+	/* either may be invalid, which ItemPointerEquals() does not take */
+	if (!is_equal_vertex(state, record) || ItemPointerCompare(&record->more_tids, &old) != 0)
+	{
+		UnlockReleaseBuffer(buffer);
+		hnsw_remove_item(index, item);
+		return JOIN_AGAIN;
+	}
+	page_change_begin(&change, index->relation, index->building);
+	record = hnsw_page_vertex(index, page_change_page(&change, buffer, false), vertex);
+	record->more_tids = item;
+	page_change_finish(&change);
+	return JOIN_DONE;
+}
+
+/* Adds the row to the heap TIDs of a vertex if that holds an equal value. */
+static JoinResult
+join_vertex(HnswInsertState *state, uint32 vertex)
 {
 	HnswIndex *index = state->index;
 	PageChange change;
 	Buffer buffer;
 	HnswVertex record;
 	ItemPointerData more;
-	bool full;
+	JoinResult result;
+	bool full = true;
 
 	record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_EXCLUSIVE, &buffer);
-	full = record->ntids == HNSW_INLINE_TIDS;
-	more = record->more_tids;
-	if (!full)
+	if (!is_equal_vertex(state, record))
+	{
+		UnlockReleaseBuffer(buffer);
+		return JOIN_NEVER;
+	}
+	if (record->ntids < HNSW_INLINE_TIDS)
 	{
 		page_change_begin(&change, index->relation, index->building);
 		record = hnsw_page_vertex(index, page_change_page(&change, buffer, false), vertex);
 		record->tids[record->ntids++] = state->tid;
-		record->flags &= ~HNSW_VERTEX_DELETED;
 		page_change_finish(&change);
-		return true;
+		return JOIN_DONE;
 	}
+	more = record->more_tids;
 	UnlockReleaseBuffer(buffer);
 
 	if (ItemPointerIsValid(&more))
 	{
-		HnswTids tids = hnsw_pin_tids(index, &more, BUFFER_LOCK_EXCLUSIVE, &buffer);
-
-		if (tids->ntids < tids->capacity)
-		{
-			Page page;
-
-			page_change_begin(&change, index->relation, index->building);
-			page = page_change_page(&change, buffer, false);
-			tids = (HnswTids) PageGetItem(page,
-										  PageGetItemId(page, ItemPointerGetOffsetNumber(&more)));
-			tids->tids[tids->ntids++] = state->tid;
-			page_change_finish(&change);
-			return true;
-		}
-		UnlockReleaseBuffer(buffer);
+		result = join_list(state, vertex, more, &full);
+		if (result != JOIN_DONE || !full)
+			return result;
 	}
-	return false;
-}
-
-/*
- * Starts a further list of heap TIDs for a vertex whose lists are full.  If
- * somebody else has done so meanwhile, the new list simply goes in front.
- */
-static void
-add_tid_list(HnswInsertState *state, uint32 vertex)
-{
-	HnswIndex *index = state->index;
-	int capacity = HNSW_MIN_TIDS_CAPACITY;
-	HnswTids tids;
-	ItemPointerData item;
-	ItemPointerData old;
-	PageChange change;
-	HnswVertex record;
-	Buffer buffer;
-
-	record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_SHARE, &buffer);
-	old = record->more_tids;
-	UnlockReleaseBuffer(buffer);
-	for (;;)
-	{
-		if (ItemPointerIsValid(&old))
-			capacity = HNSW_MAX_TIDS_CAPACITY;
-		tids = palloc0(HNSW_TIDS_SIZE(capacity));
-		tids->next = old;
-		tids->ntids = 1;
-		tids->capacity = capacity;
-		tids->tids[0] = state->tid;
-		hnsw_add_item(index, (Item) tids, HNSW_TIDS_SIZE(capacity), &item);
-
-		record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_EXCLUSIVE, &buffer);
-		/* either may be invalid, which ItemPointerEquals() does not take */
-		if (ItemPointerCompare(&record->more_tids, &old) == 0)
-			break;
-		old = record->more_tids;
-		UnlockReleaseBuffer(buffer);
-	}
-	page_change_begin(&change, index->relation, index->building);
-	record = hnsw_page_vertex(index, page_change_page(&change, buffer, false), vertex);
-	record->more_tids = item;
-	record->flags &= ~HNSW_VERTEX_DELETED;
-	page_change_finish(&change);
+	return join_new_list(state, vertex, more);
 }
 
 /*
@@ -191,36 +241,46 @@ join_equal_vertex(HnswInsertState *state)
 	for (int i = 0; i < pool->size && pool->entries[i].key <= pool->entries[0].key; i++)
 	{
 		uint32 vertex = POOL_ID(pool->entries[i]);
-		const void **value = copy_values(index, &vertex, 1);
+		const void **value = hnsw_copy_values(index, &vertex, 1);
+		JoinResult result;
 
 		if (memcmp(value[0], state->encoded, index->space.encoded_size) != 0)
 			continue;
-		if (!add_tid(state, vertex))
-			add_tid_list(state, vertex);
-		return true;
+		do
+		{
+			CHECK_FOR_INTERRUPTS();
+			result = join_vertex(state, vertex);
+		} while (result == JOIN_AGAIN);
+		if (result == JOIN_DONE)
+			return true;
 	}
 	return false;
 }
 
-/* Chooses the new vertex's neighbours in a layer from what the pool holds. */
+/*
+ * Chooses the new vertex's neighbours in a layer from what the pool holds and
+ * is not deleted.
+ */
 static void
 choose_neighbors(HnswInsertState *state, int layer)
 {
 	HnswIndex *index = state->index;
 	Pool *pool = &state->search.pool;
-	int n = pool->size;
-	uint32 *vertices = palloc(sizeof(uint32) * n);
-	float *keys = palloc(sizeof(float) * n);
-	int *kept = palloc(sizeof(int) * n);
+	int n = 0;
+	uint32 *vertices = palloc(sizeof(uint32) * Max(pool->size, 1));
+	float *keys = palloc(sizeof(float) * Max(pool->size, 1));
+	int *kept = palloc(sizeof(int) * Max(pool->size, 1));
 	const void **values;
 	int nkept;
 
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < pool->size; i++)
 	{
-		vertices[i] = POOL_ID(pool->entries[i]);
-		keys[i] = pool->entries[i].key;
+		if (!hnsw_is_linkable(index, POOL_ID(pool->entries[i]), layer))
+			continue;
+		vertices[n] = POOL_ID(pool->entries[i]);
+		keys[n++] = pool->entries[i].key;
 	}
-	values = copy_values(index, vertices, n);
+	values = hnsw_copy_values(index, vertices, n);
 	nkept = graph_select_neighbors(&state->distance, values, keys, n,
 								   HNSW_SELECTED_LINKS(index->meta.m, layer), true, state->scratch,
 								   kept, &state->search.distances);
@@ -230,9 +290,23 @@ choose_neighbors(HnswInsertState *state, int layer)
 	state->nneighbors[layer] = nkept;
 }
 
+/* What depends on the layout of records, which the first vertex decides on */
+static void
+prepare_search(HnswInsertState *state)
+{
+	HnswIndex *index = state->index;
+
+	hnsw_search_init(&state->search, index, CurrentMemoryContext, index->meta.ef_construction,
+					 HNSW_SEARCH_LINKS);
+	if (index->meta.value_pages > 0)
+		state->value = palloc(index->space.encoded_size);
+}
+
 /*
  * Finds the neighbours of the new value in every layer it is in.  True if an
- * equal value was found and the row has joined it.
+ * equal value was found and the row has joined it.  Where all that is near is
+ * deleted, it looks farther, so in layer 0 the vertex is without neighbours
+ * only if there is none.
  */
 static bool
 find_neighbors(HnswInsertState *state)
@@ -243,11 +317,14 @@ find_neighbors(HnswInsertState *state)
 	int top = index->meta.entry_level;
 	int candidates = HNSW_CANDIDATES(index->meta.ef_construction);
 
+	if (search->index == NULL)
+		prepare_search(state);
+	memset(state->nneighbors, 0, sizeof(state->nneighbors));
 	hnsw_search_start(search, space_prepare_query(&index->space.context, state->encoded, query), 1);
 	hnsw_search_descend(search, top, Max(state->level, 0) + 1);
 	for (int layer = Min(top, state->level); layer >= 0; layer--)
 	{
-		if (search->pool.capacity != candidates)
+		if (search->pool.capacity != candidates && search->pool.size > 0)
 		{
 			PoolEntry nearest = search->pool.entries[0];
 
@@ -260,6 +337,14 @@ find_neighbors(HnswInsertState *state)
 		choose_neighbors(state, layer);
 		hnsw_search_restart(search);
 	}
+	for (int ef = 2 * candidates; state->nneighbors[0] == 0 && search->pool.size > 0; ef *= 2)
+	{
+		if (search->pool.size < search->pool.capacity)
+			break;
+		hnsw_search_start(search, search->query, ef);
+		hnsw_search_layer(search, 0, ef);
+		choose_neighbors(state, 0);
+	}
 	return false;
 }
 
@@ -271,6 +356,7 @@ add_upper_links(HnswInsertState *state, ItemPointer tid)
 	Size size = HNSW_UPPER_SIZE(index->meta.m, state->level);
 	HnswUpper upper = palloc0(size);
 
+	upper->kind = HNSW_ITEM_UPPER;
 	upper->level = state->level;
 	for (int layer = 1; layer <= state->level; layer++)
 	{
@@ -324,8 +410,8 @@ prune_links(HnswInsertState *state, uint32 vertex, uint32 *vertices, int limit, 
 	const SpaceContext *space = &index->space.context;
 	int n = limit + 1;
 	uint32 newcomer = vertices[limit];
-	const void **base = copy_values(index, &vertex, 1);
-	const void **values = copy_values(index, vertices, n);
+	const void **base = hnsw_copy_values(index, &vertex, 1);
+	const void **values = hnsw_copy_values(index, vertices, n);
 	float *keys = palloc(sizeof(float) * n);
 	int *kept = palloc(sizeof(int) * n);
 	uint32 *chosen = palloc(sizeof(uint32) * n);
@@ -424,6 +510,8 @@ lock_links(HnswIndex *index, LinkList *list, uint32 vertex, int layer)
 		if (!ItemPointerIsValid(&list->item))
 			return false;
 		upper = hnsw_pin_upper(index, &list->item, BUFFER_LOCK_EXCLUSIVE, &list->buffer);
+		if (upper == NULL)
+			return false;
 		if (layer > upper->level)
 		{
 			UnlockReleaseBuffer(list->buffer);
@@ -524,10 +612,14 @@ connect_back(HnswInsertState *state, uint32 newcomer)
 	MemoryContextDelete(step);
 }
 
-/* Makes the vertex the entry point if it reaches higher than the present one. */
+/*
+ * Makes the vertex the entry point if it reaches higher than the present one,
+ * or if from there nothing leads to a vertex that is not deleted.
+ */
 static void
 update_entry(HnswInsertState *state, uint32 vertex)
 {
+	bool alone = state->nneighbors[0] == 0;
 	HnswIndex *index = state->index;
 	Buffer buffer = recent_read(index->relation, META_BLOCK);
 	HnswMeta *meta;
@@ -535,7 +627,7 @@ update_entry(HnswInsertState *state, uint32 vertex)
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = (HnswMeta *) PageGetContents(BufferGetPage(buffer));
-	if (meta->entry != HNSW_NO_VERTEX && meta->entry_level >= state->level)
+	if (!alone && meta->entry != HNSW_NO_VERTEX && meta->entry_level >= state->level)
 	{
 		UnlockReleaseBuffer(buffer);
 		return;
@@ -564,32 +656,38 @@ store_geometry(HnswIndex *index)
 	page_change_finish(&change);
 }
 
+/* Adds the vertex with its links, and links to it. */
+static void
+link_vertex(HnswInsertState *state)
+{
+	uint32 vertex = add_vertex(state);
+
+	connect_back(state, vertex);
+	if (state->nneighbors[0] == 0 || state->level > state->index->meta.entry_level)
+		update_entry(state, vertex);
+}
+
 /*
- * Puts the first vertex into an empty index.  A heavyweight lock on the
- * metapage makes sure that there is only one first; false if somebody else was
- * faster and the vertex is to be inserted in the ordinary way.
+ * Inserts into an index that is empty or whose vertices are all deleted.  A
+ * heavyweight lock on the metapage makes sure that only one vertex comes to be
+ * without neighbours: others find it.
  */
-static bool
+static void
 insert_first(HnswInsertState *state)
 {
 	HnswIndex *index = state->index;
 	uint32 dim = index->space.context.dim;
-	bool first;
 
 	LockPage(index->relation, META_BLOCK, ExclusiveLock);
 	hnsw_read_meta(index);
-	first = index->meta.entry == HNSW_NO_VERTEX;
-	if (first)
-	{
-		if (index->meta.header.dim == 0)
-			store_geometry(index);
-		update_entry(state, add_vertex(state));
-	}
-	UnlockPage(index->relation, META_BLOCK, ExclusiveLock);
+	if (index->meta.header.dim == 0)
+		store_geometry(index);
 	if (index->space.context.dim != dim)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
 						errmsg("expected %u dimensions, not %u", index->space.context.dim, dim)));
-	return first;
+	if (!find_neighbors(state))
+		link_vertex(state);
+	UnlockPage(index->relation, META_BLOCK, ExclusiveLock);
 }
 
 /* A row's level comes from its TID, so that it is the same each time. */
@@ -609,7 +707,6 @@ void
 hnsw_insert_value(HnswIndex *index, const void *encoded, ItemPointer tid)
 {
 	HnswInsertState *state = palloc0(sizeof(HnswInsertState));
-	uint32 vertex;
 
 	state->index = index;
 	state->encoded = encoded;
@@ -617,16 +714,17 @@ hnsw_insert_value(HnswIndex *index, const void *encoded, ItemPointer tid)
 	state->level = row_level(&index->meta, tid);
 	state->scratch = palloc(Max(index->space.query_size, 1));
 	hnsw_graph_distance(&state->distance, &index->space);
-	if (index->meta.entry == HNSW_NO_VERTEX && insert_first(state))
+	if (index->meta.entry == HNSW_NO_VERTEX)
+	{
+		insert_first(state);
 		return;
-	hnsw_search_init(&state->search, index, CurrentMemoryContext, index->meta.ef_construction,
-					 HNSW_SEARCH_LINKS);
+	}
 	if (find_neighbors(state))
 		return;
-	vertex = add_vertex(state);
-	connect_back(state, vertex);
-	if (state->level > index->meta.entry_level)
-		update_entry(state, vertex);
+	if (state->nneighbors[0] > 0)
+		link_vertex(state);
+	else
+		insert_first(state);
 }
 
 /* aminsert: adds one row to the index, unless its value is null. */

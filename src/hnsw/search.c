@@ -14,6 +14,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -120,6 +122,8 @@ add_candidates(HnswSearch *search, const uint32 *vertices, int n, bool keep)
 	{
 		PoolEntry dropped;
 
+		if (unlikely(isnan(search->keys[i])))
+			continue;
 		if (!pool_accepts(&search->pool, search->keys[i]))
 		{
 			if (keep)
@@ -176,9 +180,12 @@ prefetch_next(HnswSearch *search)
 	}
 }
 
-/* Sets search->keys[i] to the key of vertices[i], for n of them. */
-static void
-score(HnswSearch *search, const uint32 *vertices, int n)
+/*
+ * Sets search->keys[i] to the key of vertices[i], for n of them, at most
+ * HNSW_MAX_LINKS; to NaN where the slot is free.
+ */
+void
+hnsw_score(HnswSearch *search, const uint32 *vertices, int n)
 {
 	HnswIndex *index = search->index;
 	const SpaceContext *space = &index->space.context;
@@ -192,27 +199,50 @@ score(HnswSearch *search, const uint32 *vertices, int n)
 		int batch = Min(SCORE_BATCH, n - done);
 		Buffer buffers[SCORE_BATCH];
 		const void *values[SCORE_BATCH];
+		bool free[SCORE_BATCH];
 
 		for (int i = done + ahead; i < Min(done + ahead + batch, n); i++)
 			prefetch_value(index, vertices[i], size);
 		for (int i = 0; i < batch; i++)
 		{
 			uint32 vertex = vertices[done + i];
+			HnswVertex record;
 			char *scratch =
 				search->value == NULL ? NULL : search->value + i * index->space.encoded_size;
 
 			buffers[i] = recent_read(index->relation, hnsw_block(index, vertex));
-			values[i] = hnsw_read_value(
-				index, hnsw_page_vertex(index, BufferGetPage(buffers[i]), vertex), scratch);
+			record = hnsw_page_vertex(index, BufferGetPage(buffers[i]), vertex);
+			free[i] = (record->flags & HNSW_VERTEX_FREE) != 0;
+			values[i] = hnsw_read_value(index, record, scratch);
 		}
 		if (search->purpose == HNSW_SEARCH_LINKS)
 			space_link_distances(space, search->query, values, batch, &search->keys[done]);
 		else
 			space->space->distances(space, search->query, values, batch, &search->keys[done]);
 		for (int i = 0; i < batch; i++)
+		{
 			ReleaseBuffer(buffers[i]);
+			if (unlikely(free[i]))
+				search->keys[done + i] = NAN;
+		}
 	}
 	search->distances += n;
+}
+
+/*
+ * The key of a record that the caller has locked, by the distance that rows
+ * are searched by.
+ */
+float
+hnsw_search_key(HnswSearch *search, HnswVertex record)
+{
+	HnswIndex *index = search->index;
+	const SpaceContext *space = &index->space.context;
+	const void *value = hnsw_read_value(index, record, search->value);
+	float key;
+
+	space->space->distances(space, search->query, &value, 1, &key);
+	return key;
 }
 
 /*
@@ -242,6 +272,8 @@ hnsw_read_links(HnswSearch *search, uint32 vertex, int layer)
 		return n;
 
 	upper = hnsw_pin_upper(index, &upper_tid, BUFFER_LOCK_SHARE, &buffer);
+	if (upper == NULL)
+		return 0;
 	if (layer <= upper->level)
 	{
 		n = Min(upper->counts[layer - 1], limit);
@@ -264,25 +296,45 @@ expand(HnswSearch *search, uint32 vertex, int layer, bool keep)
 		if (visited_add(&search->visited, search->links[i]))
 			search->unvisited[n++] = search->links[i];
 	}
-	score(search, search->unvisited, n);
+	hnsw_score(search, search->unvisited, n);
 	add_candidates(search, search->unvisited, n, keep);
 	search->expanded++;
 }
 
-/* Starts anew with a query and a pool of ef that holds the entry point. */
+/*
+ * Starts anew with a query and a pool of ef that holds the entry point.  If
+ * vacuum has freed its slot meanwhile, the metapage knows another one, or that
+ * there is none: the pool is empty then.
+ */
 void
 hnsw_search_start(HnswSearch *search, const void *query, int ef)
 {
-	uint32 entry = search->index->meta.entry;
+	uint32 entry;
 
 	search->query = query;
 	search->nleftover = 0;
 	search->ordered = false;
 	hnsw_search_set_ef(search, ef);
 	visited_clear(&search->visited);
-	visited_add(&search->visited, entry);
-	score(search, &entry, 1);
-	add_candidates(search, &entry, 1, false);
+	while (search->pool.size == 0 && (entry = search->index->meta.entry) != HNSW_NO_VERTEX)
+	{
+		visited_add(&search->visited, entry);
+		hnsw_score(search, &entry, 1);
+		add_candidates(search, &entry, 1, false);
+		if (search->pool.size == 0)
+		{
+			CHECK_FOR_INTERRUPTS();
+			hnsw_read_meta(search->index);
+		}
+	}
+}
+
+/* Empties the set of visited vertices and gives it room for so many. */
+void
+hnsw_search_forget(HnswSearch *search, int room)
+{
+	visited_clear(&search->visited);
+	make_visited_room(search, room);
 }
 
 /*
@@ -392,7 +444,9 @@ hnsw_search_sweep(HnswSearch *search)
 			make_visited_room(search, 1);
 			if (!visited_add(&search->visited, vertex))
 				continue;
-			score(search, &vertex, 1);
+			hnsw_score(search, &vertex, 1);
+			if (isnan(search->keys[0]))
+				continue;
 			entry.key = search->keys[0];
 			entry.id = vertex;
 			keep_leftover(search, entry);

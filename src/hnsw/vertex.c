@@ -201,8 +201,9 @@ hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *scratch)
 	return scratch;
 }
 
-static void
-report_bad_item(HnswIndex *index, ItemPointer tid)
+/* Raises the error that an item is not there or damaged. */
+void
+hnsw_report_bad_item(HnswIndex *index, ItemPointer tid)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INDEX_CORRUPTED),
@@ -212,43 +213,109 @@ report_bad_item(HnswIndex *index, ItemPointer tid)
 }
 
 /*
- * Pins and locks the page of an item and returns the item, which lies inside
- * the page and has *size bytes.
+ * Locks two different pinned pages in the order of their blocks, or, once and
+ * in the first mode, one page that was pinned twice.
  */
-static Item
-pin_item(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer, Size *size)
+void
+hnsw_lock_two(Buffer first, int first_mode, Buffer second, int second_mode)
 {
-	Page page;
-	ItemId id;
-	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
+	bool in_order = BufferGetBlockNumber(first) < BufferGetBlockNumber(second);
 
-	*buffer = recent_read(index->relation, ItemPointerGetBlockNumber(tid));
-	LockBuffer(*buffer, lockmode);
-	page = BufferGetPage(*buffer);
-	if (unlikely(!page_is(page, PAGE_ITEMS) || offset < FirstOffsetNumber ||
-				 offset > PageGetMaxOffsetNumber(page)))
-		report_bad_item(index, tid);
-	id = PageGetItemId(page, offset);
-	*size = ItemIdGetLength(id);
-	if (unlikely(!ItemIdIsNormal(id) || ItemIdGetOffset(id) != MAXALIGN(ItemIdGetOffset(id)) ||
-				 ItemIdGetOffset(id) + *size > BLCKSZ - PAGE_SPECIAL_SIZE))
-		report_bad_item(index, tid);
-	return PageGetItem(page, id);
+	if (!in_order && first != second)
+		LockBuffer(second, second_mode);
+	LockBuffer(first, first_mode);
+	if (in_order)
+		LockBuffer(second, second_mode);
 }
 
 /*
- * Pins and locks the page of an item of upper links and returns it.  The
- * caller unlocks and releases *buffer, and does not trust the counts.
+ * May new links of a layer lead to the vertex?  False for one that is deleted,
+ * whose slot is free, or that is not in the layer: a search may come across
+ * such ones.
+ */
+bool
+hnsw_is_linkable(HnswIndex *index, uint32 vertex, int layer)
+{
+	Buffer buffer;
+	HnswVertex record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_SHARE, &buffer);
+	bool linkable =
+		(record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) == 0 && record->level >= layer;
+
+	UnlockReleaseBuffer(buffer);
+	return linkable;
+}
+
+/*
+ * The item of the given kind at tid on its page, which the caller has locked.
+ * It lies inside the page and has *size bytes.  NULL if vacuum has removed it,
+ * be there now another item or not.
+ */
+static Item
+locate_item(HnswIndex *index, Page page, ItemPointer tid, uint16 kind, Size *size)
+{
+	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
+	ItemId id;
+	uint16 found;
+
+	if (unlikely(!page_is(page, PAGE_ITEMS) || offset < FirstOffsetNumber))
+		hnsw_report_bad_item(index, tid);
+	if (unlikely(offset > PageGetMaxOffsetNumber(page) ||
+				 !ItemIdIsUsed(PageGetItemId(page, offset))))
+		return NULL;
+	id = PageGetItemId(page, offset);
+	*size = ItemIdGetLength(id);
+	if (unlikely(!ItemIdIsNormal(id) || ItemIdGetOffset(id) != MAXALIGN(ItemIdGetOffset(id)) ||
+				 *size < sizeof(found) || ItemIdGetOffset(id) + *size > BLCKSZ - PAGE_SPECIAL_SIZE))
+		hnsw_report_bad_item(index, tid);
+	memcpy(&found, PageGetItem(page, id), sizeof(found));
+	if (unlikely(found != HNSW_ITEM_UPPER && found != HNSW_ITEM_TIDS))
+		hnsw_report_bad_item(index, tid);
+	return found == kind ? PageGetItem(page, id) : NULL;
+}
+
+/* The same for upper links. */
+static HnswUpper
+locate_upper(HnswIndex *index, Page page, ItemPointer tid)
+{
+	Size size;
+	HnswUpper upper = (HnswUpper) locate_item(index, page, tid, HNSW_ITEM_UPPER, &size);
+
+	if (unlikely(upper != NULL &&
+				 (size < sizeof(HnswUpperData) || upper->level > index->meta.max_level ||
+				  HNSW_UPPER_SIZE(index->meta.m, upper->level) > size)))
+		hnsw_report_bad_item(index, tid);
+	return upper;
+}
+
+/* The same for a list of heap TIDs. */
+HnswTids
+hnsw_locate_tids(HnswIndex *index, Page page, ItemPointer tid)
+{
+	Size size;
+	HnswTids tids = (HnswTids) locate_item(index, page, tid, HNSW_ITEM_TIDS, &size);
+
+	if (unlikely(tids != NULL && (size < sizeof(HnswTidsData) || tids->ntids > tids->capacity ||
+								  tids->capacity > HNSW_MAX_TIDS_CAPACITY ||
+								  HNSW_TIDS_SIZE(tids->capacity) > size)))
+		hnsw_report_bad_item(index, tid);
+	return tids;
+}
+
+/*
+ * Pins and locks the page of an item of upper links and returns it, or NULL,
+ * with nothing pinned, if it has been removed.  The caller unlocks and releases
+ * *buffer, and does not trust the counts.
  */
 HnswUpper
 hnsw_pin_upper(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer)
 {
-	Size size;
-	HnswUpper upper = (HnswUpper) pin_item(index, tid, lockmode, buffer, &size);
+	HnswUpper upper;
 
-	if (unlikely(size < sizeof(HnswUpperData) || upper->level > index->meta.max_level ||
-				 HNSW_UPPER_SIZE(index->meta.m, upper->level) > size))
-		report_bad_item(index, tid);
+	*buffer = recent_read(index->relation, ItemPointerGetBlockNumber(tid));
+	LockBuffer(*buffer, lockmode);
+	upper = locate_upper(index, BufferGetPage(*buffer), tid);
+	if (upper == NULL)
+		UnlockReleaseBuffer(*buffer);
 	return upper;
 }
 
@@ -256,12 +323,13 @@ hnsw_pin_upper(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer)
 HnswTids
 hnsw_pin_tids(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer)
 {
-	Size size;
-	HnswTids tids = (HnswTids) pin_item(index, tid, lockmode, buffer, &size);
+	HnswTids tids;
 
-	if (unlikely(size < sizeof(HnswTidsData) || tids->ntids > tids->capacity ||
-				 tids->capacity > HNSW_MAX_TIDS_CAPACITY || HNSW_TIDS_SIZE(tids->capacity) > size))
-		report_bad_item(index, tid);
+	*buffer = recent_read(index->relation, ItemPointerGetBlockNumber(tid));
+	LockBuffer(*buffer, lockmode);
+	tids = hnsw_locate_tids(index, BufferGetPage(*buffer), tid);
+	if (tids == NULL)
+		UnlockReleaseBuffer(*buffer);
 	return tids;
 }
 
@@ -283,47 +351,79 @@ lock_insert_page(HnswIndex *index, BlockNumber blkno, PageKind kind)
 	return buffer;
 }
 
+/* The metapage's fields that say where vertices or items go, and what is free */
+static BlockNumber *
+insert_target(HnswMeta *meta, PageKind kind)
+{
+	return kind == PAGE_SLOTS ? &meta->insert_block : &meta->item_block;
+}
+
+static BlockNumber *
+free_chain(HnswMeta *meta, PageKind kind)
+{
+	return kind == PAGE_SLOTS ? &meta->free_slots : &meta->free_items;
+}
+
+/* An error if one more slot page would hold more vertices than ids can tell apart. */
+static void
+check_not_full(HnswIndex *index)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index->relation);
+
+	if (((uint64) nblocks + FULL_MARGIN) * index->meta.slots_per_page > HNSW_MAX_VERTEX)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("index \"%s\" is full: it cannot hold more than %u vertices",
+							   RelationGetRelationName(index->relation), HNSW_MAX_VERTEX)));
+}
+
 /*
- * Adds a page of the given kind and makes it the one that takes new vertices
- * or items, unless somebody else has done so since the metapage was read.
- * Either way index->meta is up to date afterwards.  The metapage is locked
- * throughout: it stands for the right to add such a page.
+ * Makes a page of the given kind with `room` bytes the one that takes new
+ * vertices or items, unless somebody else has done so since the metapage was
+ * read: the first of those that vacuum has made room on, or a new one.
+ * Afterwards index->meta is up to date.  The metapage is locked throughout: it
+ * stands for the right to change the target.
  */
 static void
-add_insert_page(HnswIndex *index, PageKind kind, BlockNumber seen)
+change_insert_page(HnswIndex *index, PageKind kind, Size room, BlockNumber seen)
 {
 	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
 	HnswMeta *meta;
-	BlockNumber *target;
+	BlockNumber free;
+	PageChange change;
+	Buffer buffer;
+	bool reuse;
+	Page page;
 
 	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = (HnswMeta *) meta_page_header(index->relation, BufferGetPage(meta_buffer), METHOD_HNSW);
-	target = kind == PAGE_SLOTS ? &meta->insert_block : &meta->item_block;
-	if (*target != seen)
+	if (*insert_target(meta, kind) != seen)
 	{
 		index->meta = *meta;
 		UnlockReleaseBuffer(meta_buffer);
+		return;
 	}
-	else
+	free = *free_chain(meta, kind);
+	buffer = hnsw_lock_free_page(index, free, kind);
+	reuse = BufferIsValid(buffer) &&
+			(kind == PAGE_SLOTS || PageGetFreeSpace(BufferGetPage(buffer)) >= MAXALIGN(room));
+	if (!reuse)
 	{
-		BlockNumber nblocks = RelationGetNumberOfBlocks(index->relation);
-		PageChange change;
-		Buffer buffer;
-
-		if (kind == PAGE_SLOTS &&
-			((uint64) nblocks + FULL_MARGIN) * index->meta.slots_per_page > HNSW_MAX_VERTEX)
-			ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-							errmsg("index \"%s\" is full: it cannot hold more than %u vertices",
-								   RelationGetRelationName(index->relation), HNSW_MAX_VERTEX)));
+		if (BufferIsValid(buffer))
+			UnlockReleaseBuffer(buffer);
+		if (kind == PAGE_SLOTS)
+			check_not_full(index);
 		buffer = page_extend(index->relation, MAIN_FORKNUM);
-		page_change_begin(&change, index->relation, index->building);
-		page_init(page_change_page(&change, buffer, true), kind);
-		meta = (HnswMeta *) PageGetContents(page_change_page(&change, meta_buffer, false));
-		target = kind == PAGE_SLOTS ? &meta->insert_block : &meta->item_block;
-		*target = BufferGetBlockNumber(buffer);
-		index->meta = *meta;
-		page_change_finish(&change);
 	}
+	page_change_begin(&change, index->relation, index->building);
+	page = page_change_page(&change, buffer, !reuse);
+	meta = (HnswMeta *) PageGetContents(page_change_page(&change, meta_buffer, false));
+	if (reuse)
+		*free_chain(meta, kind) = hnsw_unchain_page(page);
+	else
+		page_init(page, kind);
+	*insert_target(meta, kind) = BufferGetBlockNumber(buffer);
+	index->meta = *meta;
+	page_change_finish(&change);
 }
 
 /* Stores an item on an item page with room for it, and sets *tid to it. */
@@ -355,8 +455,38 @@ hnsw_add_item(HnswIndex *index, Item item, Size size, ItemPointer tid)
 			}
 			UnlockReleaseBuffer(buffer);
 		}
-		add_insert_page(index, PAGE_ITEMS, blkno);
+		change_insert_page(index, PAGE_ITEMS, size, blkno);
 	}
+}
+
+/* A slot of the page that holds no vertex, or -1. */
+static int
+find_slot(HnswIndex *index, Page page)
+{
+	int nslots = page_slots(page, index->meta.slots_per_page);
+
+	if (nslots < index->meta.slots_per_page)
+		return nslots;
+	for (int slot = 0; slot < nslots; slot++)
+	{
+		if (((HnswVertex) page_slot(page, index->meta.slot_size, slot))->flags & HNSW_VERTEX_FREE)
+			return slot;
+	}
+	return -1;
+}
+
+/* Puts a record into a slot, as the next of the vertices that it has held. */
+static void
+fill_slot(HnswIndex *index, Page page, int slot, HnswVertex record)
+{
+	HnswVertex place = (HnswVertex) page_slot(page, index->meta.slot_size, slot);
+	bool used_before = slot < PageGetSpecial(page)->nslots;
+	uint16 version = used_before ? place->version : record->version;
+
+	memcpy(place, record, index->meta.slot_size);
+	place->version = version;
+	if (!used_before)
+		page_set_slots(page, index->meta.slot_size, slot + 1);
 }
 
 /* Stores a complete vertex record (slot_size bytes) and returns its id. */
@@ -370,25 +500,53 @@ hnsw_add_vertex(HnswIndex *index, HnswVertex record)
 		if (blkno != InvalidBlockNumber)
 		{
 			Buffer buffer = lock_insert_page(index, blkno, PAGE_SLOTS);
-			int slot;
+			int slot = find_slot(index, BufferGetPage(buffer));
 
-			slot = PageGetSpecial(BufferGetPage(buffer))->nslots;
-			if (slot < index->meta.slots_per_page)
+			if (slot >= 0)
 			{
 				PageChange change;
-				Page page;
 
 				page_change_begin(&change, index->relation, index->building);
-				page = page_change_page(&change, buffer, false);
-				memcpy(page_slot(page, index->meta.slot_size, slot), record, index->meta.slot_size);
-				page_set_slots(page, index->meta.slot_size, slot + 1);
+				fill_slot(index, page_change_page(&change, buffer, false), slot, record);
 				page_change_finish(&change);
 				return blkno * index->meta.slots_per_page + slot;
 			}
 			UnlockReleaseBuffer(buffer);
 		}
-		add_insert_page(index, PAGE_SLOTS, blkno);
+		change_insert_page(index, PAGE_SLOTS, 0, blkno);
 	}
+}
+
+/*
+ * Adds a value page to a change: the first free one, which leaves its chain,
+ * or a new one.  Returns its block.
+ */
+static BlockNumber
+change_value_page(HnswIndex *index, PageChange *change, Page *page)
+{
+	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
+	HnswMeta *meta;
+	Buffer buffer;
+
+	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
+	meta = (HnswMeta *) meta_page_header(index->relation, BufferGetPage(meta_buffer), METHOD_HNSW);
+	buffer = hnsw_lock_free_page(index, meta->free_values, PAGE_VALUE);
+	if (BufferIsValid(buffer))
+	{
+		page_change_begin(change, index->relation, index->building);
+		*page = page_change_page(change, buffer, false);
+		meta = (HnswMeta *) PageGetContents(page_change_page(change, meta_buffer, false));
+		meta->free_values = hnsw_unchain_page(*page);
+	}
+	else
+	{
+		UnlockReleaseBuffer(meta_buffer);
+		buffer = page_extend(index->relation, MAIN_FORKNUM);
+		page_change_begin(change, index->relation, index->building);
+		*page = page_change_page(change, buffer, true);
+		page_init(*page, PAGE_VALUE);
+	}
+	return BufferGetBlockNumber(buffer);
 }
 
 /*
@@ -403,16 +561,12 @@ hnsw_write_value(HnswIndex *index, const char *value, BlockNumber *blocks)
 	for (int i = 0; i < index->meta.value_pages; i++)
 	{
 		Size piece = Min(left, HNSW_VALUE_PIECE);
-		Buffer buffer = page_extend(index->relation, MAIN_FORKNUM);
 		PageChange change;
 		Page page;
 
-		page_change_begin(&change, index->relation, index->building);
-		page = page_change_page(&change, buffer, true);
-		page_init(page, PAGE_VALUE);
+		blocks[i] = change_value_page(index, &change, &page);
 		memcpy((char *) page + PAGE_DATA_OFFSET, value + (Size) i * HNSW_VALUE_PIECE, piece);
 		page_set_data_size(page, piece);
-		blocks[i] = BufferGetBlockNumber(buffer);
 		page_change_finish(&change);
 		left -= piece;
 	}

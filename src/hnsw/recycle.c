@@ -1,0 +1,295 @@
+/*-------------------------------------------------------------------------
+ *
+ * recycle.c
+ *	  Giving back the room of deleted vertices.
+ *
+ * Pages with room are three chains that start in the metapage: slot pages with
+ * free slots, item pages with space, and free value pages.  Vacuum puts pages
+ * in, at the head; inserts take the head.  A page is in one chain at most, which
+ * its flag PAGE_CHAINED tells, so a page that has not been put in, be it by a
+ * crash in between, is noticed and put in by the next vacuum.
+ *
+ * When a vertex may be freed is decided in repair.c; README, "Vacuum".
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "hnsw/hnsw.h"
+#include "storage/page_change.h"
+#include "storage/recent.h"
+
+/* An item page with less space than this is not worth a visit of an insert */
+#define MIN_ITEM_SPACE (BLCKSZ / 16)
+
+/* Value pages freed in one change, beside the metapage and the slot page */
+#define VALUE_PAGES_PER_CHANGE (MAX_GENERIC_XLOG_PAGES - 2)
+
+/*
+ * Pins the first page of a chain, whose number the caller has from the locked
+ * metapage, and locks it exclusively.  InvalidBuffer: the chain is empty.
+ */
+Buffer
+hnsw_lock_free_page(HnswIndex *index, BlockNumber head, PageKind kind)
+{
+	Buffer buffer;
+	Page page;
+
+	if (head == InvalidBlockNumber)
+		return InvalidBuffer;
+	buffer = recent_read(index->relation, head);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page = BufferGetPage(buffer);
+	if (unlikely(!page_is(page, kind) || (PageGetSpecial(page)->flags & PAGE_CHAINED) == 0))
+		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+						errmsg("index \"%s\" has no free room on block %u",
+							   RelationGetRelationName(index->relation), head),
+						errhint("Please REINDEX it.")));
+	return buffer;
+}
+
+/* Takes a page, in a change, out of the chain it heads; returns the next. */
+BlockNumber
+hnsw_unchain_page(Page page)
+{
+	PageSpecial special = PageGetSpecial(page);
+	BlockNumber next = special->next;
+
+	special->next = InvalidBlockNumber;
+	special->flags &= ~PAGE_CHAINED;
+	return next;
+}
+
+/* Puts a page, in a change together with the metapage, in front of its chain. */
+static void
+chain_page(Page meta_page, Page page, BlockNumber blkno)
+{
+	HnswMeta *meta = (HnswMeta *) PageGetContents(meta_page);
+	PageSpecial special = PageGetSpecial(page);
+	BlockNumber *head = special->kind == PAGE_SLOTS	  ? &meta->free_slots
+						: special->kind == PAGE_ITEMS ? &meta->free_items
+													  : &meta->free_values;
+
+	special->next = *head;
+	special->flags |= PAGE_CHAINED;
+	*head = blkno;
+}
+
+/* Removes an item from a page, in a change; other items keep their numbers. */
+void
+hnsw_delete_item(Page page, OffsetNumber offset)
+{
+	PageIndexTupleDeleteNoCompact(page, offset);
+	if (PageGetMaxOffsetNumber(page) >= offset)
+		PageSetHasFreeLinePointers(page);
+}
+
+/* Removes an item that nothing points to. */
+void
+hnsw_remove_item(HnswIndex *index, ItemPointerData item)
+{
+	Buffer buffer = recent_read(index->relation, ItemPointerGetBlockNumber(&item));
+	PageChange change;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_change_begin(&change, index->relation, index->building);
+	hnsw_delete_item(page_change_page(&change, buffer, false), ItemPointerGetOffsetNumber(&item));
+	page_change_finish(&change);
+}
+
+/* Puts an item page with space into its chain, unless it is in one or in use. */
+void
+hnsw_chain_item_page(HnswIndex *index, BlockNumber blkno)
+{
+	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
+	Buffer buffer = recent_read(index->relation, blkno);
+	Page page = BufferGetPage(buffer);
+	HnswMeta *meta;
+	PageChange change;
+
+	hnsw_lock_two(meta_buffer, BUFFER_LOCK_EXCLUSIVE, buffer, BUFFER_LOCK_EXCLUSIVE);
+	meta = (HnswMeta *) PageGetContents(BufferGetPage(meta_buffer));
+	if (meta->item_block == blkno || !page_is(page, PAGE_ITEMS) ||
+		(PageGetSpecial(page)->flags & PAGE_CHAINED) != 0 ||
+		PageGetFreeSpace(page) < MIN_ITEM_SPACE)
+	{
+		UnlockReleaseBuffer(buffer);
+		UnlockReleaseBuffer(meta_buffer);
+		return;
+	}
+	page_change_begin(&change, index->relation, false);
+	page = page_change_page(&change, buffer, false);
+	chain_page(page_change_page(&change, meta_buffer, false), page, blkno);
+	page_change_finish(&change);
+}
+
+/* Removes the item with a deleted vertex's upper links. */
+static void
+free_upper_links(HnswIndex *index, uint32 vertex, ItemPointerData upper)
+{
+	Buffer slot_buffer = recent_read(index->relation, hnsw_block(index, vertex));
+	Buffer item_buffer = recent_read(index->relation, ItemPointerGetBlockNumber(&upper));
+	OffsetNumber offset = ItemPointerGetOffsetNumber(&upper);
+	PageChange change;
+	Page page;
+
+	hnsw_lock_two(slot_buffer, BUFFER_LOCK_EXCLUSIVE, item_buffer, BUFFER_LOCK_EXCLUSIVE);
+	page = BufferGetPage(item_buffer);
+	if (!page_is(page, PAGE_ITEMS) || offset > PageGetMaxOffsetNumber(page) ||
+		!ItemIdIsNormal(PageGetItemId(page, offset)))
+		hnsw_report_bad_item(index, &upper);
+	page_change_begin(&change, index->relation, false);
+	page = page_change_page(&change, slot_buffer, false);
+	ItemPointerSetInvalid(&hnsw_page_vertex(index, page, vertex)->upper);
+	hnsw_delete_item(page_change_page(&change, item_buffer, false), offset);
+	page_change_finish(&change);
+}
+
+/*
+ * Frees the next value pages of a deleted vertex, of which `done` are free
+ * already.  Returns how many are free now.
+ */
+static int
+free_value_pages(HnswIndex *index, uint32 vertex, const BlockNumber *blocks, int done)
+{
+	int n = Min(index->meta.value_pages - done, VALUE_PAGES_PER_CHANGE);
+	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
+	Buffer slot_buffer = recent_read(index->relation, hnsw_block(index, vertex));
+	Buffer buffers[VALUE_PAGES_PER_CHANGE];
+	PageChange change;
+	Page meta_page;
+	Page page;
+
+	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
+	LockBuffer(slot_buffer, BUFFER_LOCK_EXCLUSIVE);
+	for (int i = 0; i < n; i++)
+	{
+		/* nobody locks two value pages, and no other page after one */
+		buffers[i] = recent_read(index->relation, blocks[done + i]);
+		LockBuffer(buffers[i], BUFFER_LOCK_EXCLUSIVE);
+		page = BufferGetPage(buffers[i]);
+		if (!page_is(page, PAGE_VALUE) || (PageGetSpecial(page)->flags & PAGE_CHAINED) != 0)
+			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+							errmsg("index \"%s\" has no value on block %u",
+								   RelationGetRelationName(index->relation), blocks[done + i]),
+							errhint("Please REINDEX it.")));
+	}
+	page_change_begin(&change, index->relation, false);
+	meta_page = page_change_page(&change, meta_buffer, false);
+	page = page_change_page(&change, slot_buffer, false);
+	hnsw_vertex_deleted(hnsw_page_vertex(index, page, vertex))->freed_values = done + n;
+	for (int i = 0; i < n; i++)
+		chain_page(meta_page, page_change_page(&change, buffers[i], false), blocks[done + i]);
+	page_change_finish(&change);
+	return done + n;
+}
+
+/* Frees what a deleted vertex has outside its slot, in changes of their own. */
+static void
+free_belongings(HnswIndex *index, uint32 vertex)
+{
+	BlockNumber blocks[HNSW_MAX_VALUE_PAGES];
+	HnswVertex record;
+	ItemPointerData upper;
+	Buffer buffer;
+	int done;
+
+	record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_SHARE, &buffer);
+	upper = record->upper;
+	done = hnsw_vertex_deleted(record)->freed_values;
+	memcpy(blocks, hnsw_vertex_value(index, record), index->meta.value_pages * sizeof(BlockNumber));
+	UnlockReleaseBuffer(buffer);
+	if (ItemPointerIsValid(&upper))
+		free_upper_links(index, vertex, upper);
+	while (done < index->meta.value_pages)
+	{
+		CHECK_FOR_INTERRUPTS();
+		done = free_value_pages(index, vertex, blocks, done);
+	}
+}
+
+/* Is the slot that of a deleted vertex which nobody can be about to link to? */
+static bool
+is_freeable(HnswVertex record, uint64 horizon)
+{
+	const uint8 flags = HNSW_VERTEX_DELETED | HNSW_VERTEX_UNLINKED | HNSW_VERTEX_FREE;
+
+	return (record->flags & flags) == HNSW_VERTEX_DELETED &&
+		   hnsw_vertex_deleted(record)->xid <= horizon;
+}
+
+/*
+ * Frees the slots of a page in one change and puts the page into the chain.
+ * The links stay, for searches that have come across the vertex before.
+ */
+static void
+free_page_slots(HnswIndex *index, BlockNumber blkno, uint64 horizon)
+{
+	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
+	Buffer buffer = recent_read(index->relation, blkno);
+	BlockNumber insert_block;
+	PageChange change;
+	Page meta_page;
+	Page page;
+
+	hnsw_lock_two(meta_buffer, BUFFER_LOCK_EXCLUSIVE, buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_change_begin(&change, index->relation, false);
+	meta_page = page_change_page(&change, meta_buffer, false);
+	insert_block = ((HnswMeta *) PageGetContents(meta_page))->insert_block;
+	page = page_change_page(&change, buffer, false);
+	for (int slot = 0; slot < page_slots(page, index->meta.slots_per_page); slot++)
+	{
+		HnswVertex record = (HnswVertex) page_slot(page, index->meta.slot_size, slot);
+
+		if (!is_freeable(record, horizon))
+			continue;
+		record->flags = HNSW_VERTEX_FREE;
+		record->version = record->version == PG_UINT16_MAX ? 1 : record->version + 1;
+		memset(record->tids, 0, sizeof(record->tids));
+	}
+	if ((PageGetSpecial(page)->flags & PAGE_CHAINED) == 0 && insert_block != blkno)
+		chain_page(meta_page, page, blkno);
+	page_change_finish(&change);
+}
+
+/*
+ * Frees the deleted vertices of a slot page that remember a transaction id not
+ * after the horizon, and puts the page into the chain if it has free slots.
+ * Lowers *oldest_left to the oldest transaction id that the others remember
+ * (0: none).
+ */
+void
+hnsw_free_slots(HnswIndex *index, BlockNumber blkno, uint64 horizon, uint64 *oldest_left)
+{
+	Buffer buffer = recent_read(index->relation, blkno);
+	Page page = BufferGetPage(buffer);
+	bool *freeable = palloc0(index->meta.slots_per_page * sizeof(bool));
+	bool any = false;
+	int nslots;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	nslots = page_is(page, PAGE_SLOTS) ? page_slots(page, index->meta.slots_per_page) : 0;
+	for (int slot = 0; slot < nslots; slot++)
+	{
+		HnswVertex record = (HnswVertex) page_slot(page, index->meta.slot_size, slot);
+
+		freeable[slot] = is_freeable(record, horizon);
+		any |= freeable[slot];
+		if ((record->flags & HNSW_VERTEX_FREE) != 0)
+			any |= (PageGetSpecial(page)->flags & PAGE_CHAINED) == 0;
+		else if ((record->flags & HNSW_VERTEX_DELETED) != 0 && !freeable[slot] &&
+				 (*oldest_left == 0 || hnsw_vertex_deleted(record)->xid < *oldest_left))
+			*oldest_left = hnsw_vertex_deleted(record)->xid;
+	}
+	UnlockReleaseBuffer(buffer);
+	for (int slot = 0; slot < nslots; slot++)
+	{
+		if (freeable[slot])
+			free_belongings(index, blkno * index->meta.slots_per_page + slot);
+	}
+	if (any)
+		free_page_slots(index, blkno, horizon);
+	pfree(freeable);
+}
