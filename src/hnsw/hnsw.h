@@ -38,6 +38,7 @@
 #include "core/pool.h"
 #include "core/visited.h"
 #include "storage/meta.h"
+#include "storage/page_change.h"
 
 /* Build options (WITH), as pgvector's */
 #define HNSW_DEFAULT_M 16
@@ -301,15 +302,16 @@ extern bool hnsw_is_linkable(HnswIndex *index, uint32 vertex, int layer);
 extern void hnsw_lock_two(Buffer first, int first_mode, Buffer second, int second_mode);
 
 /* recycle.c: chains of pages with room */
-extern Buffer hnsw_lock_free_page(HnswIndex *index, BlockNumber head, PageKind kind);
-extern BlockNumber hnsw_unchain_page(Page page);
+extern bool hnsw_lock_free_page(HnswIndex *index, BlockNumber head, PageKind kind, Size room,
+								Buffer *before, Buffer *buffer);
+extern Page hnsw_unchain_page(PageChange *change, BlockNumber *head, Buffer before, Buffer buffer);
 extern void hnsw_delete_item(Page page, OffsetNumber offset);
 extern void hnsw_remove_item(HnswIndex *index, ItemPointerData item);
 extern void hnsw_chain_item_page(HnswIndex *index, BlockNumber blkno);
 extern void hnsw_free_slots(HnswIndex *index, BlockNumber blkno, uint64 horizon,
 							uint64 *oldest_left);
 
-/* repair.c */
+/* vacuum_graph.c */
 extern void hnsw_set_deleted_since(HnswIndex *index, uint64 xid);
 extern void hnsw_vacuum_graph(HnswIndex *index, BufferAccessStrategy strategy, bool deleted_now);
 

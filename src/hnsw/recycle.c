@@ -5,11 +5,11 @@
  *
  * Pages with room are three chains that start in the metapage: slot pages with
  * free slots, item pages with space, and free value pages.  Vacuum puts pages
- * in, at the head; inserts take the head.  A page is in one chain at most, which
+ * in, at the head; inserts take pages out.  A page is in one chain at most, which
  * its flag PAGE_CHAINED tells, so a page that has not been put in, be it by a
  * crash in between, is noticed and put in by the next vacuum.
  *
- * When a vertex may be freed is decided in repair.c; README, "Vacuum".
+ * When a vertex may be freed is decided in vacuum_graph.c; README, "Vacuum".
  *
  *-------------------------------------------------------------------------
  */
@@ -24,42 +24,89 @@
 /* An item page with less space than this is not worth a visit of an insert */
 #define MIN_ITEM_SPACE (BLCKSZ / 16)
 
+/* Pages of a chain looked at for one with enough room */
+#define MAX_CHAIN_STEPS 16
+
 /* Value pages freed in one change, beside the metapage and the slot page */
 #define VALUE_PAGES_PER_CHANGE (MAX_GENERIC_XLOG_PAGES - 2)
 
-/*
- * Pins the first page of a chain, whose number the caller has from the locked
- * metapage, and locks it exclusively.  InvalidBuffer: the chain is empty.
- */
-Buffer
-hnsw_lock_free_page(HnswIndex *index, BlockNumber head, PageKind kind)
+static void
+report_bad_chain(HnswIndex *index, BlockNumber blkno)
 {
-	Buffer buffer;
-	Page page;
-
-	if (head == InvalidBlockNumber)
-		return InvalidBuffer;
-	buffer = recent_read(index->relation, head);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	page = BufferGetPage(buffer);
-	if (unlikely(!page_is(page, kind) || (PageGetSpecial(page)->flags & PAGE_CHAINED) == 0))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has no free room on block %u",
-							   RelationGetRelationName(index->relation), head),
-						errhint("Please REINDEX it.")));
-	return buffer;
+	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("index \"%s\" has no free room on block %u",
+						   RelationGetRelationName(index->relation), blkno),
+					errhint("Please REINDEX it.")));
 }
 
-/* Takes a page, in a change, out of the chain it heads; returns the next. */
-BlockNumber
-hnsw_unchain_page(Page page)
+static Buffer
+pin_chained(HnswIndex *index, BlockNumber blkno)
 {
-	PageSpecial special = PageGetSpecial(page);
-	BlockNumber next = special->next;
+	if (unlikely(blkno == META_BLOCK))
+		report_bad_chain(index, blkno);
+	return recent_read(index->relation, blkno);
+}
 
+/*
+ * Finds a page with `room` bytes among the first of a chain whose head the
+ * caller has from the locked metapage, without which no chain is changed.  Pins
+ * the page and locks it exclusively, and likewise the one before it in the
+ * chain, if any: *before.  False, with nothing pinned: there is none.
+ */
+bool
+hnsw_lock_free_page(HnswIndex *index, BlockNumber head, PageKind kind, Size room, Buffer *before,
+					Buffer *buffer)
+{
+	BlockNumber blkno = head;
+
+	*before = InvalidBuffer;
+	for (int tries = 0; tries < MAX_CHAIN_STEPS && blkno != InvalidBlockNumber; tries++)
+	{
+		Page page;
+
+		*buffer = pin_chained(index, blkno);
+		page = BufferGetPage(*buffer);
+		if (BufferIsValid(*before))
+			hnsw_lock_two(*before, BUFFER_LOCK_EXCLUSIVE, *buffer, BUFFER_LOCK_EXCLUSIVE);
+		else
+			LockBuffer(*buffer, BUFFER_LOCK_EXCLUSIVE);
+		if (unlikely(!page_is(page, kind) || (PageGetSpecial(page)->flags & PAGE_CHAINED) == 0))
+			report_bad_chain(index, blkno);
+		if (room == 0 || PageGetFreeSpace(page) >= room)
+			return true;
+		blkno = PageGetSpecial(page)->next;
+		LockBuffer(*buffer, BUFFER_LOCK_UNLOCK);
+		if (BufferIsValid(*before))
+			UnlockReleaseBuffer(*before);
+		*before = *buffer;
+	}
+	if (BufferIsValid(*before))
+		ReleaseBuffer(*before);
+	return false;
+}
+
+/*
+ * Adds a page that hnsw_lock_free_page() has found, and the page before it, to
+ * a change and takes it out of its chain; *head is the chain's in the changed
+ * metapage.
+ */
+Page
+hnsw_unchain_page(PageChange *change, BlockNumber *head, Buffer before, Buffer buffer)
+{
+	Page page = page_change_page(change, buffer, false);
+	PageSpecial special = PageGetSpecial(page);
+
+	if (BufferIsValid(before))
+	{
+		Page before_page = page_change_page(change, before, false);
+
+		PageGetSpecial(before_page)->next = special->next;
+	}
+	else
+		*head = special->next;
 	special->next = InvalidBlockNumber;
 	special->flags &= ~PAGE_CHAINED;
-	return next;
+	return page;
 }
 
 /* Puts a page, in a change together with the metapage, in front of its chain. */

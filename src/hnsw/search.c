@@ -435,14 +435,15 @@ hnsw_search_sweep(HnswSearch *search)
 		CHECK_FOR_INTERRUPTS();
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		nslots = page_is(page, PAGE_SLOTS) ? page_slots(page, index->meta.slots_per_page) : 0;
-		UnlockReleaseBuffer(buffer);
+		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 		for (int slot = 0; slot < nslots; slot++)
 		{
 			uint32 vertex = blkno * index->meta.slots_per_page + slot;
 			PoolEntry entry;
 
 			make_visited_room(search, 1);
-			if (!visited_add(&search->visited, vertex))
+			if ((hnsw_page_vertex(index, page, vertex)->flags & HNSW_VERTEX_FREE) != 0 ||
+				!visited_add(&search->visited, vertex))
 				continue;
 			hnsw_score(search, &vertex, 1);
 			if (isnan(search->keys[0]))
@@ -452,6 +453,7 @@ hnsw_search_sweep(HnswSearch *search)
 			keep_leftover(search, entry);
 			found++;
 		}
+		ReleaseBuffer(buffer);
 	}
 	return found;
 }

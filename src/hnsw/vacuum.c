@@ -5,7 +5,7 @@
  *
  * One sequential pass drops dead heap TIDs; a vertex left without any is
  * marked deleted: searches still pass through it and never return it.  It may
- * be done several times in a vacuum.  What comes after, once, is in repair.c.
+ * be done several times in a vacuum.  What comes after, once, is in vacuum_graph.c.
  * README, "Vacuum".
  *
  *-------------------------------------------------------------------------

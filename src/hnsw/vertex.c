@@ -388,11 +388,10 @@ change_insert_page(HnswIndex *index, PageKind kind, Size room, BlockNumber seen)
 {
 	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
 	HnswMeta *meta;
-	BlockNumber free;
 	PageChange change;
+	Buffer before;
 	Buffer buffer;
 	bool reuse;
-	Page page;
 
 	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = (HnswMeta *) meta_page_header(index->relation, BufferGetPage(meta_buffer), METHOD_HNSW);
@@ -402,25 +401,20 @@ change_insert_page(HnswIndex *index, PageKind kind, Size room, BlockNumber seen)
 		UnlockReleaseBuffer(meta_buffer);
 		return;
 	}
-	free = *free_chain(meta, kind);
-	buffer = hnsw_lock_free_page(index, free, kind);
-	reuse = BufferIsValid(buffer) &&
-			(kind == PAGE_SLOTS || PageGetFreeSpace(BufferGetPage(buffer)) >= MAXALIGN(room));
+	reuse =
+		hnsw_lock_free_page(index, *free_chain(meta, kind), kind, MAXALIGN(room), &before, &buffer);
 	if (!reuse)
 	{
-		if (BufferIsValid(buffer))
-			UnlockReleaseBuffer(buffer);
 		if (kind == PAGE_SLOTS)
 			check_not_full(index);
 		buffer = page_extend(index->relation, MAIN_FORKNUM);
 	}
 	page_change_begin(&change, index->relation, index->building);
-	page = page_change_page(&change, buffer, !reuse);
 	meta = (HnswMeta *) PageGetContents(page_change_page(&change, meta_buffer, false));
 	if (reuse)
-		*free_chain(meta, kind) = hnsw_unchain_page(page);
+		hnsw_unchain_page(&change, free_chain(meta, kind), before, buffer);
 	else
-		page_init(page, kind);
+		page_init(page_change_page(&change, buffer, true), kind);
 	*insert_target(meta, kind) = BufferGetBlockNumber(buffer);
 	index->meta = *meta;
 	page_change_finish(&change);
@@ -526,17 +520,16 @@ change_value_page(HnswIndex *index, PageChange *change, Page *page)
 {
 	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
 	HnswMeta *meta;
+	Buffer before;
 	Buffer buffer;
 
 	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = (HnswMeta *) meta_page_header(index->relation, BufferGetPage(meta_buffer), METHOD_HNSW);
-	buffer = hnsw_lock_free_page(index, meta->free_values, PAGE_VALUE);
-	if (BufferIsValid(buffer))
+	if (hnsw_lock_free_page(index, meta->free_values, PAGE_VALUE, 0, &before, &buffer))
 	{
 		page_change_begin(change, index->relation, index->building);
-		*page = page_change_page(change, buffer, false);
 		meta = (HnswMeta *) PageGetContents(page_change_page(change, meta_buffer, false));
-		meta->free_values = hnsw_unchain_page(*page);
+		*page = hnsw_unchain_page(change, &meta->free_values, before, buffer);
 	}
 	else
 	{
