@@ -369,6 +369,8 @@ write_upper_links(ItemWriter *writer, const Layout *layout, uint32 place)
 	Size size = HNSW_UPPER_SIZE(m, level);
 	HnswUpper upper = palloc0(size);
 
+	upper->kind = HNSW_ITEM_UPPER;
+	upper->kind = HNSW_ITEM_UPPER;
 	upper->level = level;
 	for (int layer = 1; layer <= level; layer++)
 		upper->counts[layer - 1] =
@@ -378,8 +380,9 @@ write_upper_links(ItemWriter *writer, const Layout *layout, uint32 place)
 }
 
 static void
-write_tid_lists(ItemWriter *writer, uint32 vertex)
+write_tid_lists(ItemWriter *writer, const Layout *layout, uint32 place)
 {
+	uint32 vertex = layout->order[place];
 	const BuildRows *rows = writer->build->rows;
 	uint64 left = extra_tids(writer->build, vertex);
 	uint64 at = rows->tids_start[vertex] + HNSW_INLINE_TIDS;
@@ -391,7 +394,10 @@ write_tid_lists(ItemWriter *writer, uint32 vertex)
 		Size size = HNSW_TIDS_SIZE(capacity);
 		HnswTids tids = palloc0(size);
 
+		tids->kind = HNSW_ITEM_TIDS;
 		tids->ntids = n;
+		tids->owner = vertex_id(writer->build, place);
+		tids->number = (left + HNSW_MAX_TIDS_CAPACITY - 1) / HNSW_MAX_TIDS_CAPACITY;
 		tids->capacity = capacity;
 		for (int i = 0; i < n; i++)
 			tids->tids[i] = rows->tids[at + i].tid;
@@ -424,7 +430,7 @@ write_item_pages(HnswBuild *build, const Layout *layout)
 	for (uint32 place = 0; place < layout->nupper; place++)
 		write_upper_links(&writer, layout, place);
 	for (uint32 place = 0; place < layout->nvertices; place++)
-		write_tid_lists(&writer, layout->order[place]);
+		write_tid_lists(&writer, layout, place);
 	if (BufferIsValid(writer.buffer))
 		finish_page(writer.buffer);
 }

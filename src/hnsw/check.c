@@ -150,7 +150,7 @@ check_meta(HnswCheck *state)
 }
 
 Item
-hnsw_check_item(HnswCheck *state, uint32 vertex, ItemPointerData tid, Size *size)
+hnsw_check_item(HnswCheck *state, uint32 vertex, ItemPointerData tid, uint16 kind, Size *size)
 {
 	CheckState *check = state->check;
 	BlockNumber block = ItemPointerGetBlockNumberNoCheck(&tid);
@@ -165,10 +165,16 @@ hnsw_check_item(HnswCheck *state, uint32 vertex, ItemPointerData tid, Size *size
 			ItemIdIsNormal(PageGetItemId(page, offset)))
 		{
 			ItemId id = PageGetItemId(page, offset);
+			Item item = PageGetItem(page, id);
 
 			*size = ItemIdGetLength(id);
 			check_entries_add(check, &state->items, tid, vertex);
-			return PageGetItem(page, id);
+			if (*size >= sizeof(uint16) && *(uint16 *) item == kind)
+				return item;
+			check_report(
+				check, CHECK_ERROR, hnsw_block(&state->index, vertex), vertex_label(label, vertex),
+				"item (%u,%u) is not of the kind that the vertex refers to", block, offset);
+			return NULL;
 		}
 	}
 	check_report(check, CHECK_ERROR, hnsw_block(&state->index, vertex), vertex_label(label, vertex),
@@ -203,13 +209,14 @@ check_tid_lists(HnswCheck *state, uint32 vertex, ItemPointerData tid, bool delet
 	ItemPointerData remembered = tid;
 	uint64 steps = 0;
 	uint64 power = 1;
+	uint32 number = PG_UINT32_MAX;
 	char label[LABEL_SIZE];
 
 	vertex_label(label, vertex);
 	while (ItemPointerIsValid(&tid))
 	{
 		Size size;
-		HnswTids tids = (HnswTids) hnsw_check_item(state, vertex, tid, &size);
+		HnswTids tids = (HnswTids) hnsw_check_item(state, vertex, tid, HNSW_ITEM_TIDS, &size);
 
 		if (tids == NULL)
 			return;
@@ -224,6 +231,11 @@ check_tid_lists(HnswCheck *state, uint32 vertex, ItemPointerData tid, bool delet
 		if (deleted && tids->ntids > 0)
 			check_report(state->check, CHECK_ERROR, block, label,
 						 "vertex is deleted, but has rows in a list");
+		if (tids->owner != vertex || tids->number >= number)
+			check_report(state->check, CHECK_ERROR, block, label,
+						 "item (%u,%u) is list %u of vertex %u", ItemPointerGetBlockNumber(&tid),
+						 ItemPointerGetOffsetNumber(&tid), tids->number, tids->owner);
+		number = tids->number;
 		add_rows(state, vertex, tids->tids, tids->ntids);
 		tid = tids->next;
 		if (ItemPointerIsValid(&tid) && ItemPointerCompare(&tid, &remembered) == 0)
@@ -356,11 +368,11 @@ read_wide_value(HnswCheck *state, HnswVertex record, uint32 vertex, bool first_t
 		return gather_value(state, hnsw_vertex_value(&state->index, record), space->encoded_size,
 							vertex, first_time);
 	tid = *(ItemPointer) hnsw_vertex_value(&state->index, record);
-	item = hnsw_check_item(state, vertex, tid, &size);
+	item = hnsw_check_item(state, vertex, tid, HNSW_ITEM_WIDE, &size);
 	if (item == NULL)
 		return NULL;
-	if (size == space->encoded_size)
-		return item;
+	if (size == HNSW_WIDE_SIZE(space->encoded_size))
+		return ((HnswWide) item)->value;
 	check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),
 				 vertex_label(label, vertex), "item (%u,%u) holds no value of %zu bytes",
 				 ItemPointerGetBlockNumber(&tid), ItemPointerGetOffsetNumber(&tid),

@@ -61,7 +61,8 @@ vertex_label(char *label, uint32 vertex)
  * there is none.  It stays valid until the next call.  Each item is asked for
  * once by the vertex it belongs to.
  */
-extern Item hnsw_check_item(HnswCheck *state, uint32 vertex, ItemPointerData tid, Size *size);
+extern Item hnsw_check_item(HnswCheck *state, uint32 vertex, ItemPointerData tid, uint16 kind,
+							Size *size);
 
 /* check_links.c: links, upper items, items nobody refers to, reachability */
 extern void hnsw_check_links(HnswCheck *state);

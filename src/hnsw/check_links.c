@@ -56,7 +56,8 @@ check_upper_links(HnswCheck *state, HnswVertex record, uint32 vertex)
 	int m = state->index.meta.m;
 	BlockNumber block = hnsw_block(&state->index, vertex);
 	Size size;
-	HnswUpper upper = (HnswUpper) hnsw_check_item(state, vertex, record->upper, &size);
+	HnswUpper upper =
+		(HnswUpper) hnsw_check_item(state, vertex, record->upper, HNSW_ITEM_UPPER, &size);
 	char label[LABEL_SIZE];
 
 	if (upper == NULL)
@@ -98,7 +99,9 @@ keep_remains(HnswCheck *state, HnswVertex record, uint32 vertex)
 
 	if (wide && HNSW_WIDE_ITEM(index))
 	{
-		check_entries_add(state->check, &state->remains, *(const ItemPointerData *) where, vertex);
+		if (ItemPointerIsValid((const ItemPointerData *) where))
+			check_entries_add(state->check, &state->remains, *(const ItemPointerData *) where,
+							  vertex);
 		return;
 	}
 	if (!wide && index->meta.value_pages == 0)

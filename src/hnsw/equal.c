@@ -47,6 +47,7 @@ plan_join(EqualJoin *join)
 {
 	HnswIndex *index = join->index;
 	int capacity = HNSW_MIN_TIDS_CAPACITY;
+	uint32 number = 0;
 	HnswTids tids;
 	HnswVertex record;
 	Buffer buffer;
@@ -64,7 +65,13 @@ plan_join(EqualJoin *join)
 	if (ItemPointerIsValid(&join->more))
 	{
 		tids = hnsw_pin_tids(index, &join->more, BUFFER_LOCK_SHARE, &buffer);
+		if (tids == NULL) /* vacuum has just removed it: execute_join() will notice */
+		{
+			join->list = join->more;
+			return true;
+		}
 		room = tids->ntids < tids->capacity;
+		number = tids->number;
 		UnlockReleaseBuffer(buffer);
 		join->list = join->more;
 		if (room)
@@ -72,6 +79,9 @@ plan_join(EqualJoin *join)
 		capacity = HNSW_MAX_TIDS_CAPACITY;
 	}
 	tids = palloc0(HNSW_TIDS_SIZE(capacity));
+	tids->kind = HNSW_ITEM_TIDS;
+	tids->owner = join->vertex;
+	tids->number = number + 1;
 	tids->next = join->more;
 	tids->ntids = 1;
 	tids->capacity = capacity;
@@ -172,16 +182,19 @@ execute_join(EqualJoin *join)
 		result = JOIN_AGAIN;
 	if (result == JOINED && use_list)
 	{
-		HnswTids tids = list_on_page(
-			page_of(blocks, buffers, NULL, ItemPointerGetBlockNumber(&join->list)), &join->list);
+		HnswTids tids = hnsw_locate_tids(
+			index, page_of(blocks, buffers, NULL, ItemPointerGetBlockNumber(&join->list)),
+			&join->list);
 
-		if (tids->ntids >= tids->capacity)
+		if (tids == NULL || tids->ntids >= tids->capacity)
 			result = JOIN_AGAIN;
 	}
 	if (result != JOINED)
 	{
 		for (int i = 0; i < n; i++)
 			UnlockReleaseBuffer(buffers[i]);
+		if (join->new_list)
+			hnsw_remove_item(index, join->list);
 		return result;
 	}
 	page_change_begin(&change, index->relation, index->building);
@@ -220,13 +233,17 @@ hnsw_join_equal(HnswIndex *index, uint32 vertex, uint32 pending)
 	HnswVertex record;
 	Buffer buffer;
 	bool movable;
+	bool wide;
 
 	record = hnsw_pin_vertex(index, pending, BUFFER_LOCK_SHARE, &buffer);
 	movable = is_movable(record);
+	wide = (record->flags & HNSW_VERTEX_WIDE) != 0;
 	join.tid = record->tids[0];
 	UnlockReleaseBuffer(buffer);
 	if (!movable)
 		return false;
+	if ((wide || index->meta.value_pages > 0) && index->meta.deleted_since == 0)
+		hnsw_set_deleted_since(index, 1); /* vacuum will have something to free */
 	join.index = index;
 	join.vertex = vertex;
 	join.pending = pending;

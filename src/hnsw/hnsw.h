@@ -41,6 +41,7 @@
 #include "core/pool.h"
 #include "core/visited.h"
 #include "storage/meta.h"
+#include "storage/page_change.h"
 
 /* Build options (WITH), as pgvector's */
 #define HNSW_DEFAULT_M 16
@@ -110,12 +111,13 @@ typedef struct HnswMeta
 	BlockNumber free_values;  /* free value pages */
 	uint32 routing_version;	  /* of a cached routing sample: none yet */
 	uint32 pending_ordinal;	  /* of the page `pending`; those before it have been merged */
+	uint64 deleted_since;	  /* no DELETED vertex remembers an older xid; 0: there is none */
 } HnswMeta;
 
 /* A vertex record's header */
 #define HNSW_VERTEX_DELETED 0x01  /* no heap TIDs: followed, never returned */
 #define HNSW_VERTEX_UNLINKED 0x02 /* pending: not all links to and from it are written */
-#define HNSW_VERTEX_FREE 0x04	  /* an empty slot: nothing links to it */
+#define HNSW_VERTEX_FREE 0x04	  /* an empty slot: no live vertex links to it */
 #define HNSW_VERTEX_WIDE 0x08	  /* the value does not fit the stored element */
 
 typedef struct HnswVertexData
@@ -136,12 +138,48 @@ typedef HnswVertexData *HnswVertex;
 
 #define HNSW_VERTEX_HEADER_SIZE 64
 
+/* What a DELETED vertex has in place of its tids[] */
+typedef struct HnswDeletedData
+{
+	uint64 xid;			 /* the next full transaction id when it was marked */
+	uint16 freed_values; /* of its value pages, so many are free already */
+} HnswDeletedData;
+
+typedef HnswDeletedData *HnswDeleted;
+
+StaticAssertDecl(sizeof(HnswDeletedData) <= HNSW_INLINE_TIDS * sizeof(ItemPointerData),
+				 "what deleted vertices remember must fit the place of their TIDs");
+
+static inline HnswDeleted
+hnsw_vertex_deleted(HnswVertex vertex)
+{
+	return (HnswDeleted) vertex->tids;
+}
+
+/*
+ * Each item starts with its kind, so that a reader with an out-of-date item
+ * pointer tells an item of the other kind from a damaged page.
+ */
+#define HNSW_ITEM_UPPER 0x5550
+#define HNSW_ITEM_TIDS 0x5449
+#define HNSW_ITEM_WIDE 0x5744
+
 /*
  * A value that does not fit the stored element lies elsewhere in its encoded
  * form: in an item, whose TID is then the first thing in the record's room for
  * the value, or on value pages, when it is too large for an item.
  */
-#define HNSW_WIDE_ITEM(index) ((index)->space.encoded_size <= HNSW_MAX_ITEM_SIZE)
+typedef struct HnswWideData
+{
+	uint16 kind; /* HNSW_ITEM_WIDE */
+	uint16 reserved[3];
+	char value[FLEXIBLE_ARRAY_MEMBER]; /* encoded */
+} HnswWideData;
+
+typedef HnswWideData *HnswWide;
+
+#define HNSW_WIDE_SIZE(encoded_size) (offsetof(HnswWideData, value) + (encoded_size))
+#define HNSW_WIDE_ITEM(index) (HNSW_WIDE_SIZE((index)->space.encoded_size) <= HNSW_MAX_ITEM_SIZE)
 
 /* Largest item that fits an empty item page */
 #define HNSW_MAX_ITEM_SIZE \
@@ -153,6 +191,7 @@ typedef HnswVertexData *HnswVertex;
  */
 typedef struct HnswUpperData
 {
+	uint16 kind; /* HNSW_ITEM_UPPER */
 	uint16 level;
 	uint16 counts[FLEXIBLE_ARRAY_MEMBER];
 } HnswUpperData;
@@ -166,12 +205,19 @@ typedef HnswUpperData *HnswUpper;
 #define HNSW_UPPER_LINKS(upper, m, layer) \
 	((uint32 *) ((char *) (upper) + HNSW_UPPER_HEADER_SIZE((upper)->level)) + ((layer) -1) * (m))
 
-/* Item: heap TIDs of equal values beyond the first four */
+/*
+ * Item: heap TIDs of equal values beyond the first four.  The lists of a
+ * vertex are a chain; new ones go in front, so numbers fall along the chain,
+ * and a reader whose place in it was removed finds the place again.
+ */
 typedef struct HnswTidsData
 {
-	ItemPointerData next; /* further such item, or invalid */
+	uint16 kind; /* HNSW_ITEM_TIDS */
 	uint16 ntids;
+	uint32 owner; /* vertex */
+	uint32 number;
 	uint16 capacity;
+	ItemPointerData next; /* further such item, or invalid */
 	ItemPointerData tids[FLEXIBLE_ARRAY_MEMBER];
 } HnswTidsData;
 
@@ -315,13 +361,37 @@ extern void hnsw_check_vertex(HnswIndex *index, HnswVertex record, uint32 vertex
 extern void hnsw_check_tid(HnswIndex *index, ItemPointer tid);
 extern HnswVertex hnsw_pin_vertex(HnswIndex *index, uint32 vertex, int lockmode, Buffer *buffer);
 extern const void *hnsw_read_stored(HnswIndex *index, HnswVertex vertex, char *scratch);
-extern void hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *encoded);
+extern bool hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *encoded);
 extern void hnsw_store_value(HnswIndex *index, HnswVertex record, const char *encoded);
+extern void hnsw_report_bad_item(HnswIndex *index, ItemPointer tid);
+extern HnswTids hnsw_locate_tids(HnswIndex *index, Page page, ItemPointer tid);
 extern HnswUpper hnsw_pin_upper(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer);
 extern HnswTids hnsw_pin_tids(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer);
 extern void hnsw_add_item(HnswIndex *index, Item item, Size size, ItemPointer tid);
 
+extern int hnsw_pages_of_value(Size size);
+extern bool hnsw_vertex_has(HnswIndex *index, uint32 vertex, uint8 flags);
+extern bool hnsw_is_linkable(HnswIndex *index, uint32 vertex, int layer);
+extern void hnsw_lock_two(Buffer first, int first_mode, Buffer second, int second_mode);
+
+/* recycle.c: chains of pages with room */
+extern bool hnsw_lock_free_page(HnswIndex *index, BlockNumber head, PageKind kind, Size room,
+								Buffer *before, Buffer *buffer);
+extern Page hnsw_unchain_page(PageChange *change, BlockNumber *head, Buffer before, Buffer buffer);
+extern void hnsw_delete_item(Page page, OffsetNumber offset);
+extern void hnsw_remove_item(HnswIndex *index, ItemPointerData item);
+extern void hnsw_chain_item_page(HnswIndex *index, BlockNumber blkno);
+extern void hnsw_free_slots(HnswIndex *index, BlockNumber blkno, uint64 horizon,
+							uint64 *oldest_left);
+
+/* vacuum_graph.c */
+extern void hnsw_replace_deleted_entry(HnswIndex *index);
+extern void hnsw_set_deleted_since(HnswIndex *index, uint64 xid);
+extern void hnsw_vacuum_graph(HnswIndex *index, BufferAccessStrategy strategy, bool deleted_now);
+
 /* search.c */
+extern bool hnsw_search_key(HnswSearch *search, Buffer buffer, HnswVertex record, float *key);
+extern void hnsw_score(HnswSearch *search, const uint32 *vertices, int n);
 extern void hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context, int ef,
 							 HnswSearchPurpose purpose);
 extern void hnsw_search_start(HnswSearch *search, const void *query, int ef);
@@ -332,6 +402,7 @@ extern void hnsw_search_values(HnswSearch *search, const HnswVertex *records, in
 extern void hnsw_prefetch_vertex(HnswIndex *index, uint32 vertex);
 extern void hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer);
 extern void hnsw_search_set_ef(HnswSearch *search, int ef);
+extern void hnsw_search_forget(HnswSearch *search, int room);
 extern void hnsw_search_restart(HnswSearch *search);
 extern void hnsw_search_layer(HnswSearch *search, int layer, int ef);
 extern bool hnsw_search_resume(HnswSearch *search, int ef);
@@ -376,6 +447,9 @@ typedef struct HnswLinkBack
 
 extern void hnsw_graph_distance(GraphDistance *distance, const SpaceContext *space);
 extern const void **hnsw_copy_values(HnswIndex *index, const uint32 *vertices, int n);
+extern uint32 hnsw_anchor_of(HnswIndex *index, uint32 vertex);
+extern void hnsw_set_anchor(HnswIndex *index, uint32 vertex, uint32 anchor);
+extern void hnsw_anchor(HnswIndex *index, uint32 vertex);
 extern void hnsw_link_back(HnswIndex *index, int layer, HnswLinkBack *links, int n);
 
 /* build.c */

@@ -41,6 +41,8 @@ count_list_rows(HnswIndex *index, ItemPointerData tid, BlockNumber nblocks)
 		Buffer buffer;
 		HnswTids tids = hnsw_pin_tids(index, &tid, BUFFER_LOCK_SHARE, &buffer);
 
+		if (tids == NULL) /* vacuum has just removed it */
+			break;
 		rows += tids->ntids;
 		tid = tids->next;
 		UnlockReleaseBuffer(buffer);

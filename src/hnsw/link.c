@@ -541,3 +541,65 @@ hnsw_link_back(HnswIndex *index, int layer, HnswLinkBack *links, int n)
 	pfree(again);
 	pfree(linker);
 }
+
+/* The anchor of a vertex as it is now, or HNSW_NO_VERTEX */
+uint32
+hnsw_anchor_of(HnswIndex *index, uint32 vertex)
+{
+	Buffer buffer;
+	HnswVertex record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_SHARE, &buffer);
+	uint32 anchor = record->nlinks > 0 ? *hnsw_vertex_links(index, record) : HNSW_NO_VERTEX;
+
+	UnlockReleaseBuffer(buffer);
+	return anchor;
+}
+
+/* Makes one of a vertex's neighbours in layer 0 its first, its anchor. */
+void
+hnsw_set_anchor(HnswIndex *index, uint32 vertex, uint32 anchor)
+{
+	PageChange change;
+	Buffer buffer;
+	uint32 *links;
+	HnswVertex record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_EXCLUSIVE, &buffer);
+
+	page_change_begin(&change, index->relation, index->building);
+	record = hnsw_page_vertex(index, page_change_page(&change, buffer, false), vertex);
+	links = hnsw_vertex_links(index, record);
+	for (int i = 0; i < record->nlinks; i++)
+	{
+		if (links[i] == anchor)
+		{
+			links[i] = links[0];
+			links[0] = anchor;
+			break;
+		}
+	}
+	page_change_finish(&change);
+}
+
+/*
+ * Sees to it that a vertex and its anchor link to each other: its first
+ * neighbour, or the next one that takes the link back.
+ */
+void
+hnsw_anchor(HnswIndex *index, uint32 vertex)
+{
+	uint32 links[HNSW_MAX_LINKS];
+	Buffer buffer;
+	HnswVertex record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_SHARE, &buffer);
+	int n = record->nlinks;
+
+	memcpy(links, hnsw_vertex_links(index, record), n * sizeof(uint32));
+	UnlockReleaseBuffer(buffer);
+	for (int i = 0; i < n; i++)
+	{
+		HnswLinkBack request = {.vertex = links[i], .newcomer = vertex};
+
+		if (i > 0)
+			hnsw_set_anchor(index, vertex, links[i]);
+		hnsw_link_back(index, 0, &request, 1);
+		if (request.taken)
+			return;
+	}
+}

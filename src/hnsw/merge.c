@@ -262,6 +262,7 @@ write_upper(MergeState *state, MergeVertex *vertex)
 	Size size = HNSW_UPPER_SIZE(index->meta.m, vertex->level);
 	HnswUpper upper = palloc0(size);
 
+	upper->kind = HNSW_ITEM_UPPER;
 	upper->level = vertex->level;
 	for (int layer = 1; layer <= vertex->level; layer++)
 	{
@@ -329,41 +330,49 @@ prepare_vertex(MergeState *state, const MergeVertex *vertex)
 	return space_prepare_query(&index->space.context, state->encoded, state->query);
 }
 
-/* Has a vertex one of these flags? */
-static bool
-has_flags(HnswIndex *index, uint32 vertex, uint8 flags)
+/* Candidates for the links of a vertex, nearest first */
+typedef struct Candidates
 {
-	Buffer buffer = recent_read(index->relation, hnsw_block(index, vertex));
-	bool result = (hnsw_page_vertex(index, BufferGetPage(buffer), vertex)->flags & flags) != 0;
-
-	ReleaseBuffer(buffer);
-	return result;
-}
+	uint32 *vertices;
+	float *keys;
+	int n;
+} Candidates;
 
 /*
- * Copies from the pool what a vertex may link to: not to itself, nor to
- * vertices without rows unless there are no others.  Returns how many.
+ * Copies from the pool what a vertex may link to in a layer.  In layer 0, where
+ * all that is near is deleted, the search goes on farther away: there is a live
+ * vertex, since the entry point is one.
  */
-static int
-find_linkable(MergeState *state, const MergeVertex *vertex, uint32 *candidates, float *keys)
+static void
+find_linkable(MergeState *state, const MergeVertex *vertex, int layer, Candidates *candidates)
 {
-	Pool *pool = &state->search.pool;
-	uint8 avoid = HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE;
-	int n = 0;
+	HnswSearch *search = &state->search;
+	Pool *pool = &search->pool;
 
-	for (;; avoid = HNSW_VERTEX_FREE)
+	for (;;)
 	{
+		int ef = 2 * pool->capacity;
+		PoolEntry nearest;
+
+		candidates->vertices =
+			palloc_extended(sizeof(uint32) * Max(pool->size, 1), MCXT_ALLOC_HUGE);
+		candidates->keys = palloc_extended(sizeof(float) * Max(pool->size, 1), MCXT_ALLOC_HUGE);
+		candidates->n = 0;
 		for (int i = 0; i < pool->size; i++)
 		{
 			uint32 candidate = POOL_ID(pool->entries[i]);
 
-			if (candidate == vertex->vertex || has_flags(state->index, candidate, avoid))
+			if (candidate == vertex->vertex || !hnsw_is_linkable(state->index, candidate, layer))
 				continue;
-			candidates[n] = candidate;
-			keys[n++] = pool->entries[i].key;
+			candidates->vertices[candidates->n] = candidate;
+			candidates->keys[candidates->n++] = pool->entries[i].key;
 		}
-		if (n > 0 || avoid == HNSW_VERTEX_FREE)
-			return n;
+		if (candidates->n > 0 || layer > 0 || pool->size < pool->capacity)
+			return;
+		nearest = pool->entries[0];
+		nearest.id = POOL_ID(nearest);
+		hnsw_search_begin(search, search->query, ef, &nearest, 1);
+		hnsw_search_layer(search, layer, ef);
 	}
 }
 
@@ -398,27 +407,29 @@ static void
 choose_neighbors(MergeState *state, MergeVertex *vertex, int layer)
 {
 	HnswIndex *index = state->index;
-	Pool *pool = &state->search.pool;
 	int limit = HNSW_SELECTED_LINKS(index->meta.m, layer);
-	uint32 *candidates = palloc(sizeof(uint32) * Max(pool->size, 1));
-	float *keys = palloc(sizeof(float) * Max(pool->size, 1));
-	int *kept = palloc(sizeof(int) * Max(pool->size, 1));
-	int n = find_linkable(state, vertex, candidates, keys);
+	Candidates candidates;
+	int *kept;
 	int nkept;
+	int n;
 
-	nkept = graph_select_neighbors(&state->distance, hnsw_copy_values(index, candidates, n), keys,
+	find_linkable(state, vertex, layer, &candidates);
+	n = candidates.n;
+	kept = palloc_extended(sizeof(int) * Max(n, 1), MCXT_ALLOC_HUGE);
+	nkept = graph_select_neighbors(&state->distance,
+								   hnsw_copy_values(index, candidates.vertices, n), candidates.keys,
 								   n, limit, false, state->scratch, kept, &state->search.distances);
 	vertex->nlinks[layer] = Min(limit, n);
 	vertex->links[layer] = MemoryContextAlloc(state->context, Max(limit, 1) * sizeof(uint32));
 	for (int i = 0; i < nkept; i++)
-		vertex->links[layer][i] = candidates[kept[i]];
+		vertex->links[layer][i] = candidates.vertices[kept[i]];
 	vertex->ndiverse[layer] = nkept;
 	for (int i = 0, next = 0, at = nkept; i < n && at < limit; i++)
 	{
 		if (next < nkept && kept[next] == i)
 			next++;
 		else
-			vertex->links[layer][at++] = candidates[i];
+			vertex->links[layer][at++] = candidates.vertices[i];
 	}
 }
 
@@ -671,31 +682,15 @@ collect_links_back(MergeState *state, int layer, int *n)
 	return links;
 }
 
-/* Makes the neighbour at `position` the first link of a vertex, its anchor. */
+/* Makes the neighbour at `position` the anchor of a vertex. */
 static void
 set_anchor(HnswIndex *index, MergeVertex *vertex, int position)
 {
 	uint32 anchor = vertex->links[0][position];
-	PageChange change;
-	Buffer buffer;
-	uint32 *links;
-	HnswVertex record = hnsw_pin_vertex(index, vertex->vertex, BUFFER_LOCK_EXCLUSIVE, &buffer);
 
 	vertex->links[0][position] = vertex->links[0][0];
 	vertex->links[0][0] = anchor;
-	page_change_begin(&change, index->relation, index->building);
-	record = hnsw_page_vertex(index, page_change_page(&change, buffer, false), vertex->vertex);
-	links = hnsw_vertex_links(index, record);
-	for (int i = 0; i < record->nlinks; i++)
-	{
-		if (links[i] == anchor)
-		{
-			links[i] = links[0];
-			links[0] = anchor;
-			break;
-		}
-	}
-	page_change_finish(&change);
+	hnsw_set_anchor(index, vertex->vertex, anchor);
 }
 
 /*
@@ -918,6 +913,7 @@ merge_batch(MergeState *state, BlockNumber last)
 		palloc_extended(state->overlay.capacity * sizeof(OverlayLink), MCXT_ALLOC_HUGE);
 	state->overlay.nlinks = 0;
 	state->overlay.batch = state->vertices;
+	hnsw_replace_deleted_entry(state->index);
 	if (state->index->meta.entry == HNSW_NO_VERTEX)
 		make_first(state);
 	if (state->index->meta.entry != HNSW_NO_VERTEX)

@@ -40,6 +40,9 @@
 
 #define MIN_LATE 64
 
+/* How often a list of TIDs may vanish before the scan gets to it; vacuum is rarely so busy */
+#define MAX_REWINDS 1000
+
 /* Where a scan is: each stage follows when the one before has no more rows */
 typedef enum HnswScanStage
 {
@@ -69,11 +72,14 @@ typedef struct HnswScanData
 	uint32 nlate;
 	uint32 late_capacity;
 
-	ItemPointerData tids[HNSW_MAX_TIDS_CAPACITY]; /* of the present vertex */
+	uint32 vertex;								  /* whose rows are being returned */
+	ItemPointerData tids[HNSW_MAX_TIDS_CAPACITY]; /* its rows */
 	int ntids;
 	int next_tid;
 	float key;				   /* of the present vertex */
-	ItemPointerData more_tids; /* its further lists, or invalid */
+	ItemPointerData more_tids; /* its further lists, or invalid; */
+	uint32 list_number;		   /* they have smaller numbers than this */
+	int rewinds;			   /* looked for again from the first list */
 } HnswScanData;
 
 typedef HnswScanData *HnswScan;
@@ -266,10 +272,7 @@ next_candidate(HnswScan state, PoolEntry *entry)
 			}
 			state->beyond = 0;
 			if (entry->key >= state->last_key || !state->target.ordered)
-			{
-				state->last_key = entry->key;
 				return true;
-			}
 			last_scan_stats.late_rows++;
 			if (hnsw_iterative_scan != HNSW_ITERATIVE_STRICT)
 				return true;
@@ -292,24 +295,18 @@ next_stage(HnswScan state)
 	return STAGE_LATE;
 }
 
-/* The next vertex to return rows of, whichever stage the scan is in. */
+/* The next candidate to return rows of, whichever stage the scan is in. */
 static bool
-next_vertex(HnswScan state, uint32 *vertex)
+next_vertex(HnswScan state, PoolEntry *entry)
 {
-	PoolEntry entry;
-
 	for (;;)
 	{
 		switch (state->stage)
 		{
 			case STAGE_GRAPH:
 			case STAGE_UNLINKED:
-				if (next_candidate(state, &entry))
-				{
-					state->key = entry.key;
-					*vertex = POOL_ID(entry);
+				if (next_candidate(state, entry))
 					return true;
-				}
 				state->stage = next_stage(state);
 				break;
 			case STAGE_LATE:
@@ -318,10 +315,8 @@ next_vertex(HnswScan state, uint32 *vertex)
 					state->stage = STAGE_END;
 					break;
 				}
-				entry = entry_heap_pop(state->late, state->nlate);
+				*entry = entry_heap_pop(state->late, state->nlate);
 				state->nlate--;
-				state->key = entry.key;
-				*vertex = POOL_ID(entry);
 				return true;
 			default:
 				return false;
@@ -346,29 +341,107 @@ drop_pending_tids(HnswScan state, uint32 vertex)
 	state->ntids = kept;
 }
 
-/* Copies the inline TIDs of a vertex. */
+/* Rows of this key are about to be returned. */
 static void
-load_tids(HnswScan state, uint32 vertex)
+note_key(HnswScan state, float key)
+{
+	state->key = key;
+	if (state->stage != STAGE_LATE)
+		state->last_key = Max(state->last_key, key);
+}
+
+/*
+ * Puts the candidate that next_vertex() has just handed out back to where its
+ * key, which has changed, belongs.
+ */
+static void
+put_back(HnswScan state, PoolEntry entry)
+{
+	PoolEntry *entries = state->search.pool.entries;
+	int i = state->next_entry - 1;
+
+	if (state->stage == STAGE_LATE)
+	{
+		entry_heap_push(state->late, state->nlate, entry);
+		state->nlate++;
+		return;
+	}
+	for (; i + 1 < state->search.pool.size && entries[i + 1].key < entry.key; i++)
+		entries[i] = entries[i + 1];
+	entries[i] = entry;
+	state->next_entry--;
+}
+
+/*
+ * Copies the inline TIDs of a candidate's vertex.  The vertex may have gone
+ * since it was scored, and its slot may have another one: then its key is not
+ * the candidate's, and it goes back.  A key that is no number can only be
+ * damage; it is not waited for.
+ */
+static void
+load_tids(HnswScan state, PoolEntry entry)
+{
+	Buffer buffer;
+	HnswVertex record;
+	float key;
+
+	state->vertex = POOL_ID(entry);
+	state->next_tid = 0;
+	state->ntids = 0;
+	ItemPointerSetInvalid(&state->more_tids);
+	if (hnsw_pending_tid(&state->pending, state->vertex, &state->tids[0]))
+	{
+		state->ntids = 1;
+		note_key(state, entry.key);
+		return;
+	}
+	record = hnsw_pin_vertex(&state->index, state->vertex, BUFFER_LOCK_SHARE, &buffer);
+	if ((record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) == 0 &&
+		hnsw_search_key(&state->search, buffer, record, &key))
+	{
+		if (unlikely(key != entry.key && !isnan(key)))
+		{
+			entry.key = key;
+			put_back(state, entry);
+		}
+		else
+		{
+			note_key(state, entry.key);
+			state->ntids = Min(record->ntids, HNSW_INLINE_TIDS);
+			memcpy(state->tids, record->tids, state->ntids * sizeof(ItemPointerData));
+			state->more_tids = record->more_tids;
+			state->list_number = PG_UINT32_MAX;
+			state->rewinds = 0;
+		}
+	}
+	UnlockReleaseBuffer(buffer);
+	drop_pending_tids(state, state->vertex);
+}
+
+/*
+ * Vacuum has removed the list that was to be read next: goes on from the
+ * vertex's first one.
+ */
+static void
+rewind_tids(HnswScan state)
 {
 	Buffer buffer;
 	HnswVertex record;
 
-	state->next_tid = 0;
-	if (hnsw_pending_tid(&state->pending, vertex, &state->tids[0]))
-	{
-		state->ntids = 1;
+	if (++state->rewinds > MAX_REWINDS)
+		hnsw_report_bad_item(&state->index, &state->more_tids);
+	record = hnsw_pin_vertex(&state->index, state->vertex, BUFFER_LOCK_SHARE, &buffer);
+	if ((record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) == 0)
+		state->more_tids = record->more_tids;
+	else
 		ItemPointerSetInvalid(&state->more_tids);
-		return;
-	}
-	record = hnsw_pin_vertex(&state->index, vertex, BUFFER_LOCK_SHARE, &buffer);
-	state->ntids = Min(record->ntids, HNSW_INLINE_TIDS);
-	memcpy(state->tids, record->tids, state->ntids * sizeof(ItemPointerData));
-	state->more_tids = record->more_tids;
 	UnlockReleaseBuffer(buffer);
-	drop_pending_tids(state, vertex);
 }
 
-/* Copies the next of the further TID lists of the present vertex. */
+/*
+ * Copies the next of the further TID lists of the present vertex.  Going on
+ * from a newer list than the last one read leads past those that were read.
+ */
 static void
 load_more_tids(HnswScan state)
 {
@@ -376,25 +449,37 @@ load_more_tids(HnswScan state)
 	HnswTids tids = hnsw_pin_tids(&state->index, &state->more_tids, BUFFER_LOCK_SHARE, &buffer);
 
 	state->next_tid = 0;
-	state->ntids = Min(tids->ntids, HNSW_MAX_TIDS_CAPACITY);
-	memcpy(state->tids, tids->tids, state->ntids * sizeof(ItemPointerData));
+	state->ntids = 0;
+	if (tids == NULL || tids->owner != state->vertex)
+	{
+		if (tids != NULL)
+			UnlockReleaseBuffer(buffer);
+		rewind_tids(state);
+		return;
+	}
+	if (tids->number < state->list_number)
+	{
+		state->ntids = tids->ntids;
+		memcpy(state->tids, tids->tids, state->ntids * sizeof(ItemPointerData));
+		state->list_number = tids->number;
+	}
 	state->more_tids = tids->next;
 	UnlockReleaseBuffer(buffer);
-	drop_pending_tids(state, HNSW_NO_VERTEX);
+	drop_pending_tids(state, state->vertex);
 }
 
 /* Makes state->tids[next_tid] the next row.  False: there is none. */
 static bool
 next_row(HnswScan state)
 {
-	uint32 vertex;
+	PoolEntry entry;
 
 	while (state->next_tid >= state->ntids)
 	{
 		if (ItemPointerIsValid(&state->more_tids))
 			load_more_tids(state);
-		else if (next_vertex(state, &vertex))
-			load_tids(state, vertex);
+		else if (next_vertex(state, &entry))
+			load_tids(state, entry);
 		else
 			return false;
 		CHECK_FOR_INTERRUPTS();

@@ -14,6 +14,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -130,6 +132,8 @@ add_candidates(HnswSearch *search, const uint32 *vertices, int n, bool keep)
 	{
 		PoolEntry dropped;
 
+		if (unlikely(isnan(search->keys[i])))
+			continue;
 		if (!pool_accepts(&search->pool, search->keys[i]))
 		{
 			if (keep)
@@ -241,9 +245,12 @@ hnsw_search_values(HnswSearch *search, const HnswVertex *records, int n, float *
 	search->distances += n;
 }
 
-/* Sets search->keys[i] to the key of vertices[i], for n of them. */
-static void
-score(HnswSearch *search, const uint32 *vertices, int n)
+/*
+ * Sets search->keys[i] to the key of vertices[i], for n of them, at most
+ * HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS.
+ */
+void
+hnsw_score(HnswSearch *search, const uint32 *vertices, int n)
 {
 	HnswIndex *index = search->index;
 	Size size = Min(index->space.stored_size, PREFETCH_LINES * CACHE_LINE);
@@ -274,6 +281,44 @@ score(HnswSearch *search, const uint32 *vertices, int n)
 }
 
 /*
+ * The key by which rows are searched of a vertex whose page the caller has
+ * locked in share mode.  A value that lies in an item is read without that
+ * lock: false, if the slot has been given to another vertex meanwhile.
+ */
+bool
+hnsw_search_key(HnswSearch *search, Buffer buffer, HnswVertex record, float *key)
+{
+	HnswIndex *index = search->index;
+	bool wide = (record->flags & HNSW_VERTEX_WIDE) != 0;
+	const SpaceContext *space = wide ? &index->space.context : &index->space.stored;
+	uint16 version = record->version;
+	const void *value;
+	bool found = true;
+
+	if (wide)
+	{
+		index->meta.has_wide = true;
+		make_value_room(search);
+		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+		found = hnsw_read_value(index, record, search->value);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		if (record->version != version || (record->flags & HNSW_VERTEX_DELETED) != 0)
+			return false;
+		if (!found)
+			ereport(ERROR,
+					(errcode(ERRCODE_INDEX_CORRUPTED),
+					 errmsg("index \"%s\" has no value of vertex on block %u",
+							RelationGetRelationName(index->relation), BufferGetBlockNumber(buffer)),
+					 errhint("Please REINDEX it.")));
+		value = search->value;
+	}
+	else
+		value = hnsw_read_stored(index, record, search->value);
+	space->space->distances(space, search->query, &value, 1, key);
+	return true;
+}
+
+/*
  * Copies the links of a vertex in a layer to search->links and returns their
  * number.  A vertex that has no such layer (any more) has no links there.
  */
@@ -300,6 +345,8 @@ hnsw_read_links(HnswSearch *search, uint32 vertex, int layer)
 		return n;
 
 	upper = hnsw_pin_upper(index, &upper_tid, BUFFER_LOCK_SHARE, &buffer);
+	if (upper == NULL)
+		return 0;
 	if (layer <= upper->level)
 	{
 		n = Min(upper->counts[layer - 1], limit);
@@ -324,16 +371,20 @@ expand(HnswSearch *search, uint32 vertex, int layer, bool keep)
 		if (visited_add(&search->visited, search->links[i]))
 			search->unvisited[n++] = search->links[i];
 	}
-	score(search, search->unvisited, n);
+	hnsw_score(search, search->unvisited, n);
 	add_candidates(search, search->unvisited, n, keep);
 	search->expanded++;
 }
 
-/* Starts anew with a query and a pool of ef that holds the entry point. */
+/*
+ * Starts anew with a query and a pool of ef that holds the entry point.  If
+ * vacuum has freed its slot meanwhile, the metapage knows another one, or that
+ * there is none: the pool is empty then.
+ */
 void
 hnsw_search_start(HnswSearch *search, const void *query, int ef)
 {
-	uint32 entry = search->index->meta.entry;
+	uint32 entry;
 
 	search->query = query;
 	search->nleftover = 0;
@@ -341,9 +392,25 @@ hnsw_search_start(HnswSearch *search, const void *query, int ef)
 	make_value_room(search);
 	hnsw_search_set_ef(search, ef);
 	visited_clear(&search->visited);
+	while ((entry = search->index->meta.entry) != HNSW_NO_VERTEX &&
+		   hnsw_vertex_has(search->index, entry, HNSW_VERTEX_FREE))
+	{
+		CHECK_FOR_INTERRUPTS();
+		hnsw_read_meta(search->index);
+	}
+	if (entry == HNSW_NO_VERTEX)
+		return;
 	visited_add(&search->visited, entry);
-	score(search, &entry, 1);
+	hnsw_score(search, &entry, 1);
 	add_candidates(search, &entry, 1, false);
+}
+
+/* Empties the set of visited vertices and gives it room for so many. */
+void
+hnsw_search_forget(HnswSearch *search, int room)
+{
+	visited_clear(&search->visited);
+	make_visited_room(search, room);
 }
 
 /* Gives a search in layer 0 further candidates whose keys are known. */
@@ -501,7 +568,9 @@ hnsw_search_sweep(HnswSearch *search)
 			make_visited_room(search, 1);
 			if (!visited_add(&search->visited, vertex))
 				continue;
-			score(search, &vertex, 1);
+			hnsw_score(search, &vertex, 1);
+			if (isnan(search->keys[0]))
+				continue;
 			entry.key = search->keys[0];
 			entry.id = vertex;
 			keep_leftover(search, entry);

@@ -4,18 +4,21 @@
  *	  Removing dead rows from an hnsw index.
  *
  * One sequential pass drops dead heap TIDs; a vertex left without any is
- * marked deleted: searches still pass through it and never return it.
+ * marked deleted: searches still pass through it and never return it.  It may
+ * be done several times in a vacuum.  What comes after, once, is in vacuum_graph.c.
  * README, "Vacuum".
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "commands/vacuum.h"
 #include "storage/bufmgr.h"
 
 #include "hnsw/hnsw.h"
 #include "storage/page_change.h"
+#include "storage/recent.h"
 
 typedef struct VacuumState
 {
@@ -46,52 +49,119 @@ keep_live(VacuumState *vacuum, ItemPointer tids, int ntids)
 	return live;
 }
 
+/* Sets what points to a list, which is on the locked page of `buffer`, to another. */
+static void
+set_list_pointer(VacuumState *vacuum, Page page, uint32 vertex, ItemPointer before,
+				 ItemPointerData list)
+{
+	if (ItemPointerIsValid(before))
+	{
+		OffsetNumber offset = ItemPointerGetOffsetNumber(before);
+
+		((HnswTids) PageGetItem(page, PageGetItemId(page, offset)))->next = list;
+	}
+	else
+		hnsw_page_vertex(&vacuum->index, page, vertex)->more_tids = list;
+}
+
 /*
- * Removes dead TIDs from a vertex's further lists, one item at a time.
- * Returns the number of live ones.
+ * Takes an empty list out of a vertex's chain and removes it.  `before` is the
+ * list before it in the chain, or invalid if it is the first.  An insert may
+ * have put a row into the first list, or another list in front of it: then it
+ * stays.
  */
-static int64
-vacuum_lists(VacuumState *vacuum, ItemPointerData tid)
+static void
+remove_list(VacuumState *vacuum, uint32 vertex, ItemPointerData before, ItemPointerData list)
+{
+	HnswIndex *index = &vacuum->index;
+	bool first = !ItemPointerIsValid(&before);
+	Buffer item_buffer = recent_read(index->relation, ItemPointerGetBlockNumber(&list));
+	Buffer before_buffer = recent_read(index->relation, first ? hnsw_block(index, vertex)
+															  : ItemPointerGetBlockNumber(&before));
+	HnswTids tids;
+	PageChange change;
+	Page page;
+
+	hnsw_lock_two(before_buffer, BUFFER_LOCK_EXCLUSIVE, item_buffer, BUFFER_LOCK_EXCLUSIVE);
+	tids = hnsw_locate_tids(index, BufferGetPage(item_buffer), &list);
+	page = BufferGetPage(before_buffer);
+	if (tids == NULL || tids->ntids > 0 ||
+		(first &&
+		 ItemPointerCompare(&hnsw_page_vertex(index, page, vertex)->more_tids, &list) != 0))
+	{
+		if (before_buffer == item_buffer)
+			ReleaseBuffer(before_buffer);
+		else
+			UnlockReleaseBuffer(before_buffer);
+		UnlockReleaseBuffer(item_buffer);
+		return;
+	}
+	page_change_begin(&change, index->relation, false);
+	page = page_change_page(&change, before_buffer, false);
+	set_list_pointer(vacuum, page, vertex, &before, tids->next);
+	if (before_buffer == item_buffer)
+		ReleaseBuffer(item_buffer);
+	else
+		page = page_change_page(&change, item_buffer, false);
+	hnsw_delete_item(page, ItemPointerGetOffsetNumber(&list));
+	page_change_finish(&change);
+}
+
+/* Removes dead TIDs from one of a vertex's lists.  Is it empty now? */
+static bool
+vacuum_list(VacuumState *vacuum, ItemPointer list, ItemPointer next)
 {
 	HnswIndex *index = &vacuum->index;
 	ItemPointerData live_tids[HNSW_MAX_TIDS_CAPACITY];
-	int64 total = 0;
+	PageChange change;
+	Buffer buffer;
+	Page page;
+	int live;
+	HnswTids tids = hnsw_pin_tids(index, list, BUFFER_LOCK_EXCLUSIVE, &buffer);
 
-	while (ItemPointerIsValid(&tid))
+	if (tids == NULL)
+		hnsw_report_bad_item(index, list);
+	*next = tids->next;
+	memcpy(live_tids, tids->tids, tids->ntids * sizeof(ItemPointerData));
+	live = keep_live(vacuum, live_tids, tids->ntids);
+	if (live == tids->ntids)
 	{
-		Buffer buffer;
-		HnswTids tids = hnsw_pin_tids(index, &tid, BUFFER_LOCK_EXCLUSIVE, &buffer);
-		ItemPointerData next = tids->next;
-		int ntids = Min(tids->ntids, HNSW_MAX_TIDS_CAPACITY);
-		int live;
-
-		memcpy(live_tids, tids->tids, ntids * sizeof(ItemPointerData));
-		live = keep_live(vacuum, live_tids, ntids);
-		if (live < ntids)
-		{
-			PageChange change;
-			Page page;
-
-			page_change_begin(&change, index->relation, false);
-			page = page_change_page(&change, buffer, false);
-			tids =
-				(HnswTids) PageGetItem(page, PageGetItemId(page, ItemPointerGetOffsetNumber(&tid)));
-			memcpy(tids->tids, live_tids, live * sizeof(ItemPointerData));
-			tids->ntids = live;
-			page_change_finish(&change);
-		}
-		else
-			UnlockReleaseBuffer(buffer);
-		total += live;
-		tid = next;
-		vacuum_delay_point_compat();
+		UnlockReleaseBuffer(buffer);
+		return live == 0;
 	}
-	return total;
+	page_change_begin(&change, index->relation, false);
+	page = page_change_page(&change, buffer, false);
+	tids = (HnswTids) PageGetItem(page, PageGetItemId(page, ItemPointerGetOffsetNumber(list)));
+	memcpy(tids->tids, live_tids, live * sizeof(ItemPointerData));
+	tids->ntids = live;
+	page_change_finish(&change);
+	return live == 0;
+}
+
+/* Removes dead TIDs from a vertex's further lists, and lists that are empty. */
+static void
+vacuum_lists(VacuumState *vacuum, uint32 vertex, ItemPointerData list)
+{
+	ItemPointerData before;
+	ItemPointerData next;
+
+	ItemPointerSetInvalid(&before);
+	while (ItemPointerIsValid(&list))
+	{
+		vacuum_delay_point_compat();
+		if (vacuum_list(vacuum, &list, &next))
+			remove_list(vacuum, vertex, before, list);
+		else
+			before = list;
+		list = next;
+	}
 }
 
 /*
  * Drops the dead inline TIDs of a vertex whose page is locked exclusively,
- * and marks the vertex when it has no row left.
+ * and marks the vertex when it has no row left.  An insert that begins later
+ * than the transaction id remembered sees the mark, since it looks under a lock
+ * of this page.
  */
 static void
 vacuum_vertex(VacuumState *vacuum, PageChange *change, Page *copy, Buffer buffer, uint32 vertex)
@@ -104,12 +174,12 @@ vacuum_vertex(VacuumState *vacuum, PageChange *change, Page *copy, Buffer buffer
 	bool deleted;
 
 	hnsw_check_vertex(index, record, vertex);
-	if ((record->flags & HNSW_VERTEX_FREE) != 0)
+	if ((record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) != 0)
 		return;
 	memcpy(tids, record->tids, ntids * sizeof(ItemPointerData));
 	live = keep_live(vacuum, tids, ntids);
 	deleted = live == 0 && !ItemPointerIsValid(&record->more_tids);
-	if (live == ntids && deleted == ((record->flags & HNSW_VERTEX_DELETED) != 0))
+	if (live == ntids && !deleted)
 		return;
 	if (*copy == NULL)
 	{
@@ -120,7 +190,11 @@ vacuum_vertex(VacuumState *vacuum, PageChange *change, Page *copy, Buffer buffer
 	memcpy(record->tids, tids, live * sizeof(ItemPointerData));
 	record->ntids = live;
 	if (deleted)
+	{
 		record->flags |= HNSW_VERTEX_DELETED;
+		memset(record->tids, 0, sizeof(record->tids));
+		hnsw_vertex_deleted(record)->xid = U64FromFullTransactionId(ReadNextFullTransactionId());
+	}
 }
 
 /* Vacuums a slot page; the lists of its vertices first, without its lock. */
@@ -146,7 +220,7 @@ vacuum_page(VacuumState *vacuum, BlockNumber blkno)
 		more = ((HnswVertex) page_slot(page, index->meta.slot_size, slot))->more_tids;
 		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 		if (ItemPointerIsValid(&more))
-			vacuum_lists(vacuum, more);
+			vacuum_lists(vacuum, blkno * index->meta.slots_per_page + slot, more);
 	}
 	if (nslots == 0)
 	{
@@ -183,6 +257,9 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	if (vacuum.index.meta.slots_per_page == 0)
 		return stats;
 	hnsw_merge_pending(&vacuum.index, true);
+	if (vacuum.index.meta.deleted_since == 0)
+		hnsw_set_deleted_since(&vacuum.index,
+							   U64FromFullTransactionId(ReadNextFullTransactionId()));
 	nblocks = RelationGetNumberOfBlocks(info->index);
 	for (BlockNumber blkno = META_BLOCK + 1; blkno < nblocks; blkno++)
 	{
@@ -192,7 +269,10 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	return stats;
 }
 
-/* amvacuumcleanup: the figures of an index that had nothing to delete. */
+/*
+ * amvacuumcleanup: repairs the graph and frees what was deleted, if anything
+ * was; and the figures of an index that had nothing to delete.
+ */
 IndexBulkDeleteResult *
 hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
@@ -202,6 +282,7 @@ hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		return stats;
 	hnsw_open(&index, info->index);
 	hnsw_merge_pending(&index, true);
+	hnsw_vacuum_graph(&index, info->strategy, stats != NULL);
 	if (stats == NULL)
 	{
 		stats = palloc0(sizeof(IndexBulkDeleteResult));

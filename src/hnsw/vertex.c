@@ -15,8 +15,8 @@
 
 #define CACHE_LINE 64
 
-static int
-pages_of_value(Size size)
+int
+hnsw_pages_of_value(Size size)
 {
 	return (size + HNSW_VALUE_PIECE - 1) / HNSW_VALUE_PIECE;
 }
@@ -38,7 +38,7 @@ hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space, const char *inde
 	meta->codes_offset = 0;
 	meta->value_pages = 0;
 	meta->element = space->stored.space->element;
-	if (pages_of_value(space->encoded_size) > HNSW_MAX_VALUE_PAGES)
+	if (hnsw_pages_of_value(space->encoded_size) > HNSW_MAX_VALUE_PAGES)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("values of index \"%s\" take %zu bytes, more than the limit of %zu",
 							   index_name, space->encoded_size,
@@ -47,9 +47,9 @@ hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space, const char *inde
 	if (size > PAGE_DATA_SIZE)
 	{
 		/* room for the pages of a value that does not fit the stored element, too */
-		meta->value_pages = pages_of_value(space->stored_size);
-		size = TYPEALIGN(CACHE_LINE, meta->value_offset +
-										 pages_of_value(space->encoded_size) * sizeof(BlockNumber));
+		meta->value_pages = hnsw_pages_of_value(space->stored_size);
+		size = TYPEALIGN(CACHE_LINE, meta->value_offset + hnsw_pages_of_value(space->encoded_size) *
+															  sizeof(BlockNumber));
 	}
 	meta->slot_size = size;
 	meta->slots_per_page = PAGE_DATA_SIZE / size;
@@ -224,8 +224,9 @@ hnsw_read_stored(HnswIndex *index, HnswVertex vertex, char *scratch)
 	return scratch;
 }
 
-static void
-report_bad_item(HnswIndex *index, ItemPointer tid)
+/* Raises the error that an item is not there or damaged. */
+void
+hnsw_report_bad_item(HnswIndex *index, ItemPointer tid)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INDEX_CORRUPTED),
@@ -235,69 +236,170 @@ report_bad_item(HnswIndex *index, ItemPointer tid)
 }
 
 /*
- * Pins and locks the page of an item and returns the item, which lies inside
- * the page and has *size bytes.
+ * Locks two different pinned pages in the order of their blocks, or, once and
+ * in the first mode, one page that was pinned twice.
  */
-static Item
-pin_item(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer, Size *size)
+void
+hnsw_lock_two(Buffer first, int first_mode, Buffer second, int second_mode)
 {
-	Page page;
-	ItemId id;
-	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
+	bool in_order = BufferGetBlockNumber(first) < BufferGetBlockNumber(second);
 
-	*buffer = recent_read(index->relation, ItemPointerGetBlockNumber(tid));
-	LockBuffer(*buffer, lockmode);
-	page = BufferGetPage(*buffer);
-	if (unlikely(!page_is(page, PAGE_ITEMS) || offset < FirstOffsetNumber ||
-				 offset > PageGetMaxOffsetNumber(page)))
-		report_bad_item(index, tid);
-	id = PageGetItemId(page, offset);
-	*size = ItemIdGetLength(id);
-	if (unlikely(!ItemIdIsNormal(id) || ItemIdGetOffset(id) != MAXALIGN(ItemIdGetOffset(id)) ||
-				 ItemIdGetOffset(id) + *size > BLCKSZ - PAGE_SPECIAL_SIZE))
-		report_bad_item(index, tid);
-	return PageGetItem(page, id);
+	if (!in_order && first != second)
+		LockBuffer(second, second_mode);
+	LockBuffer(first, first_mode);
+	if (in_order)
+		LockBuffer(second, second_mode);
 }
 
-/* Copies the encoded value of a HNSW_VERTEX_WIDE vertex. */
-static void
-read_wide_value(HnswIndex *index, HnswVertex vertex, char *encoded)
+/* Has the vertex one of these flags?  It may change at any moment. */
+bool
+hnsw_vertex_has(HnswIndex *index, uint32 vertex, uint8 flags)
 {
-	Size size = index->space.encoded_size;
-	void *where = hnsw_vertex_value(index, vertex);
-	ItemPointerData tid;
-	Size item_size;
-	Buffer buffer;
-	Item item;
+	Buffer buffer = recent_read(index->relation, hnsw_block(index, vertex));
+	bool result = (hnsw_page_vertex(index, BufferGetPage(buffer), vertex)->flags & flags) != 0;
 
-	if (!HNSW_WIDE_ITEM(index))
-	{
-		read_value_pages(index, where, encoded, size);
-		return;
-	}
-	tid = *(ItemPointer) where;
-	item = pin_item(index, &tid, BUFFER_LOCK_SHARE, &buffer, &item_size);
-	if (unlikely(item_size != size))
-		report_bad_item(index, &tid);
-	memcpy(encoded, item, size);
-	UnlockReleaseBuffer(buffer);
+	ReleaseBuffer(buffer);
+	return result;
 }
 
 /*
- * Copies the encoded value (encoded_size bytes) of a record the caller has
- * pinned, in whatever form it is stored.
+ * May new links of a layer lead to the vertex?  False for one that is deleted,
+ * whose slot is free, or that is not in the layer: a search may come across
+ * such ones.
  */
-void
+bool
+hnsw_is_linkable(HnswIndex *index, uint32 vertex, int layer)
+{
+	Buffer buffer;
+	HnswVertex record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_SHARE, &buffer);
+	bool linkable =
+		(record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) == 0 && record->level >= layer;
+
+	UnlockReleaseBuffer(buffer);
+	return linkable;
+}
+
+/*
+ * The item of the given kind at tid on its page, which the caller has locked.
+ * It lies inside the page and has *size bytes.  NULL if vacuum has removed it,
+ * be there now another item or not.
+ */
+static Item
+locate_item(HnswIndex *index, Page page, ItemPointer tid, uint16 kind, Size *size)
+{
+	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
+	ItemId id;
+	uint16 found;
+
+	if (unlikely(!page_is(page, PAGE_ITEMS) || offset < FirstOffsetNumber))
+		hnsw_report_bad_item(index, tid);
+	if (unlikely(offset > PageGetMaxOffsetNumber(page) ||
+				 !ItemIdIsUsed(PageGetItemId(page, offset))))
+		return NULL;
+	id = PageGetItemId(page, offset);
+	*size = ItemIdGetLength(id);
+	if (unlikely(!ItemIdIsNormal(id) || ItemIdGetOffset(id) != MAXALIGN(ItemIdGetOffset(id)) ||
+				 *size < sizeof(found) || ItemIdGetOffset(id) + *size > BLCKSZ - PAGE_SPECIAL_SIZE))
+		hnsw_report_bad_item(index, tid);
+	memcpy(&found, PageGetItem(page, id), sizeof(found));
+	if (unlikely(found != HNSW_ITEM_UPPER && found != HNSW_ITEM_TIDS && found != HNSW_ITEM_WIDE))
+		hnsw_report_bad_item(index, tid);
+	return found == kind ? PageGetItem(page, id) : NULL;
+}
+
+/* Are these blocks of the index with pages of values?  They may be garbage. */
+static bool
+are_value_pages(HnswIndex *index, const BlockNumber *blocks, int n)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index->relation);
+
+	for (int i = 0; i < n; i++)
+	{
+		Buffer buffer;
+		bool found;
+
+		if (blocks[i] == META_BLOCK || blocks[i] >= nblocks)
+			return false;
+		buffer = recent_read(index->relation, blocks[i]);
+		found = page_is(BufferGetPage(buffer), PAGE_VALUE);
+		ReleaseBuffer(buffer);
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/* Copies the value of an item.  False if tid, which may be garbage, leads to none. */
+static bool
+read_wide_item(HnswIndex *index, ItemPointer tid, char *encoded)
+{
+	Size size = HNSW_WIDE_SIZE(index->space.encoded_size);
+	BlockNumber blkno = ItemPointerGetBlockNumberNoCheck(tid);
+	HnswWide wide = NULL;
+	Size item_size = 0;
+	Buffer buffer;
+
+	if (ItemPointerGetOffsetNumberNoCheck(tid) < FirstOffsetNumber || blkno == META_BLOCK ||
+		blkno >= RelationGetNumberOfBlocks(index->relation))
+		return false;
+	buffer = recent_read(index->relation, blkno);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	if (page_is(BufferGetPage(buffer), PAGE_ITEMS))
+		wide =
+			(HnswWide) locate_item(index, BufferGetPage(buffer), tid, HNSW_ITEM_WIDE, &item_size);
+	if (wide != NULL && item_size == size)
+		memcpy(encoded, wide->value, index->space.encoded_size);
+	else
+		wide = NULL;
+	UnlockReleaseBuffer(buffer);
+	return wide != NULL;
+}
+
+/*
+ * Copies the encoded value of a HNSW_VERTEX_WIDE vertex, or zeros if there is
+ * none where the record, which may be changing, says: then false.
+ */
+static bool
+read_wide_value(HnswIndex *index, HnswVertex vertex, char *encoded)
+{
+	Size size = index->space.encoded_size;
+	BlockNumber blocks[HNSW_MAX_VALUE_PAGES];
+	ItemPointerData tid;
+	bool found;
+
+	if (HNSW_WIDE_ITEM(index))
+	{
+		memcpy(&tid, hnsw_vertex_value(index, vertex), sizeof(tid));
+		found = read_wide_item(index, &tid, encoded);
+	}
+	else
+	{
+		int n = hnsw_pages_of_value(size);
+
+		memcpy(blocks, hnsw_vertex_value(index, vertex), n * sizeof(BlockNumber));
+		found = are_value_pages(index, blocks, n);
+		if (found)
+			read_value_pages(index, blocks, encoded, size);
+	}
+	if (!found)
+		memset(encoded, 0, size);
+	return found;
+}
+
+/*
+ * Copies the encoded value (encoded_size bytes) of a record, in whatever form
+ * it is stored.  The record's page is pinned, or the record a copy.  Takes a
+ * lock on another page, so no page may be locked.  False, with any value, if
+ * the slot or what belongs to it has just been given to another vertex.
+ */
+bool
 hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *encoded)
 {
 	const IndexSpace *space = &index->space;
 	const void *stored;
 
 	if (vertex->flags & HNSW_VERTEX_WIDE)
-	{
-		read_wide_value(index, vertex, encoded);
-		return;
-	}
+		return read_wide_value(index, vertex, encoded);
 	stored = hnsw_read_stored(index, vertex, encoded);
 	if (space->stored.space != space->context.space)
 	{
@@ -311,21 +413,52 @@ hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *encoded)
 	}
 	else if (stored != encoded)
 		memcpy(encoded, stored, space->encoded_size);
+	return true;
+}
+
+/* The same for upper links. */
+static HnswUpper
+locate_upper(HnswIndex *index, Page page, ItemPointer tid)
+{
+	Size size;
+	HnswUpper upper = (HnswUpper) locate_item(index, page, tid, HNSW_ITEM_UPPER, &size);
+
+	if (unlikely(upper != NULL &&
+				 (size < sizeof(HnswUpperData) || upper->level > index->meta.max_level ||
+				  HNSW_UPPER_SIZE(index->meta.m, upper->level) > size)))
+		hnsw_report_bad_item(index, tid);
+	return upper;
+}
+
+/* The same for a list of heap TIDs. */
+HnswTids
+hnsw_locate_tids(HnswIndex *index, Page page, ItemPointer tid)
+{
+	Size size;
+	HnswTids tids = (HnswTids) locate_item(index, page, tid, HNSW_ITEM_TIDS, &size);
+
+	if (unlikely(tids != NULL && (size < sizeof(HnswTidsData) || tids->ntids > tids->capacity ||
+								  tids->capacity > HNSW_MAX_TIDS_CAPACITY ||
+								  HNSW_TIDS_SIZE(tids->capacity) > size)))
+		hnsw_report_bad_item(index, tid);
+	return tids;
 }
 
 /*
- * Pins and locks the page of an item of upper links and returns it.  The
- * caller unlocks and releases *buffer, and does not trust the counts.
+ * Pins and locks the page of an item of upper links and returns it, or NULL,
+ * with nothing pinned, if it has been removed.  The caller unlocks and releases
+ * *buffer, and does not trust the counts.
  */
 HnswUpper
 hnsw_pin_upper(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer)
 {
-	Size size;
-	HnswUpper upper = (HnswUpper) pin_item(index, tid, lockmode, buffer, &size);
+	HnswUpper upper;
 
-	if (unlikely(size < sizeof(HnswUpperData) || upper->level > index->meta.max_level ||
-				 HNSW_UPPER_SIZE(index->meta.m, upper->level) > size))
-		report_bad_item(index, tid);
+	*buffer = recent_read(index->relation, ItemPointerGetBlockNumber(tid));
+	LockBuffer(*buffer, lockmode);
+	upper = locate_upper(index, BufferGetPage(*buffer), tid);
+	if (upper == NULL)
+		UnlockReleaseBuffer(*buffer);
 	return upper;
 }
 
@@ -333,12 +466,13 @@ hnsw_pin_upper(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer)
 HnswTids
 hnsw_pin_tids(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer)
 {
-	Size size;
-	HnswTids tids = (HnswTids) pin_item(index, tid, lockmode, buffer, &size);
+	HnswTids tids;
 
-	if (unlikely(size < sizeof(HnswTidsData) || tids->ntids > tids->capacity ||
-				 tids->capacity > HNSW_MAX_TIDS_CAPACITY || HNSW_TIDS_SIZE(tids->capacity) > size))
-		report_bad_item(index, tid);
+	*buffer = recent_read(index->relation, ItemPointerGetBlockNumber(tid));
+	LockBuffer(*buffer, lockmode);
+	tids = hnsw_locate_tids(index, BufferGetPage(*buffer), tid);
+	if (tids == NULL)
+		UnlockReleaseBuffer(*buffer);
 	return tids;
 }
 
@@ -361,16 +495,20 @@ lock_item_page(HnswIndex *index, BlockNumber blkno)
 }
 
 /*
- * Adds an item page and makes it the one that takes new items, unless somebody
- * else has done so since the metapage was read.  Either way index->meta is up
- * to date afterwards.  The metapage is locked throughout: it stands for the
- * right to add such a page.
+ * Makes a page with `room` bytes the one that takes new items, unless somebody
+ * else has done so since the metapage was read: one of those that vacuum has
+ * made room on, or a new one.  Afterwards index->meta is up to date.  The
+ * metapage is locked throughout: it stands for the right to change the target.
  */
 static void
-add_item_page(HnswIndex *index, BlockNumber seen)
+change_item_page(HnswIndex *index, Size room, BlockNumber seen)
 {
 	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
 	HnswMeta *meta;
+	PageChange change;
+	Buffer before;
+	Buffer buffer;
+	bool reuse;
 
 	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = (HnswMeta *) meta_page_header(index->relation, BufferGetPage(meta_buffer), METHOD_HNSW);
@@ -378,19 +516,23 @@ add_item_page(HnswIndex *index, BlockNumber seen)
 	{
 		index->meta = *meta;
 		UnlockReleaseBuffer(meta_buffer);
+		return;
 	}
-	else
+	reuse =
+		hnsw_lock_free_page(index, meta->free_items, PAGE_ITEMS, MAXALIGN(room), &before, &buffer);
+	if (!reuse)
 	{
-		PageChange change;
-		Buffer buffer = page_extend(index->relation, MAIN_FORKNUM);
-
-		page_change_begin(&change, index->relation, index->building);
-		page_init(page_change_page(&change, buffer, true), PAGE_ITEMS);
-		meta = (HnswMeta *) PageGetContents(page_change_page(&change, meta_buffer, false));
-		meta->item_block = BufferGetBlockNumber(buffer);
-		index->meta = *meta;
-		page_change_finish(&change);
+		buffer = page_extend(index->relation, MAIN_FORKNUM);
 	}
+	page_change_begin(&change, index->relation, index->building);
+	meta = (HnswMeta *) PageGetContents(page_change_page(&change, meta_buffer, false));
+	if (reuse)
+		hnsw_unchain_page(&change, &meta->free_items, before, buffer);
+	else
+		page_init(page_change_page(&change, buffer, true), PAGE_ITEMS);
+	meta->item_block = BufferGetBlockNumber(buffer);
+	index->meta = *meta;
+	page_change_finish(&change);
 }
 
 /* Stores an item on an item page with room for it, and sets *tid to it. */
@@ -422,8 +564,39 @@ hnsw_add_item(HnswIndex *index, Item item, Size size, ItemPointer tid)
 			}
 			UnlockReleaseBuffer(buffer);
 		}
-		add_item_page(index, blkno);
+		change_item_page(index, size, blkno);
 	}
+}
+
+/*
+ * Adds a value page to a change: the first free one, which leaves its chain,
+ * or a new one.  Returns its block.
+ */
+static BlockNumber
+change_value_page(HnswIndex *index, PageChange *change, Page *page)
+{
+	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
+	HnswMeta *meta;
+	Buffer before;
+	Buffer buffer;
+
+	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
+	meta = (HnswMeta *) meta_page_header(index->relation, BufferGetPage(meta_buffer), METHOD_HNSW);
+	if (hnsw_lock_free_page(index, meta->free_values, PAGE_VALUE, 0, &before, &buffer))
+	{
+		page_change_begin(change, index->relation, index->building);
+		meta = (HnswMeta *) PageGetContents(page_change_page(change, meta_buffer, false));
+		*page = hnsw_unchain_page(change, &meta->free_values, before, buffer);
+	}
+	else
+	{
+		UnlockReleaseBuffer(meta_buffer);
+		buffer = page_extend(index->relation, MAIN_FORKNUM);
+		page_change_begin(change, index->relation, index->building);
+		*page = page_change_page(change, buffer, true);
+		page_init(*page, PAGE_VALUE);
+	}
+	return BufferGetBlockNumber(buffer);
 }
 
 /*
@@ -438,16 +611,12 @@ write_value_pages(HnswIndex *index, const char *value, Size size, BlockNumber *b
 	for (int i = 0; left > 0; i++)
 	{
 		Size piece = Min(left, HNSW_VALUE_PIECE);
-		Buffer buffer = page_extend(index->relation, MAIN_FORKNUM);
 		PageChange change;
 		Page page;
 
-		page_change_begin(&change, index->relation, index->building);
-		page = page_change_page(&change, buffer, true);
-		page_init(page, PAGE_VALUE);
+		blocks[i] = change_value_page(index, &change, &page);
 		memcpy((char *) page + PAGE_DATA_OFFSET, value + (Size) i * HNSW_VALUE_PIECE, piece);
 		page_set_data_size(page, piece);
-		blocks[i] = BufferGetBlockNumber(buffer);
 		page_change_finish(&change);
 		left -= piece;
 	}
@@ -479,7 +648,14 @@ store_wide_value(HnswIndex *index, HnswVertex record, const char *encoded)
 	if (!index->meta.has_wide)
 		set_has_wide(index);
 	if (HNSW_WIDE_ITEM(index))
-		hnsw_add_item(index, (Item) encoded, size, where);
+	{
+		HnswWide wide = palloc0(HNSW_WIDE_SIZE(size));
+
+		wide->kind = HNSW_ITEM_WIDE;
+		memcpy(wide->value, encoded, size);
+		hnsw_add_item(index, (Item) wide, HNSW_WIDE_SIZE(size), where);
+		pfree(wide);
+	}
 	else
 		write_value_pages(index, encoded, size, where);
 	record->flags |= HNSW_VERTEX_WIDE;

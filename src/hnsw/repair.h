@@ -1,0 +1,90 @@
+/*-------------------------------------------------------------------------
+ *
+ * repair.h
+ *	  What the files share that take deleted vertices out of the graph:
+ *	  vacuum_graph.c, repair.c and reach.c.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_REPAIR_H
+#define ANN_REPAIR_H
+
+#include "hnsw/hnsw.h"
+
+/* Memory that grows */
+typedef struct BlockList
+{
+	BlockNumber *blocks;
+	uint32 n;
+	uint32 capacity;
+} BlockList;
+
+/* One vacuum's work on the graph */
+typedef struct Repair
+{
+	HnswIndex *index;
+	BufferAccessStrategy strategy;
+	BlockNumber first; /* the vertices of these blocks are dealt with at a time */
+	BlockNumber end;
+	uint8 *dead;		  /* of those, a bit each: deleted when the pass began */
+	BlockList slot_pages; /* among these blocks, with deleted vertices or with free
+						   * slots and not in the chain */
+	BlockList item_pages;
+
+	HnswSearch search; /* for keys, and when the neighbourhood has not enough */
+	GraphDistance distance;
+	void *query;		/* query form of the vertex at hand ... */
+	void *scratch;		/* ... and of a candidate */
+	MemoryContext step; /* reset after every list */
+} Repair;
+
+/* Candidates for the links of a vertex in a layer */
+typedef struct Candidates
+{
+	uint32 *vertices; /* ascending by key once ranked */
+	float *keys;
+	int n;
+} Candidates;
+
+static inline bool
+is_dead(const Repair *repair, uint32 vertex)
+{
+	uint32 slots = repair->index->meta.slots_per_page;
+	uint32 base = repair->first * slots;
+	uint32 bit = vertex - base;
+
+	return vertex >= base && bit < (repair->end - repair->first) * slots &&
+		   (repair->dead[bit / BITS_PER_BYTE] & (1 << (bit % BITS_PER_BYTE))) != 0;
+}
+
+/* repair.c */
+
+/* Links chosen for one vertex of a page */
+typedef struct LinkPlan
+{
+	int n; /* -1: they stay as they are */
+	uint32 *links;
+} LinkPlan;
+
+/* A page of the index, pinned; read with the vacuum's buffer strategy. */
+extern Buffer repair_read_page(Repair *repair, BlockNumber blkno);
+
+/* Makes a vertex the one whose neighbours are sought; in the current memory context. */
+extern void repair_set_query(Repair *repair, uint32 vertex);
+
+/*
+ * Candidates for its links in a layer by a search from the entry point, in the
+ * current memory context.  Where all that is near is deleted, it looks farther.
+ */
+extern void repair_search(Repair *repair, uint32 vertex, int layer, Candidates *candidates);
+
+/*
+ * Repairs the links of all vertices of a page.  plans: room for each of its
+ * slots.
+ */
+extern void repair_page(Repair *repair, BlockNumber blkno, LinkPlan *plans);
+
+/* reach.c: makes every live vertex reachable from the entry point in layer 0. */
+extern void reach_all(Repair *repair);
+
+#endif /* ANN_REPAIR_H */
