@@ -26,6 +26,7 @@
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
+#include "access/compat.h"
 #include "access/index_space.h"
 #include "storage/page.h"
 
@@ -104,7 +105,7 @@ extern void check_run(CheckState *check);
 
 /* Adds a finding; item may be NULL, block InvalidBlockNumber. */
 extern void check_report(CheckState *check, CheckSeverity severity, BlockNumber block,
-						 const char *item, const char *format, ...) pg_attribute_printf(5, 6);
+						 const char *item, const char *format, ...) PRINTF_LIKE(5, 6);
 
 /*
  * A copy of a page that is known to be of some kind.  An invalid page is an
