@@ -151,7 +151,7 @@ static bool
 check_header(CheckState *check, Page page, BlockNumber block)
 {
 	PageHeader header = (PageHeader) page;
-	PageSpecial special = PageGetSpecial(page);
+	PageSpecial special = (PageSpecial) ((char *) page + BLCKSZ - PAGE_SPECIAL_SIZE);
 	int start;
 
 	if (PageGetPageSize(page) != BLCKSZ || PageGetPageLayoutVersion(page) != PG_PAGE_LAYOUT_VERSION)
