@@ -45,7 +45,7 @@ my @cases = (
 	[ 'plain', 'slot size', sub { $_->put_meta(slot_size => v => 64) }, qr/metapage says slot size is 64, but it must be \d+/ ],
 	[ 'plain', 'cut metapage', sub { $_->put(0, $lower, v => 40) }, qr/^error\|0\|\|metapage is cut off at byte 40$/m ],
 	[ 'plain', 'entry point', sub { $_->put_meta(entry => V => 0x7FFFFFF0) }, qr/^error\|0\|vertex 2147483632\|entry point is no vertex$/m ],
-	[ 'plain', 'entry level', sub { $_->put_meta(entry_level => v => 0) }, qr/entry point is of level \d+, not 0.*vertex of level \d+ is above the entry point, whose level is 0/s ],
+	[ 'plain', 'entry level', sub { $_->put_meta(entry_level => v => 0) }, qr/entry point is of level \d+, not 0.*note.*vertex of level \d+ is above the entry point, whose level is 0/s ],
 	[ 'plain', 'block for new vertices', sub { $_->put_meta(insert_block => V => 9999) }, qr/block 9999, which is to take new vertices, is no slot page/ ],
 	[ 'plain', 'block for new items', sub { $_->put_meta(item_block => V => 1) }, qr/block 1, which is to take new items, is no item page/ ],
 	[ 'plain', 'page the server refuses', sub { $_->put(2, $upper, v => 9000) }, qr/^error\|2\|\|page cannot be read: invalid page in block 2 of relation/m ],
