@@ -18,7 +18,7 @@
 #include "access/compat.h"
 #include "access/inspect.h"
 
-/* Passes over an index that is replayed into while it is checked */
+/* Passes over an index that is changed while it is checked */
 #define MAX_PASSES 5
 
 #define MIN_ENTRIES 1024
@@ -151,7 +151,7 @@ static bool
 check_header(CheckState *check, Page page, BlockNumber block)
 {
 	PageHeader header = (PageHeader) page;
-	PageSpecial special = PageGetSpecial(page);
+	PageSpecial special = (PageSpecial) ((char *) page + BLCKSZ - PAGE_SPECIAL_SIZE);
 	int start;
 
 	if (PageGetPageSize(page) != BLCKSZ || PageGetPageLayoutVersion(page) != PG_PAGE_LAYOUT_VERSION)
@@ -386,12 +386,11 @@ check_run(CheckState *check)
 
 	for (int pass = 0; pass < MAX_PASSES; pass++)
 	{
-		bool replaying = RecoveryInProgress();
-		XLogRecPtr start = replaying ? GetXLogReplayRecPtr(NULL) : InvalidXLogRecPtr;
+		XLogRecPtr start = RecoveryInProgress() ? GetXLogReplayRecPtr(NULL) : GetXLogInsertRecPtr();
 
 		check->context = AllocSetContextCreate(outer, "check of an index", ALLOCSET_DEFAULT_SIZES);
 		run_pass(check);
-		if (!replaying || check->newest <= start)
+		if (check->settled || check->newest <= start)
 			return;
 		if (pass > 0)
 			keep_common(check, before, nbefore);

@@ -8,10 +8,10 @@
  * finds are rows of (severity, block, item, problem).
  *
  * Several pages are only consistent with each other if nobody changes them
- * between two reads.  On a primary the caller of ann_check() holds a lock that
- * keeps writers out.  On a standby the replay goes on; the newest LSN of the
- * pages read tells whether it has changed any of them meanwhile, and a pass
- * that was disturbed is repeated (check_run).
+ * between two reads.  Where the caller holds a lock that keeps writers out that
+ * is so (`settled`).  Elsewhere, above all on a standby, the newest LSN of the
+ * pages read tells whether any of them has changed since the pass began, and a
+ * pass that was disturbed is repeated (check_run).
  *
  *-------------------------------------------------------------------------
  */
@@ -26,6 +26,7 @@
 #include "utils/rel.h"
 #include "utils/snapshot.h"
 
+#include "access/compat.h"
 #include "access/index_space.h"
 #include "storage/page.h"
 
@@ -80,7 +81,8 @@ typedef struct CheckState
 	Relation index;
 	Relation heap; /* NULL unless the rows of the table are to be looked up */
 	const struct InspectMethod *method;
-	bool notes; /* list findings of severity CHECK_NOTE */
+	bool notes;	  /* list findings of severity CHECK_NOTE */
+	bool settled; /* nobody can change the index meanwhile */
 	BufferAccessStrategy strategy;
 
 	/* of one pass */
@@ -104,7 +106,7 @@ extern void check_run(CheckState *check);
 
 /* Adds a finding; item may be NULL, block InvalidBlockNumber. */
 extern void check_report(CheckState *check, CheckSeverity severity, BlockNumber block,
-						 const char *item, const char *format, ...) pg_attribute_printf(5, 6);
+						 const char *item, const char *format, ...) PRINTF_LIKE(5, 6);
 
 /*
  * A copy of a page that is known to be of some kind.  An invalid page is an

@@ -100,6 +100,15 @@
 #define owns_relation(relation_, role_) pg_class_ownercheck((relation_), (role_))
 #endif
 
+/* A name since 14 */
+#if PG_VERSION_NUM < 140000
+#define RelationIsPermanent(relation_) \
+	((relation_)->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT)
+#endif
+
+/* The server's own attribute names a dialect that clang does not know, if gcc configured it */
+#define PRINTF_LIKE(format_, first_) __attribute__((format(__printf__, format_, first_)))
+
 /* Maintenance sets a safe search path since 17 */
 #if PG_VERSION_NUM < 170000
 #define RestrictSearchPath() ((void) 0)

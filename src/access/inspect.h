@@ -16,6 +16,7 @@
 
 #include "access/amapi.h"
 #include "access/check.h"
+#include "access/compat.h"
 #include "storage/meta.h"
 #include "utils/tuplestore.h"
 
@@ -63,7 +64,7 @@ extern const InspectMethod *inspect_method(Relation index);
 
 /* Adds one property to the report. */
 extern void info_add(InfoReport *report, const char *property, const char *format, ...)
-	pg_attribute_printf(3, 4);
+	PRINTF_LIKE(3, 4);
 
 /* The name of an element */
 extern const char *info_element(SpaceElement element);

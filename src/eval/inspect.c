@@ -20,6 +20,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -148,17 +149,35 @@ check_as_owner(CheckState *check, Oid owner)
 }
 
 /*
+ * Locks the index against writers, VACUUM among them, if that needs no waiting:
+ * they take a lock on each index of the table, and some keep it until their
+ * transaction ends.  Otherwise, and on a standby, AccessShareLock must do; what
+ * is not logged shows no sign of a change, so there one has to wait.
+ */
+static LOCKMODE
+lock_for_check(Oid index_oid, bool *settled)
+{
+	LOCKMODE lock = ShareLock;
+
+	*settled = !RecoveryInProgress() && ConditionalLockRelationOid(index_oid, ShareLock);
+	if (*settled)
+		return lock;
+	*settled = !RecoveryInProgress() && get_rel_persistence(index_oid) != RELPERSISTENCE_PERMANENT;
+	lock = *settled ? ShareLock : AccessShareLock;
+	LockRelationOid(index_oid, lock);
+	return lock;
+}
+
+/*
  * ann_check(regclass, heap_check [, notes]): for the owner of the index, since it
- * keeps writers waiting.  The lock on the index does: whoever writes the table
- * takes a lock on each of its indexes for the time of a statement, and so does
- * VACUUM.  No transaction is waited for, and reading goes on.
+ * may keep writers waiting.
  */
 Datum
 ann_check(PG_FUNCTION_ARGS)
 {
 	Oid index_oid = PG_GETARG_OID(0);
 	Oid heap_oid = IndexGetRelation(index_oid, true);
-	LOCKMODE lock = RecoveryInProgress() ? AccessShareLock : ShareLock;
+	LOCKMODE lock;
 	CheckState check;
 	Relation heap;
 	TupleDesc desc;
@@ -170,7 +189,8 @@ ann_check(PG_FUNCTION_ARGS)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(index_oid));
 	heap = table_open(heap_oid, AccessShareLock);
 	memset(&check, 0, sizeof(check));
-	check.index = index_open(index_oid, lock);
+	lock = lock_for_check(index_oid, &check.settled);
+	check.index = index_open(index_oid, NoLock);
 	if (heap_oid != IndexGetRelation(index_oid, false))
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("could not open parent table of index \"%s\"",
