@@ -54,6 +54,14 @@ SELECT below, way(format('SELECT id FROM items WHERE category < %s ORDER BY v <-
 FROM unnest(ARRAY[10000, 5000, 100, 10, 1]) AS below;
 DROP INDEX items_category;
 
+-- a partial index: its rows are those that qualify
+CREATE INDEX items_part ON items USING hnsw (v) WHERE category < 1000;
+SELECT way($$SELECT id FROM items WHERE category < 1000 ORDER BY v <-> '[20,30,5,8]' LIMIT 10$$);
+SELECT way($$SELECT id FROM items WHERE category < 1000 AND id < 5000 ORDER BY v <-> '[20,30,5,8]' LIMIT 10$$);
+DROP INDEX items_part;
+-- a sphere that is known only when the query runs
+SELECT way($$SELECT id FROM items WHERE v <<->> (SELECT sphere('[20,30,5,8]'::vector, 1))$$);
+
 -- range search: by the number of rows within, which the statistics of the column tell
 SELECT radius, way(format('SELECT id FROM items WHERE v <<->> sphere(''[20,30,5,8]''::vector, %s)', radius))
 FROM unnest(ARRAY[1, 3, 30, 1000]) AS radius;
