@@ -15,7 +15,7 @@ TOP=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 . "$TOP/bench/measure.sh"
 
 SIZES="1000 10000 100000"
-SAMPLE=5
+SAMPLE=3
 
 main()
 {
@@ -85,7 +85,7 @@ report()
 	echo "## filtered queries, $DATA_NAME, $SPACE, m = 16, ef_construction = 64, ef_search = 40"
 	echo
 	echo "- \`bench/filter.sh --data $DATA_NAME --space $SPACE\`, $(date +%Y-%m-%d); $(machine_line);" \
-		"PostgreSQL $SERVER_VERSION; mean of $SAMPLE queries, the best of three times each; no parallel workers"
+		"PostgreSQL $SERVER_VERSION; mean of $SAMPLE queries, the best of four times each; no parallel workers"
 	echo
 	echo "| rows | btree | % qualify | LIMIT | rows returned | chosen | ms | ms exact | ms vector index | against the better |"
 	echo "| ---: | --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |"

@@ -38,6 +38,12 @@ $$;
 SELECT n, way('SELECT id FROM items ORDER BY v <-> ''[20,30,5,8]'' ' || n)
 FROM unnest(ARRAY['LIMIT 1', 'LIMIT 10', 'LIMIT 50', 'LIMIT 10 OFFSET 40', 'LIMIT 9000', '']) AS n;
 SELECT way($$SELECT id FROM tiny ORDER BY v <-> '[20,30,5,8]' LIMIT 10$$) AS tiny;
+-- LIMIT not known yet, and a cursor
+SET plan_cache_mode = force_generic_plan;
+PREPARE nearest(vector, int) AS SELECT id FROM items ORDER BY v <-> $1 LIMIT $2;
+SELECT way($$EXECUTE nearest('[20,30,5,8]', 10)$$) AS generic;
+RESET plan_cache_mode;
+SELECT way($$DECLARE c CURSOR FOR SELECT id FROM items ORDER BY v <-> '[20,30,5,8]'$$) AS cursor;
 -- a filter: the fewer rows qualify, the sooner it is cheaper to read them all
 SELECT below, way(format('SELECT id FROM items WHERE category < %s ORDER BY v <-> ''[20,30,5,8]'' LIMIT 10', below))
 FROM unnest(ARRAY[10000, 5000, 100, 10, 1]) AS below;

@@ -120,8 +120,6 @@ cost_rows_wanted(PlannerInfo *root, IndexPath *path, double in_reach)
 		taken = root->limit_tuples;
 	else if (root->tuple_fraction >= 1.0)
 		taken = root->tuple_fraction;
-	else if (root->tuple_fraction > 0)
-		taken = root->tuple_fraction * passing;
 	return Min(in_reach, Max(1.0, taken * in_reach / passing));
 }
 
