@@ -158,9 +158,9 @@ cost_distance(IndexPath *path, int dim)
 }
 
 Cost
-cost_extrapolate(Cost startup, Cost at_wanted, double wanted, double rows)
+cost_extrapolate(Cost startup, Cost at_wanted, double wanted, Cost at_all, double rows)
 {
 	Cost per_row = Max(at_wanted - startup, 0.0) / wanted;
 
-	return startup + per_row * Max(rows, wanted);
+	return Max(startup + per_row * Max(rows, wanted), at_all);
 }

@@ -55,10 +55,11 @@ extern Cost cost_distance(IndexPath *path, int dim);
 
 /*
  * The total cost that makes a scan of which `wanted` out of `rows` rows are
- * taken cost what it will.  The planner takes cost to grow with the rows from
+ * taken cost at_wanted.  The planner takes cost to grow with the rows from
  * startup to total in a straight line; that of a graph or tree search does not,
- * so the line is laid through the point that matters.
+ * so the line is laid through the point that matters.  But never below at_all,
+ * the cost of all rows: the rows wanted are a guess.
  */
-extern Cost cost_extrapolate(Cost startup, Cost at_wanted, double wanted, double rows);
+extern Cost cost_extrapolate(Cost startup, Cost at_wanted, double wanted, Cost at_all, double rows);
 
 #endif /* ANN_COST_H */
