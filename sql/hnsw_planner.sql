@@ -38,6 +38,12 @@ $$;
 SELECT n, way('SELECT id FROM items ORDER BY v <-> ''[20,30,5,8]'' ' || n)
 FROM unnest(ARRAY['LIMIT 1', 'LIMIT 10', 'LIMIT 50', 'LIMIT 10 OFFSET 40', 'LIMIT 9000', '']) AS n;
 SELECT way($$SELECT id FROM tiny ORDER BY v <-> '[20,30,5,8]' LIMIT 10$$) AS tiny;
+-- LIMIT not known yet, and a cursor
+SET plan_cache_mode = force_generic_plan;
+PREPARE nearest(vector, int) AS SELECT id FROM items ORDER BY v <-> $1 LIMIT $2;
+SELECT way($$EXECUTE nearest('[20,30,5,8]', 10)$$) AS generic;
+RESET plan_cache_mode;
+SELECT way($$DECLARE c CURSOR FOR SELECT id FROM items ORDER BY v <-> '[20,30,5,8]'$$) AS cursor;
 -- a filter: the fewer rows qualify, the sooner it is cheaper to read them all
 SELECT below, way(format('SELECT id FROM items WHERE category < %s ORDER BY v <-> ''[20,30,5,8]'' LIMIT 10', below))
 FROM unnest(ARRAY[10000, 5000, 100, 10, 1]) AS below;
@@ -53,6 +59,14 @@ CREATE INDEX items_category ON items (category);
 SELECT below, way(format('SELECT id FROM items WHERE category < %s ORDER BY v <-> ''[20,30,5,8]'' LIMIT 10', below))
 FROM unnest(ARRAY[10000, 5000, 100, 10, 1]) AS below;
 DROP INDEX items_category;
+
+-- a partial index: its rows are those that qualify
+CREATE INDEX items_part ON items USING hnsw (v) WHERE category < 1000;
+SELECT way($$SELECT id FROM items WHERE category < 1000 ORDER BY v <-> '[20,30,5,8]' LIMIT 10$$);
+SELECT way($$SELECT id FROM items WHERE category < 1000 AND id < 5000 ORDER BY v <-> '[20,30,5,8]' LIMIT 10$$);
+DROP INDEX items_part;
+-- a sphere that is known only when the query runs
+SELECT way($$SELECT id FROM items WHERE v <<->> (SELECT sphere('[20,30,5,8]'::vector, 1))$$);
 
 -- range search: by the number of rows within, which the statistics of the column tell
 SELECT radius, way(format('SELECT id FROM items WHERE v <<->> sphere(''[20,30,5,8]''::vector, %s)', radius))

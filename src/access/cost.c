@@ -76,7 +76,7 @@ is_sphere_around(Node *sphere, Node *query)
 	Sphere *value;
 	struct varlena *centre;
 
-	if (IsA(sphere, FuncExpr))
+	if (IsA(sphere, FuncExpr) && ((FuncExpr *) sphere)->args != NIL)
 		return equal(linitial(((FuncExpr *) sphere)->args), query);
 	if (!IsA(sphere, Const) || ((Const *) sphere)->constisnull || !IsA(query, Const) ||
 		((Const *) query)->constisnull)
@@ -104,7 +104,7 @@ cost_rows_in_reach(PlannerInfo *root, IndexPath *path)
 			smallest =
 				Min(smallest, clause_selectivity(root, clause, table->relid, JOIN_INNER, NULL));
 	}
-	return clamp_row_est(smallest * table->tuples);
+	return clamp_row_est(smallest * Min(path->indexinfo->tuples, table->tuples));
 }
 
 double
@@ -120,8 +120,6 @@ cost_rows_wanted(PlannerInfo *root, IndexPath *path, double in_reach)
 		taken = root->limit_tuples;
 	else if (root->tuple_fraction >= 1.0)
 		taken = root->tuple_fraction;
-	else if (root->tuple_fraction > 0)
-		taken = root->tuple_fraction * passing;
 	return Min(in_reach, Max(1.0, taken * in_reach / passing));
 }
 
@@ -139,24 +137,30 @@ cost_page_visits(PlannerInfo *root, IndexOptInfo *info, double visits)
 	return pages * (in_memory * page_price + (1.0 - in_memory) * random_page_price);
 }
 
-Cost
-cost_distance(IndexPath *path, int dim)
+/* The function of the path's first ordering operator, else of its first condition */
+static Oid
+distance_function(IndexPath *path)
 {
-	OpExpr *operator;
+	Node *call;
 
 	if (path->indexorderbys != NIL)
-		operator= linitial_node(OpExpr, path->indexorderbys);
+		call = linitial(path->indexorderbys);
 	else
-		operator= castNode(
-			OpExpr,
-			linitial_node(RestrictInfo, get_quals_from_indexclauses(path->indexclauses))->clause);
-	return STORED_SHARE * distance_cost(get_opcode(operator->opno), dim);
+		call = (Node *) linitial_node(RestrictInfo, get_quals_from_indexclauses(path->indexclauses))
+				   ->clause;
+	return get_opcode(castNode(OpExpr, call)->opno);
 }
 
 Cost
-cost_extrapolate(Cost startup, Cost at_wanted, double wanted, double rows)
+cost_distance(IndexPath *path, int dim)
+{
+	return STORED_SHARE * distance_cost(distance_function(path), dim);
+}
+
+Cost
+cost_extrapolate(Cost startup, Cost at_wanted, double wanted, Cost at_all, double rows)
 {
 	Cost per_row = Max(at_wanted - startup, 0.0) / wanted;
 
-	return startup + per_row * Max(rows, wanted);
+	return Max(startup + per_row * Max(rows, wanted), at_all);
 }

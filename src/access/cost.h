@@ -37,7 +37,10 @@ extern double cost_rows_in_reach(PlannerInfo *root, IndexPath *path);
 
 /*
  * Rows out of those in reach that the scan will probably be asked for: as many
- * as it takes until LIMIT rows have passed the query's conditions.
+ * as it takes until LIMIT rows have passed the query's conditions.  All of them
+ * where the number is not known: of a cursor and of LIMIT $1 the planner takes a
+ * tenth of the rows for granted, far more than is usually fetched, and the price
+ * of all is the lowest for a row.
  */
 extern double cost_rows_wanted(PlannerInfo *root, IndexPath *path, double in_reach);
 
@@ -52,10 +55,11 @@ extern Cost cost_distance(IndexPath *path, int dim);
 
 /*
  * The total cost that makes a scan of which `wanted` out of `rows` rows are
- * taken cost what it will.  The planner takes cost to grow with the rows from
+ * taken cost at_wanted.  The planner takes cost to grow with the rows from
  * startup to total in a straight line; that of a graph or tree search does not,
- * so the line is laid through the point that matters.
+ * so the line is laid through the point that matters.  But never below at_all,
+ * the cost of all rows: the rows wanted are a guess.
  */
-extern Cost cost_extrapolate(Cost startup, Cost at_wanted, double wanted, double rows);
+extern Cost cost_extrapolate(Cost startup, Cost at_wanted, double wanted, Cost at_all, double rows);
 
 #endif /* ANN_COST_H */

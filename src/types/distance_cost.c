@@ -87,22 +87,16 @@ guess_dim(List *operands)
 }
 
 /*
- * Is the operand a column whose values are stored out of line?  Their average
- * width is then that of a pointer: less than a byte a dimension.
+ * Are the values of this column stored out of line?  Their average width is
+ * then that of a pointer: less than a byte a dimension.
  */
 static bool
-is_out_of_line(PlannerInfo *root, Node *operand, int dim)
+is_out_of_line(PlannerInfo *root, const Var *var, int dim)
 {
 	RangeTblEntry *rte;
-	Var *var;
 	int32 width;
 
-	while (IsA(operand, RelabelType))
-		operand = (Node *) ((RelabelType *) operand)->arg;
-	if (!IsA(operand, Var) || root == NULL)
-		return false;
-	var = (Var *) operand;
-	if (var->varlevelsup > 0 || var->varattno <= 0 || IS_SPECIAL_VARNO(var->varno))
+	if (root == NULL || var->varlevelsup > 0 || var->varattno <= 0 || IS_SPECIAL_VARNO(var->varno))
 		return false;
 	rte = planner_rt_fetch(var->varno, root);
 	if (rte->rtekind != RTE_RELATION)
@@ -113,6 +107,22 @@ is_out_of_line(PlannerInfo *root, Node *operand, int dim)
 	return dim * sizeof(float) > TOAST_TUPLE_TARGET;
 }
 
+/* Columns of dim dimensions in the call that are stored out of line */
+static int
+count_fetches(PlannerInfo *root, List *operands, int dim)
+{
+	List *columns =
+		pull_var_clause((Node *) operands, PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
+											   PVC_RECURSE_PLACEHOLDERS);
+	int fetches = 0;
+	ListCell *cell;
+
+	foreach (cell, columns)
+		fetches += is_out_of_line(root, lfirst_node(Var, cell), dim);
+	list_free(columns);
+	return fetches;
+}
+
 /* Support function of distance functions and the functions of range operators */
 PG_FUNCTION_INFO_V1(distance_support);
 Datum
@@ -121,7 +131,6 @@ distance_support(PG_FUNCTION_ARGS)
 	Node *request = (Node *) PG_GETARG_POINTER(0);
 	SupportRequestCost *cost;
 	List *args;
-	ListCell *cell;
 	int dim;
 
 	if (!IsA(request, SupportRequestCost))
@@ -130,12 +139,8 @@ distance_support(PG_FUNCTION_ARGS)
 	args = operands(cost->node);
 	dim = guess_dim(args);
 	cost->startup = 0;
-	cost->per_tuple = CALL_OPERATORS * cpu_operator_cost + distance_cost(cost->funcid, dim);
-	foreach (cell, args)
-	{
-		if (is_out_of_line(cost->root, (Node *) lfirst(cell), dim))
-			cost->per_tuple += cpu_operator_cost *
-							   (FETCH_OPERATORS + FETCH_OPERATORS_PER_BYTE * dim * sizeof(float));
-	}
+	cost->per_tuple = CALL_OPERATORS * cpu_operator_cost + distance_cost(cost->funcid, dim) +
+					  count_fetches(cost->root, args, dim) * cpu_operator_cost *
+						  (FETCH_OPERATORS + FETCH_OPERATORS_PER_BYTE * dim * sizeof(float));
 	PG_RETURN_POINTER(cost);
 }
