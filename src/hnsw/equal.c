@@ -141,7 +141,7 @@ execute_join(EqualJoin *join)
 	HnswIndex *index = join->index;
 	BlockNumber blocks[3];
 	Buffer buffers[3];
-	Page copies[3];
+	Page copies[3] = {NULL, NULL, NULL};
 	PageChange change;
 	HnswVertex record;
 	JoinResult result = JOINED;

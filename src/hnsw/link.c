@@ -387,7 +387,7 @@ write_lists(Linker *linker)
 {
 	HnswIndex *index = linker->index;
 	Buffer buffers[MAX_PAGES];
-	Page copies[MAX_PAGES];
+	Page copies[MAX_PAGES] = {NULL};
 	PageChange page_change;
 
 	if (linker->nchanges == 0)

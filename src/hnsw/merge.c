@@ -857,7 +857,7 @@ retire_pages(MergeState *state, const BlockNumber *pages, int n)
 {
 	HnswIndex *index = state->index;
 	BlockNumber ascending[RETIRE_PAGES];
-	Page copies[RETIRE_PAGES];
+	Page copies[RETIRE_PAGES] = {NULL};
 	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
 	PageChange change;
 	HnswMeta *meta;
