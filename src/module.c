@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/compat.h"
+#include "access/order_column.h"
 #include "fmgr.h"
 #include "hnsw/hnsw.h"
 #include "space/kernels.h"
@@ -53,4 +54,5 @@ _PG_init(void)
 							 NULL);
 	MarkGUCPrefixReserved("ann");
 	hnsw_init_options();
+	order_column_add_method(hnsw_cost_estimate);
 }

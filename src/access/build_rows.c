@@ -243,6 +243,49 @@ build_rows_finish(BuildRows *rows)
 	rows->tids_start = start;
 }
 
+/* Can all values be stored in the narrow form?  scratch: an encoded value */
+static bool
+all_fit(const BuildRows *rows, const SpaceContext *narrow, char *scratch)
+{
+	for (uint32 value = 0; value < rows->nvalues; value++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!space_narrow(&rows->space->context, narrow, build_rows_value(rows, value), scratch))
+			return false;
+	}
+	return true;
+}
+
+bool
+build_rows_narrow(BuildRows *rows, SpaceElement element)
+{
+	IndexSpace *space = rows->space;
+	IndexSpace narrow = *space;
+	char *scratch = MemoryContextAlloc(rows->context, Max(space->encoded_size, 1));
+	Size mask = ((Size) 1 << rows->chunk_shift) - 1;
+	Size stride;
+
+	if (!index_space_store_as(&narrow, element) || !all_fit(rows, &narrow.stored, scratch))
+	{
+		pfree(scratch);
+		return false;
+	}
+	*space = narrow;
+	stride = TYPEALIGN(CACHE_LINE, space->stored_size);
+	for (uint32 value = 0; value < rows->nvalues; value++)
+	{
+		char *place = rows->chunks[value >> rows->chunk_shift] + (value & mask) * stride;
+
+		CHECK_FOR_INTERRUPTS();
+		(void) space_narrow(&space->context, &space->stored, build_rows_value(rows, value),
+							scratch);
+		memcpy(place, scratch, space->stored_size);
+	}
+	rows->stride = stride;
+	pfree(scratch);
+	return true;
+}
+
 void
 build_rows_free(BuildRows *rows)
 {

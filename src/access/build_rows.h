@@ -61,6 +61,13 @@ extern Size build_rows_memory(const BuildRows *rows, double nvalues);
 /* No more rows will come: groups the TIDs by value. */
 extern void build_rows_finish(BuildRows *rows);
 
+/*
+ * Brings the finished rows into the form in which they are stored with this
+ * element.  False, with nothing changed, if that is not narrower or some value
+ * would lose by it.
+ */
+extern bool build_rows_narrow(BuildRows *rows, SpaceElement element);
+
 extern void build_rows_free(BuildRows *rows);
 
 static inline const void *

@@ -74,6 +74,20 @@ index_space_set_dim(IndexSpace *space, uint32 dim)
 	space->value_size = space_value_size(&space->context);
 	space->encoded_size = space_encoded_size(&space->context);
 	space->query_size = space_query_size(&space->context);
+	space->stored = space->context;
+	space->stored_size = space->encoded_size;
+}
+
+bool
+index_space_store_as(IndexSpace *space, SpaceElement element)
+{
+	const Space *narrow = space_find(space->context.space->name, element);
+
+	if (narrow == NULL || element <= space->context.space->element)
+		return false;
+	space->stored.space = narrow;
+	space->stored_size = space_encoded_size(&space->stored);
+	return true;
 }
 
 const void *

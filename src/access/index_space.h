@@ -40,6 +40,8 @@ typedef struct IndexSpace
 	Size value_size;			  /* bytes of the three forms (space.h); 0 while dim is 0 */
 	Size encoded_size;
 	Size query_size;
+	SpaceContext stored; /* as the index stores values: maybe with a narrower element */
+	Size stored_size;	 /* bytes of an encoded value in that form */
 } IndexSpace;
 
 /*
@@ -50,6 +52,12 @@ extern void index_space_init(IndexSpace *space, Relation index);
 
 /* Fixes the number of dimensions. */
 extern void index_space_set_dim(IndexSpace *space, uint32 dim);
+
+/*
+ * Has values stored with a narrower element than the column's (space_narrow()).
+ * False if the space does not exist for it or it is not narrower.
+ */
+extern bool index_space_store_as(IndexSpace *space, SpaceElement element);
 
 /*
  * Detoasts an indexed value and returns its coordinates.  The first value

@@ -43,6 +43,9 @@
 /* Pages of pending vertices, beyond maintenance_work_mem, that are merged together */
 #define OVERFLOW_PAGES 2048
 
+/* Fewer values than this say little about those that will come. */
+#define MIN_ROWS_TO_NARROW 1000
+
 /* Vertices over which the memory of a vertex is averaged */
 #define MEMORY_SAMPLE 100000
 
@@ -267,7 +270,7 @@ fill_vertex(HnswBuild *build, const Layout *layout, uint32 place, ItemPointerDat
 	anchor_first(build, layout, vertex, hnsw_vertex_links(index, record));
 	if (index->meta.value_pages == 0)
 		memcpy(hnsw_vertex_value(index, record), build_rows_value(rows, vertex),
-			   index->space.encoded_size);
+			   index->space.stored_size);
 	else
 	{
 		BlockNumber *blocks = hnsw_vertex_value(index, record);
@@ -430,7 +433,7 @@ static void
 write_value_pages(HnswBuild *build, const Layout *layout)
 {
 	int pieces = build->index.meta.value_pages;
-	Size encoded_size = build->index.space.encoded_size;
+	Size stored_size = build->index.space.stored_size;
 	BlockNumber blkno = layout->value_start;
 
 	for (uint32 place = 0; pieces > 0 && place < layout->nvertices; place++)
@@ -441,7 +444,7 @@ write_value_pages(HnswBuild *build, const Layout *layout)
 		{
 			Buffer buffer = next_page(build, PAGE_VALUE, blkno);
 			Size offset = (Size) i * HNSW_VALUE_PIECE;
-			Size piece = Min(encoded_size - offset, HNSW_VALUE_PIECE);
+			Size piece = Min(stored_size - offset, HNSW_VALUE_PIECE);
 
 			memcpy((char *) BufferGetPage(buffer) + PAGE_DATA_OFFSET, value + offset, piece);
 			page_set_data_size(BufferGetPage(buffer), piece);
@@ -507,7 +510,8 @@ build_graph(HnswBuild *build)
 	values.chunks = build->rows->chunks;
 	values.chunk_shift = build->rows->chunk_shift;
 	values.stride = build->rows->stride;
-	values.value_size = build->index.space.encoded_size;
+	values.value_size = build->index.space.stored_size;
+	hnsw_graph_distance(&build->distance, &build->index.space.stored);
 	build->graph = graph_create(build->rows->nvalues, &build->params, &build->distance, &values);
 	if (build->graph == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
@@ -531,6 +535,41 @@ build_graph(HnswBuild *build)
 	}
 }
 
+/* Does a record take less room with values of this element? */
+static bool
+makes_smaller_records(const HnswBuild *build, SpaceElement element)
+{
+	IndexSpace space = build->index.space;
+	HnswMeta wide = build->index.meta;
+	HnswMeta narrow = build->index.meta;
+
+	if (!index_space_store_as(&space, element))
+		return false;
+	hnsw_meta_set_geometry(&wide, &build->index.space,
+						   RelationGetRelationName(build->index.relation));
+	hnsw_meta_set_geometry(&narrow, &space, RelationGetRelationName(build->index.relation));
+	return narrow.value_pages < wide.value_pages || narrow.slots_per_page > wide.slots_per_page;
+}
+
+/*
+ * Chooses the narrowest element that holds every value of a table large enough
+ * to tell.
+ */
+static void
+choose_stored_element(HnswBuild *build)
+{
+	static const SpaceElement narrowest_first[] = {SPACE_UINT8, SPACE_FLOAT16};
+
+	if (build->rows->nvalues < MIN_ROWS_TO_NARROW)
+		return;
+	for (int i = 0; i < (int) lengthof(narrowest_first); i++)
+	{
+		if (makes_smaller_records(build, narrowest_first[i]) &&
+			build_rows_narrow(build->rows, narrowest_first[i]))
+			return;
+	}
+}
+
 /* Turns the rows in memory into pages; from then on the index takes inserts. */
 static void
 flush_rows(HnswBuild *build)
@@ -538,6 +577,7 @@ flush_rows(HnswBuild *build)
 	build_rows_finish(build->rows);
 	if (build->rows->nvalues > 0)
 	{
+		choose_stored_element(build);
 		hnsw_meta_init(&build->index.meta, &build->index.space, build->params.m,
 					   build->params.ef_construction,
 					   RelationGetRelationName(build->index.relation));
@@ -643,7 +683,6 @@ init_build(HnswBuild *build, Relation heap, Relation relation, IndexInfo *index_
 								  build->params.ef_construction, build->params.m)));
 	build->params.threads = build_threads();
 	build->params.seed = 1;
-	hnsw_graph_distance(&build->distance, &build->index.space);
 	hnsw_meta_init(&build->index.meta, &build->index.space, build->params.m,
 				   build->params.ef_construction, RelationGetRelationName(relation));
 	build->rows = build_rows_create(&build->index.space, graph_memory_per_value(build));

@@ -118,10 +118,16 @@ list_on_page(Page page, ItemPointer tid)
 static void
 empty_record(HnswIndex *index, HnswVertex record)
 {
-	/* value pages are recycled by vacuum, which knows a vertex to look at by this flag */
-	record->flags = index->meta.value_pages > 0 ? HNSW_VERTEX_DELETED : HNSW_VERTEX_FREE;
-	if (record->flags == HNSW_VERTEX_FREE)
+	uint8 wide = record->flags & HNSW_VERTEX_WIDE;
+
+	/* a value that lies elsewhere is recycled by vacuum, which knows the vertex by this flag */
+	if (index->meta.value_pages > 0 || wide != 0)
+		record->flags = HNSW_VERTEX_DELETED | wide;
+	else
+	{
+		record->flags = HNSW_VERTEX_FREE;
 		record->version = Max(1, (uint16) (record->version + 1));
+	}
 	record->level = 0;
 	record->ntids = 0;
 	memset(record->tids, 0, sizeof(record->tids));

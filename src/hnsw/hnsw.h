@@ -8,8 +8,10 @@
  *
  *	0				HnswVertexData, 64 bytes
  *	64				ids of the neighbours in layer 0: 2m times 4 bytes
- *	value_offset	the encoded value (space.h); or, when the record would not
- *					fit a page, the block numbers of the pages that hold it
+ *	value_offset	the stored value: the encoded value (space.h), with a
+ *					narrower element where the build found that this loses
+ *					nothing; or, when the record would not fit a page, the
+ *					block numbers of the pages that hold it
  *
  * All offsets are multiples of 64 and stand in the metapage, so that further
  * forms (codes of the neighbours inside the record) only move them.  A vertex
@@ -93,6 +95,8 @@ typedef struct HnswMeta
 	uint16 value_offset;
 	uint16 codes_offset; /* 0: the plain form, no codes */
 	uint16 value_pages;	 /* 0: the value is inside the record */
+	uint16 element;		 /* SpaceElement in which values are stored */
+	uint16 has_wide;	 /* some vertices are HNSW_VERTEX_WIDE */
 	uint32 entry;		 /* entry point, HNSW_NO_VERTEX when empty */
 	uint16 entry_level;
 	uint16 max_level;
@@ -111,6 +115,7 @@ typedef struct HnswMeta
 #define HNSW_VERTEX_DELETED 0x01  /* no heap TIDs: followed, never returned */
 #define HNSW_VERTEX_UNLINKED 0x02 /* pending: not all links to and from it are written */
 #define HNSW_VERTEX_FREE 0x04	  /* an empty slot: nothing links to it */
+#define HNSW_VERTEX_WIDE 0x08	  /* the value does not fit the stored element */
 
 typedef struct HnswVertexData
 {
@@ -129,6 +134,17 @@ typedef struct HnswVertexData
 typedef HnswVertexData *HnswVertex;
 
 #define HNSW_VERTEX_HEADER_SIZE 64
+
+/*
+ * A value that does not fit the stored element lies elsewhere in its encoded
+ * form: in an item, whose TID is then the first thing in the record's room for
+ * the value, or on value pages, when it is too large for an item.
+ */
+#define HNSW_WIDE_ITEM(index) ((index)->space.encoded_size <= HNSW_MAX_ITEM_SIZE)
+
+/* Largest item that fits an empty item page */
+#define HNSW_MAX_ITEM_SIZE \
+	(BLCKSZ - SizeOfPageHeaderData - sizeof(ItemIdData) - PAGE_SPECIAL_SIZE - MAXIMUM_ALIGNOF)
 
 /*
  * Item: links of layers 1 to level.  counts[] is followed by m ids for each
@@ -225,7 +241,7 @@ typedef struct HnswSearch
 	uint32 nleftover;
 	uint32 leftover_capacity;
 	bool ordered;
-	char *value;				/* room for a batch of values that lie on value pages */
+	char *value;				/* room for a batch of values that do not lie in their records */
 	const HnswOverlay *overlay; /* of a merge, else NULL */
 	uint32 links[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
 	uint32 unvisited[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
@@ -296,11 +312,12 @@ hnsw_vertex_value(const HnswIndex *index, HnswVertex vertex)
 
 extern void hnsw_check_vertex(HnswIndex *index, HnswVertex record, uint32 vertex);
 extern HnswVertex hnsw_pin_vertex(HnswIndex *index, uint32 vertex, int lockmode, Buffer *buffer);
-extern const void *hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *scratch);
+extern const void *hnsw_read_stored(HnswIndex *index, HnswVertex vertex, char *scratch);
+extern void hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *encoded);
+extern void hnsw_store_value(HnswIndex *index, HnswVertex record, const char *encoded);
 extern HnswUpper hnsw_pin_upper(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer);
 extern HnswTids hnsw_pin_tids(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer);
 extern void hnsw_add_item(HnswIndex *index, Item item, Size size, ItemPointer tid);
-extern void hnsw_write_value(HnswIndex *index, const char *value, BlockNumber *blocks);
 
 /* search.c */
 extern void hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context, int ef,
@@ -355,7 +372,11 @@ typedef struct HnswLinkBack
 	bool taken;		 /* result: vertex links to newcomer */
 } HnswLinkBack;
 
-extern void hnsw_graph_distance(GraphDistance *distance, const IndexSpace *space);
+extern void hnsw_graph_distance(GraphDistance *distance, const SpaceContext *space);
+extern const SpaceContext *hnsw_copy_space(const HnswIndex *index);
+extern Size hnsw_copy_size(const HnswIndex *index);
+extern Size hnsw_copy_query_size(const HnswIndex *index);
+extern void hnsw_copy_value(HnswIndex *index, uint32 vertex, char *copy);
 extern const void **hnsw_copy_values(HnswIndex *index, const uint32 *vertices, int n);
 extern void hnsw_link_back(HnswIndex *index, int layer, HnswLinkBack *links, int n);
 

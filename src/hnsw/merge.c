@@ -98,7 +98,7 @@ typedef struct MergeState
 	HnswOverlay overlay;
 	MemoryContext context; /* of one batch */
 	MemoryContext step;	   /* of one vertex */
-	char *encoded;		   /* value of the present vertex */
+	char *encoded;		   /* value of the present vertex, as hnsw_copy_value() gives it */
 	void *query;		   /* its query form */
 	void *scratch;		   /* query form of another */
 	MergeVertex *vertices; /* of the batch */
@@ -321,14 +321,9 @@ static const void *
 prepare_vertex(MergeState *state, const MergeVertex *vertex)
 {
 	HnswIndex *index = state->index;
-	Buffer buffer = recent_read(index->relation, hnsw_block(index, vertex->vertex));
-	HnswVertex record = hnsw_page_vertex(index, BufferGetPage(buffer), vertex->vertex);
-	const void *value = hnsw_read_value(index, record, state->encoded);
 
-	if (value != state->encoded)
-		memcpy(state->encoded, value, index->space.encoded_size);
-	ReleaseBuffer(buffer);
-	return space_prepare_query(&index->space.context, state->encoded, state->query);
+	hnsw_copy_value(index, vertex->vertex, state->encoded);
+	return space_prepare_query(hnsw_copy_space(index), state->encoded, state->query);
 }
 
 /* Has a vertex one of these flags? */
@@ -388,7 +383,7 @@ join_equal_vertex(MergeState *state, MergeVertex *pending)
 		if (vertex == pending->vertex)
 			continue;
 		value = hnsw_copy_values(index, &vertex, 1);
-		if (memcmp(value[0], state->encoded, index->space.encoded_size) == 0 &&
+		if (memcmp(value[0], state->encoded, hnsw_copy_size(index)) == 0 &&
 			hnsw_join_equal(index, vertex, pending->vertex))
 			return true;
 	}
@@ -408,6 +403,7 @@ choose_neighbors(MergeState *state, MergeVertex *vertex, int layer)
 	int n = find_linkable(state, vertex, candidates, keys);
 	int nkept;
 
+	hnsw_graph_distance(&state->distance, hnsw_copy_space(index));
 	nkept = graph_select_neighbors(&state->distance, hnsw_copy_values(index, candidates, n), keys,
 								   n, limit, false, state->scratch, kept, &state->search.distances);
 	vertex->nlinks[layer] = Min(limit, n);
@@ -899,9 +895,8 @@ merge_init(MergeState *state, HnswIndex *index)
 	state->step =
 		AllocSetContextCreate(CurrentMemoryContext, "hnsw merge vertex", ALLOCSET_DEFAULT_SIZES);
 	state->encoded = palloc(Max(index->space.encoded_size, 1));
-	state->query = palloc(Max(index->space.query_size, 1));
-	state->scratch = palloc(Max(index->space.query_size, 1));
-	hnsw_graph_distance(&state->distance, &index->space);
+	state->query = palloc(Max(hnsw_copy_query_size(index), 1));
+	state->scratch = palloc(Max(hnsw_copy_query_size(index), 1));
 	hnsw_search_init(&state->search, index, CurrentMemoryContext, index->meta.ef_construction,
 					 HNSW_SEARCH_LINKS);
 	state->search.overlay = &state->overlay;
@@ -913,6 +908,9 @@ merge_batch(MergeState *state, BlockNumber last)
 {
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 	bool reached = collect_batch(state, last);
+
+	/* again: to know whether any of these has a value that does not fit the stored element */
+	hnsw_read_meta(state->index);
 
 	state->overlay.nodes = overlay_create(state->context, state->nvertices * 8 + 64, NULL);
 	state->overlay.capacity = 64 + state->nvertices * 4;

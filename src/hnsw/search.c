@@ -59,8 +59,17 @@ hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext context, in
 	search->context = context;
 	search->purpose = purpose;
 	visited_init(&search->visited, allocate_slots(search, nslots), nslots);
-	if (index->meta.value_pages > 0)
-		search->value = MemoryContextAlloc(context, SCORE_BATCH * index->space.encoded_size);
+}
+
+/* Room for values that do not lie in their records, if there are such by now */
+static void
+make_value_room(HnswSearch *search)
+{
+	HnswIndex *index = search->index;
+
+	if (search->value == NULL && (index->meta.value_pages > 0 || index->meta.has_wide))
+		search->value =
+			MemoryContextAlloc(search->context, SCORE_BATCH * index->space.encoded_size);
 }
 
 static void
@@ -161,7 +170,7 @@ prefetch_value(HnswIndex *index, uint32 vertex, Size size)
 void
 hnsw_prefetch_vertex(HnswIndex *index, uint32 vertex)
 {
-	prefetch_value(index, vertex, Min(index->space.encoded_size, PREFETCH_LINES * CACHE_LINE));
+	prefetch_value(index, vertex, Min(index->space.stored_size, PREFETCH_LINES * CACHE_LINE));
 }
 
 /* Asks for the links of the vertex that will probably be expanded next. */
@@ -183,24 +192,52 @@ prefetch_next(HnswSearch *search)
 	}
 }
 
+/* Is there one among the records whose value does not fit the stored element? */
+static bool
+any_wide(const HnswVertex *records, int n)
+{
+	int flags = 0;
+
+	for (int i = 0; i < n; i++)
+		flags |= records[i]->flags;
+	return (flags & HNSW_VERTEX_WIDE) != 0;
+}
+
+/* Sets keys[i] to the key of the pinned records[i], for n <= SCORE_BATCH of them. */
+static inline void
+score_records(HnswSearch *search, const HnswVertex *records, int n, float *keys)
+{
+	HnswIndex *index = search->index;
+	bool wide = search->value != NULL && index->meta.has_wide && any_wide(records, n);
+	const SpaceContext *space = wide ? &index->space.context : &index->space.stored;
+	const void *values[SCORE_BATCH];
+
+	for (int i = 0; i < n; i++)
+	{
+		char *scratch =
+			search->value == NULL ? NULL : search->value + i * index->space.encoded_size;
+
+		if (wide)
+		{
+			hnsw_read_value(index, records[i], scratch);
+			values[i] = scratch;
+		}
+		else
+			values[i] = hnsw_read_stored(index, records[i], scratch);
+	}
+	if (search->purpose == HNSW_SEARCH_LINKS)
+		space_link_distances(space, search->query, values, n, keys);
+	else
+		space->space->distances(space, search->query, values, n, keys);
+}
+
 /* Sets keys[i] to the key of records[i], whose page the caller has pinned, for n of them. */
 void
 hnsw_search_values(HnswSearch *search, HnswVertex *records, int n, float *keys)
 {
-	HnswIndex *index = search->index;
-	const SpaceContext *space = &index->space.context;
-
+	make_value_room(search);
 	for (int done = 0; done < n; done += SCORE_BATCH)
-	{
-		int batch = Min(SCORE_BATCH, n - done);
-		const void *values[SCORE_BATCH];
-
-		for (int i = 0; i < batch; i++)
-			values[i] = hnsw_read_value(
-				index, records[done + i],
-				search->value == NULL ? NULL : search->value + i * index->space.encoded_size);
-		space->space->distances(space, search->query, values, batch, &keys[done]);
-	}
+		score_records(search, &records[done], Min(SCORE_BATCH, n - done), &keys[done]);
 	search->distances += n;
 }
 
@@ -209,8 +246,7 @@ static void
 score(HnswSearch *search, const uint32 *vertices, int n)
 {
 	HnswIndex *index = search->index;
-	const SpaceContext *space = &index->space.context;
-	Size size = Min(index->space.encoded_size, PREFETCH_LINES * CACHE_LINE);
+	Size size = Min(index->space.stored_size, PREFETCH_LINES * CACHE_LINE);
 	int ahead = Max(1, (int) (PREFETCH_LINES * CACHE_LINE / Max(size, CACHE_LINE)));
 
 	for (int i = 0; i < Min(ahead, n); i++)
@@ -219,24 +255,18 @@ score(HnswSearch *search, const uint32 *vertices, int n)
 	{
 		int batch = Min(SCORE_BATCH, n - done);
 		Buffer buffers[SCORE_BATCH];
-		const void *values[SCORE_BATCH];
+		HnswVertex records[SCORE_BATCH];
 
 		for (int i = done + ahead; i < Min(done + ahead + batch, n); i++)
 			prefetch_value(index, vertices[i], size);
 		for (int i = 0; i < batch; i++)
 		{
 			uint32 vertex = vertices[done + i];
-			char *scratch =
-				search->value == NULL ? NULL : search->value + i * index->space.encoded_size;
 
 			buffers[i] = recent_read(index->relation, hnsw_block(index, vertex));
-			values[i] = hnsw_read_value(
-				index, hnsw_page_vertex(index, BufferGetPage(buffers[i]), vertex), scratch);
+			records[i] = hnsw_page_vertex(index, BufferGetPage(buffers[i]), vertex);
 		}
-		if (search->purpose == HNSW_SEARCH_LINKS)
-			space_link_distances(space, search->query, values, batch, &search->keys[done]);
-		else
-			space->space->distances(space, search->query, values, batch, &search->keys[done]);
+		score_records(search, records, batch, &search->keys[done]);
 		for (int i = 0; i < batch; i++)
 			ReleaseBuffer(buffers[i]);
 	}
@@ -308,6 +338,7 @@ hnsw_search_start(HnswSearch *search, const void *query, int ef)
 	search->query = query;
 	search->nleftover = 0;
 	search->ordered = false;
+	make_value_room(search);
 	hnsw_search_set_ef(search, ef);
 	visited_clear(&search->visited);
 	visited_add(&search->visited, entry);
@@ -341,6 +372,7 @@ hnsw_search_begin(HnswSearch *search, const void *query, int ef, const PoolEntry
 	search->query = query;
 	search->nleftover = 0;
 	search->ordered = false;
+	make_value_room(search);
 	hnsw_search_set_ef(search, ef);
 	visited_clear(&search->visited);
 	hnsw_search_add(search, candidates, n);

@@ -15,14 +15,16 @@
 
 #define CACHE_LINE 64
 
-/* Largest item that fits an empty item page */
-#define MAX_ITEM_SIZE \
-	(BLCKSZ - SizeOfPageHeaderData - sizeof(ItemIdData) - PAGE_SPECIAL_SIZE - MAXIMUM_ALIGNOF)
+static int
+pages_of_value(Size size)
+{
+	return (size + HNSW_VALUE_PIECE - 1) / HNSW_VALUE_PIECE;
+}
 
 /*
- * Lays out the record for values of the space's encoded size: inline when the
+ * Lays out the record for values in the space's stored form: inline when the
  * record fits a page, else on value pages.  Called once, when the dimensions
- * become known.
+ * and the form are known.
  */
 void
 hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space, const char *index_name)
@@ -35,19 +37,19 @@ hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space, const char *inde
 	meta->value_offset = TYPEALIGN(CACHE_LINE, meta->links_offset + links);
 	meta->codes_offset = 0;
 	meta->value_pages = 0;
-	size = TYPEALIGN(CACHE_LINE, meta->value_offset + space->encoded_size);
+	meta->element = space->stored.space->element;
+	if (pages_of_value(space->encoded_size) > HNSW_MAX_VALUE_PAGES)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("values of index \"%s\" take %zu bytes, more than the limit of %zu",
+							   index_name, space->encoded_size,
+							   (Size) HNSW_MAX_VALUE_PAGES * HNSW_VALUE_PIECE)));
+	size = TYPEALIGN(CACHE_LINE, meta->value_offset + space->stored_size);
 	if (size > PAGE_DATA_SIZE)
 	{
-		Size pieces = (space->encoded_size + HNSW_VALUE_PIECE - 1) / HNSW_VALUE_PIECE;
-
-		if (pieces > HNSW_MAX_VALUE_PAGES)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("values of index \"%s\" take %zu bytes, more than the limit of %zu",
-							index_name, space->encoded_size,
-							(Size) HNSW_MAX_VALUE_PAGES * HNSW_VALUE_PIECE)));
-		meta->value_pages = pieces;
-		size = TYPEALIGN(CACHE_LINE, meta->value_offset + pieces * sizeof(BlockNumber));
+		/* room for the pages of a value that does not fit the stored element, too */
+		meta->value_pages = pages_of_value(space->stored_size);
+		size = TYPEALIGN(CACHE_LINE, meta->value_offset +
+										 pages_of_value(space->encoded_size) * sizeof(BlockNumber));
 	}
 	meta->slot_size = size;
 	meta->slots_per_page = PAGE_DATA_SIZE / size;
@@ -64,7 +66,7 @@ hnsw_meta_init(HnswMeta *meta, const IndexSpace *space, int m, int ef_constructi
 	meta->ef_construction = ef_construction;
 	meta->entry = HNSW_NO_VERTEX;
 	meta->max_level = GRAPH_MAX_LEVEL;
-	while (HNSW_UPPER_SIZE(m, meta->max_level) > MAX_ITEM_SIZE)
+	while (HNSW_UPPER_SIZE(m, meta->max_level) > HNSW_MAX_ITEM_SIZE)
 		meta->max_level--;
 	meta->seed = 1;
 	meta->insert_block = InvalidBlockNumber;
@@ -89,7 +91,7 @@ geometry_is_sound(const HnswIndex *index)
 
 	if (meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M || meta->max_level > GRAPH_MAX_LEVEL ||
 		meta->entry_level > meta->max_level ||
-		HNSW_UPPER_SIZE(meta->m, meta->max_level) > MAX_ITEM_SIZE)
+		HNSW_UPPER_SIZE(meta->m, meta->max_level) > HNSW_MAX_ITEM_SIZE)
 		return false;
 	if (meta->header.dim == 0)
 		return meta->entry == HNSW_NO_VERTEX;
@@ -110,6 +112,9 @@ hnsw_read_meta(HnswIndex *index)
 	sound = index->meta.header.dim <= SPACE_MAX_DIM;
 	if (sound && index->space.context.dim != index->meta.header.dim && index->meta.header.dim != 0)
 		index_space_set_dim(&index->space, index->meta.header.dim);
+	if (sound && index->meta.header.dim != 0 &&
+		index->meta.element != index->space.stored.space->element)
+		sound = index_space_store_as(&index->space, index->meta.element);
 	if (unlikely(!sound || !geometry_is_sound(index)))
 		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
 						errmsg("index \"%s\" has no valid metapage",
@@ -167,20 +172,15 @@ hnsw_pin_vertex(HnswIndex *index, uint32 vertex, int lockmode, Buffer *buffer)
 }
 
 /*
- * The encoded value of a record the caller has pinned: in place, or put
- * together in scratch (encoded_size bytes) from its value pages.  Values never
- * change, so their pages need no lock.
+ * Puts a value of `size` bytes together from its pages.  Values never change,
+ * so their pages need no lock.
  */
-const void *
-hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *scratch)
+static void
+read_value_pages(HnswIndex *index, const BlockNumber *blocks, char *value, Size size)
 {
-	Size left = index->space.encoded_size;
-	BlockNumber *blocks;
+	Size left = size;
 
-	if (index->meta.value_pages == 0)
-		return hnsw_vertex_value(index, vertex);
-	blocks = hnsw_vertex_value(index, vertex);
-	for (int i = 0; i < index->meta.value_pages; i++)
+	for (int i = 0; left > 0; i++)
 	{
 		Buffer buffer = recent_read(index->relation, blocks[i]);
 		Page page = BufferGetPage(buffer);
@@ -191,10 +191,25 @@ hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *scratch)
 							errmsg("index \"%s\" has no value on block %u",
 								   RelationGetRelationName(index->relation), blocks[i]),
 							errhint("Please REINDEX it.")));
-		memcpy(scratch + (Size) i * HNSW_VALUE_PIECE, (char *) page + PAGE_DATA_OFFSET, piece);
+		memcpy(value + (Size) i * HNSW_VALUE_PIECE, (char *) page + PAGE_DATA_OFFSET, piece);
 		ReleaseBuffer(buffer);
 		left -= piece;
 	}
+}
+
+/*
+ * The stored value of a record the caller has pinned, which is not a
+ * HNSW_VERTEX_WIDE one: in place, or put together in scratch (stored_size
+ * bytes) from its value pages.
+ */
+const void *
+hnsw_read_stored(HnswIndex *index, HnswVertex vertex, char *scratch)
+{
+	const void *value = hnsw_vertex_value(index, vertex);
+
+	if (index->meta.value_pages == 0)
+		return value;
+	read_value_pages(index, value, scratch, index->space.stored_size);
 	return scratch;
 }
 
@@ -231,6 +246,60 @@ pin_item(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer, Size *
 				 ItemIdGetOffset(id) + *size > BLCKSZ - PAGE_SPECIAL_SIZE))
 		report_bad_item(index, tid);
 	return PageGetItem(page, id);
+}
+
+/* Copies the encoded value of a HNSW_VERTEX_WIDE vertex. */
+static void
+read_wide_value(HnswIndex *index, HnswVertex vertex, char *encoded)
+{
+	Size size = index->space.encoded_size;
+	void *where = hnsw_vertex_value(index, vertex);
+	ItemPointerData tid;
+	Size item_size;
+	Buffer buffer;
+	Item item;
+
+	if (!HNSW_WIDE_ITEM(index))
+	{
+		read_value_pages(index, where, encoded, size);
+		return;
+	}
+	tid = *(ItemPointer) where;
+	item = pin_item(index, &tid, BUFFER_LOCK_SHARE, &buffer, &item_size);
+	if (unlikely(item_size != size))
+		report_bad_item(index, &tid);
+	memcpy(encoded, item, size);
+	UnlockReleaseBuffer(buffer);
+}
+
+/*
+ * Copies the encoded value (encoded_size bytes) of a record the caller has
+ * pinned, in whatever form it is stored.
+ */
+void
+hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *encoded)
+{
+	const IndexSpace *space = &index->space;
+	const void *stored;
+
+	if (vertex->flags & HNSW_VERTEX_WIDE)
+	{
+		read_wide_value(index, vertex, encoded);
+		return;
+	}
+	stored = hnsw_read_stored(index, vertex, encoded);
+	if (space->stored.space != space->context.space)
+	{
+		char *copy = NULL;
+
+		if (stored == encoded) /* widening is not done in place */
+			stored = copy = memcpy(palloc(space->stored_size), stored, space->stored_size);
+		space_widen(&space->context, &space->stored, stored, encoded);
+		if (copy != NULL)
+			pfree(copy);
+	}
+	else if (stored != encoded)
+		memcpy(encoded, stored, space->encoded_size);
 }
 
 /*
@@ -347,15 +416,15 @@ hnsw_add_item(HnswIndex *index, Item item, Size size, ItemPointer tid)
 }
 
 /*
- * Stores an encoded value on value pages of its own and puts their numbers
- * into blocks[0 .. value_pages - 1].
+ * Stores a value of `size` bytes on value pages of its own and puts their
+ * numbers into blocks[].
  */
-void
-hnsw_write_value(HnswIndex *index, const char *value, BlockNumber *blocks)
+static void
+write_value_pages(HnswIndex *index, const char *value, Size size, BlockNumber *blocks)
 {
-	Size left = index->space.encoded_size;
+	Size left = size;
 
-	for (int i = 0; i < index->meta.value_pages; i++)
+	for (int i = 0; left > 0; i++)
 	{
 		Size piece = Min(left, HNSW_VALUE_PIECE);
 		Buffer buffer = page_extend(index->relation, MAIN_FORKNUM);
@@ -371,4 +440,65 @@ hnsw_write_value(HnswIndex *index, const char *value, BlockNumber *blocks)
 		page_change_finish(&change);
 		left -= piece;
 	}
+}
+
+/* Notes in the metapage that there are values that do not fit the stored element. */
+static void
+set_has_wide(HnswIndex *index)
+{
+	Buffer buffer = recent_read(index->relation, META_BLOCK);
+	PageChange change;
+	HnswMeta *meta;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_change_begin(&change, index->relation, index->building);
+	meta = (HnswMeta *) PageGetContents(page_change_page(&change, buffer, false));
+	meta->has_wide = true;
+	index->meta = *meta;
+	page_change_finish(&change);
+}
+
+/* Stores a value that does not fit the stored element. */
+static void
+store_wide_value(HnswIndex *index, HnswVertex record, const char *encoded)
+{
+	Size size = index->space.encoded_size;
+	void *where = hnsw_vertex_value(index, record);
+
+	if (!index->meta.has_wide)
+		set_has_wide(index);
+	if (HNSW_WIDE_ITEM(index))
+		hnsw_add_item(index, (Item) encoded, size, where);
+	else
+		write_value_pages(index, encoded, size, where);
+	record->flags |= HNSW_VERTEX_WIDE;
+}
+
+/*
+ * Puts an encoded value into a new record, or where it belongs otherwise.
+ * Nothing points to that yet: a crash before the record is stored leaks it.
+ */
+void
+hnsw_store_value(HnswIndex *index, HnswVertex record, const char *encoded)
+{
+	const IndexSpace *space = &index->space;
+	const char *stored = encoded;
+	char *narrow = NULL;
+
+	if (space->stored.space != space->context.space)
+	{
+		stored = narrow = palloc(Max(space->stored_size, 1));
+		if (!space_narrow(&space->context, &space->stored, encoded, narrow))
+		{
+			store_wide_value(index, record, encoded);
+			pfree(narrow);
+			return;
+		}
+	}
+	if (index->meta.value_pages > 0)
+		write_value_pages(index, stored, space->stored_size, hnsw_vertex_value(index, record));
+	else
+		memcpy(hnsw_vertex_value(index, record), stored, space->stored_size);
+	if (narrow != NULL)
+		pfree(narrow);
 }

@@ -72,11 +72,12 @@ typedef struct KernelTable
 	/*
 	 * What encoding needs: the same bits on every instruction set.  The sum of
 	 * squares, by element; logarithms as they are stored; exact conversion of
-	 * halves.
+	 * halves and of bytes.
 	 */
 	float (*squares[KERNEL_ELEMENTS])(const void *values, uint32_t dim);
 	void (*logarithms)(const float *values, float *result, size_t count);
 	void (*widen)(const uint16_t *half, float *single, size_t count);
+	void (*widen_bytes)(const uint8_t *bytes, float *single, size_t count);
 } KernelTable;
 
 /* Partial sums of squares: partial sum j has the coordinates i = j modulo this */

@@ -649,6 +649,17 @@ widen(const uint16_t *half, float *single, size_t count)
 		single[i] = half_to_float(half[i]);
 }
 
+static void
+widen_bytes(const uint8_t *bytes, float *single, size_t count)
+{
+	size_t i = 0;
+
+	for (; i + WIDTH <= count; i += WIDTH)
+		v_store(single + i, v_load_bytes(bytes + i));
+	for (; i < count; i++)
+		single[i] = bytes[i];
+}
+
 const KernelTable KERNELS = {
 	.l2 = {l2_float32, l2_float16, l2_uint8},
 	.dot = {dot_float32, dot_float16, dot_uint8},
@@ -670,4 +681,5 @@ const KernelTable KERNELS = {
 	.squares = {squares_float32, squares_float16, squares_uint8},
 	.logarithms = logarithms,
 	.widen = widen,
+	.widen_bytes = widen_bytes,
 };

@@ -23,10 +23,7 @@ widened_prepare(const SpaceContext *context, const void *encoded, void *query)
 	if (context->space->element == SPACE_FLOAT16)
 		half_to_float_array(encoded, query, context->dim);
 	else
-	{
-		for (uint32_t i = 0; i < context->dim; i++)
-			((float *) query)[i] = ((const uint8_t *) encoded)[i];
-	}
+		kernels()->widen_bytes(encoded, query, context->dim);
 }
 
 static void

@@ -46,7 +46,8 @@
 #define SPACE_MAX_DIM 16000 /* as pgvector's types */
 #define SPACE_MAX_PARAMS 2
 
-/* What one coordinate of a value is */
+/* What one coordinate of a value is, from the widest to the narrowest; stored in
+ * metapages: never renumber */
 typedef enum SpaceElement
 {
 	SPACE_FLOAT32, /* vector */
