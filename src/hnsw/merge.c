@@ -808,22 +808,25 @@ finish_vertices(MergeState *state, BlockNumber blkno, Page page)
 	}
 }
 
-/* Takes a page out of the chain, as its head, unless it is the tail. */
+/*
+ * Takes a page out of the chain, as its head.  The tail stays, and so does a
+ * page that was the tail when the batch was collected and has got further
+ * vertices since; either is the last of the batch.
+ */
 static void
 leave_chain(HnswIndex *index, HnswMeta *meta, BlockNumber blkno, Page page)
 {
 	PageSpecial special = PageGetSpecial(page);
-	bool has_free = false;
+	uint8 flags = 0;
 
-	if ((special->flags & PAGE_TAIL) != 0)
-		return;
 	for (int slot = 0; slot < page_slots(page, meta->slots_per_page); slot++)
-		has_free |=
-			(((HnswVertex) page_slot(page, meta->slot_size, slot))->flags & HNSW_VERTEX_FREE) != 0;
+		flags |= ((HnswVertex) page_slot(page, meta->slot_size, slot))->flags;
+	if ((special->flags & PAGE_TAIL) != 0 || (flags & HNSW_VERTEX_UNLINKED) != 0)
+		return;
 	meta->pending = special->next;
 	meta->pending_ordinal = special->ordinal + 1;
 	special->ordinal = 0;
-	if (has_free)
+	if ((flags & HNSW_VERTEX_FREE) != 0)
 	{
 		special->next = meta->free_slots;
 		meta->free_slots = blkno;
