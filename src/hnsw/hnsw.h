@@ -325,7 +325,9 @@ extern void hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext
 extern void hnsw_search_start(HnswSearch *search, const void *query, int ef);
 extern void hnsw_search_begin(HnswSearch *search, const void *query, int ef,
 							  const PoolEntry *candidates, uint32 n);
-extern void hnsw_search_add(HnswSearch *search, const PoolEntry *candidates, uint32 n);
+extern void hnsw_search_exclude(HnswSearch *search, const PoolEntry *candidates, uint32 n);
+extern void hnsw_search_add(HnswSearch *search, const PoolEntry *candidates, uint32 n,
+							uint32 except);
 extern void hnsw_search_values(HnswSearch *search, HnswVertex *records, int n, float *keys);
 extern void hnsw_prefetch_vertex(HnswIndex *index, uint32 vertex);
 extern void hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer);
