@@ -5,7 +5,7 @@
  *
  * Three phases: load the rows into memory, build the graph there with threads
  * (core/graph.h), lay it out on pages.  Rows that find no room within
- * maintenance_work_mem are inserted one by one into the pages written so far.
+ * maintenance_work_mem are merged in batches into the pages written so far.
  * Nothing is logged page by page: the finished index is, as a whole.
  *
  *-------------------------------------------------------------------------
@@ -612,7 +612,7 @@ report_overflow(HnswBuild *build, ItemPointer tid)
 
 	ereport(NOTICE,
 			(errmsg("hnsw graph no longer fits into maintenance_work_mem after %.0f rows", kept),
-			 errdetail("The remaining rows are inserted one by one, which takes longer. "
+			 errdetail("The remaining rows are inserted into it, which takes longer. "
 					   "The graph of the whole table needs about %zu MB.",
 					   need / (1024 * 1024) + 1),
 			 errhint("Increase maintenance_work_mem to speed up builds.")));

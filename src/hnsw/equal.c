@@ -27,6 +27,7 @@ typedef struct EqualJoin
 	ItemPointerData more; /* its list, as read */
 	ItemPointerData list; /* the list that takes the TID, or invalid: the record does */
 	bool new_list;		  /* that list is new, with the TID in it already */
+	uint8 wide;			  /* flag of the pending vertex */
 } EqualJoin;
 
 /* May the pending vertex be emptied?  Nothing can link to it, and it has one row. */
@@ -129,12 +130,15 @@ static void
 empty_record(HnswIndex *index, HnswVertex record)
 {
 	uint8 wide = record->flags & HNSW_VERTEX_WIDE;
-	bool belongings = index->meta.value_pages > 0 || wide != 0;
 
-	/* vacuum frees a value outside the record, and knows a vertex to look at by this flag */
-	record->flags = belongings ? HNSW_VERTEX_DELETED | wide : HNSW_VERTEX_FREE;
-	if (!belongings)
+	/* a value that lies elsewhere is recycled by vacuum, which knows the vertex by this flag */
+	if (index->meta.value_pages > 0 || wide != 0)
+		record->flags = HNSW_VERTEX_DELETED | wide;
+	else
+	{
+		record->flags = HNSW_VERTEX_FREE;
 		record->version = Max(1, (uint16) (record->version + 1));
+	}
 	record->level = 0;
 	record->ntids = 0;
 	memset(record->tids, 0, sizeof(record->tids));
@@ -154,7 +158,7 @@ execute_join(EqualJoin *join)
 	HnswIndex *index = join->index;
 	BlockNumber blocks[3];
 	Buffer buffers[3];
-	Page copies[3];
+	Page copies[3] = {NULL, NULL, NULL};
 	PageChange change;
 	HnswVertex record;
 	JoinResult result = JOINED;
@@ -176,6 +180,8 @@ execute_join(EqualJoin *join)
 		result = JOIN_IMPOSSIBLE;
 	record = hnsw_page_vertex(
 		index, page_of(blocks, buffers, NULL, hnsw_block(index, join->vertex)), join->vertex);
+	if (result == JOINED && (record->flags & HNSW_VERTEX_WIDE) != join->wide)
+		result = JOIN_IMPOSSIBLE; /* a value that fits the stored element and one that does not */
 	if (result == JOINED &&
 		((record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) != 0 ||
 		 record->ntids != join->ntids || ItemPointerCompare(&record->more_tids, &join->more) != 0))
@@ -233,16 +239,15 @@ hnsw_join_equal(HnswIndex *index, uint32 vertex, uint32 pending)
 	HnswVertex record;
 	Buffer buffer;
 	bool movable;
-	bool wide;
 
 	record = hnsw_pin_vertex(index, pending, BUFFER_LOCK_SHARE, &buffer);
 	movable = is_movable(record);
-	wide = (record->flags & HNSW_VERTEX_WIDE) != 0;
+	join.wide = record->flags & HNSW_VERTEX_WIDE;
 	join.tid = record->tids[0];
 	UnlockReleaseBuffer(buffer);
 	if (!movable)
 		return false;
-	if ((wide || index->meta.value_pages > 0) && index->meta.deleted_since == 0)
+	if ((join.wide != 0 || index->meta.value_pages > 0) && index->meta.deleted_since == 0)
 		hnsw_set_deleted_since(index, 1); /* vacuum will have something to free */
 	join.index = index;
 	join.vertex = vertex;

@@ -397,7 +397,9 @@ extern void hnsw_search_init(HnswSearch *search, HnswIndex *index, MemoryContext
 extern void hnsw_search_start(HnswSearch *search, const void *query, int ef);
 extern void hnsw_search_begin(HnswSearch *search, const void *query, int ef,
 							  const PoolEntry *candidates, uint32 n);
-extern void hnsw_search_add(HnswSearch *search, const PoolEntry *candidates, uint32 n);
+extern void hnsw_search_exclude(HnswSearch *search, const PoolEntry *candidates, uint32 n);
+extern void hnsw_search_add(HnswSearch *search, const PoolEntry *candidates, uint32 n,
+							uint32 except);
 extern void hnsw_search_values(HnswSearch *search, const HnswVertex *records, int n, float *keys);
 extern void hnsw_prefetch_vertex(HnswIndex *index, uint32 vertex);
 extern void hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer);
@@ -446,6 +448,10 @@ typedef struct HnswLinkBack
 } HnswLinkBack;
 
 extern void hnsw_graph_distance(GraphDistance *distance, const SpaceContext *space);
+extern const SpaceContext *hnsw_copy_space(const HnswIndex *index);
+extern Size hnsw_copy_size(const HnswIndex *index);
+extern Size hnsw_copy_query_size(const HnswIndex *index);
+extern void hnsw_copy_value(HnswIndex *index, uint32 vertex, char *copy);
 extern const void **hnsw_copy_values(HnswIndex *index, const uint32 *vertices, int n);
 extern uint32 hnsw_anchor_of(HnswIndex *index, uint32 vertex);
 extern void hnsw_set_anchor(HnswIndex *index, uint32 vertex, uint32 anchor);

@@ -109,14 +109,62 @@ hnsw_graph_distance(GraphDistance *distance, const SpaceContext *space)
 }
 
 /*
+ * The form in which values are copied to be compared with each other: as they
+ * are stored, or, if some do not fit that, as the column has them.
+ */
+const SpaceContext *
+hnsw_copy_space(const HnswIndex *index)
+{
+	return index->meta.has_wide ? &index->space.context : &index->space.stored;
+}
+
+Size
+hnsw_copy_size(const HnswIndex *index)
+{
+	return index->meta.has_wide ? index->space.encoded_size : index->space.stored_size;
+}
+
+/* Room for the query form of such a value */
+Size
+hnsw_copy_query_size(const HnswIndex *index)
+{
+	return Max(space_query_size(&index->space.context), space_query_size(&index->space.stored));
+}
+
+/* Copies the value of a record the caller has pinned, in that form. */
+static void
+copy_record_value(HnswIndex *index, HnswVertex record, char *copy)
+{
+	const void *value;
+
+	if (index->meta.has_wide)
+	{
+		hnsw_read_value(index, record, copy);
+		return;
+	}
+	value = hnsw_read_stored(index, record, copy);
+	if (value != copy)
+		memcpy(copy, value, index->space.stored_size);
+}
+
+/* Copies the value of a vertex in that form. */
+void
+hnsw_copy_value(HnswIndex *index, uint32 vertex, char *copy)
+{
+	Buffer buffer = recent_read(index->relation, hnsw_block(index, vertex));
+
+	copy_record_value(index, hnsw_page_vertex(index, BufferGetPage(buffer), vertex), copy);
+	ReleaseBuffer(buffer);
+}
+
+/*
  * Copies the values of n vertices into memory of the current context; in
  * anchors[], unless it is NULL, goes the first link in layer 0 of each.
  */
 static const void **
 copy_vertices(HnswIndex *index, const uint32 *vertices, int n, uint32 *anchors)
 {
-	Size size = index->space.encoded_size;
-	Size stride = MAXALIGN(size);
+	Size stride = MAXALIGN(hnsw_copy_size(index));
 	char *copies = palloc_extended(stride * Max(n, 1), MCXT_ALLOC_HUGE);
 	const void **values = palloc(sizeof(void *) * Max(n, 1));
 
@@ -124,7 +172,6 @@ copy_vertices(HnswIndex *index, const uint32 *vertices, int n, uint32 *anchors)
 		hnsw_prefetch_vertex(index, vertices[i]);
 	for (int i = 0; i < n; i++)
 	{
-		char *copy = copies + stride * i;
 		Buffer buffer;
 		HnswVertex record;
 
@@ -132,11 +179,11 @@ copy_vertices(HnswIndex *index, const uint32 *vertices, int n, uint32 *anchors)
 			hnsw_prefetch_vertex(index, vertices[i + READ_AHEAD]);
 		buffer = recent_read(index->relation, hnsw_block(index, vertices[i]));
 		record = hnsw_page_vertex(index, BufferGetPage(buffer), vertices[i]);
-		hnsw_read_value(index, record, copy);
+		copy_record_value(index, record, copies + stride * i);
 		if (anchors != NULL)
 			anchors[i] = record->nlinks > 0 ? *hnsw_vertex_links(index, record) : HNSW_NO_VERTEX;
 		ReleaseBuffer(buffer);
-		values[i] = copy;
+		values[i] = copies + stride * i;
 	}
 	return values;
 }
@@ -218,7 +265,7 @@ static void
 load_neighbors(Linker *linker, const ListChange *change, Neighbors *neighbors)
 {
 	HnswIndex *index = linker->index;
-	const SpaceContext *space = &index->space.context;
+	const SpaceContext *space = hnsw_copy_space(index);
 	int n = change->n;
 	const void **base = hnsw_copy_values(index, &change->vertex, 1);
 	const void **values;
@@ -229,7 +276,7 @@ load_neighbors(Linker *linker, const ListChange *change, Neighbors *neighbors)
 	neighbors->values = palloc((n + 1) * sizeof(void *));
 	neighbors->keys = palloc((n + 1) * sizeof(float));
 	neighbors->anchors = palloc((n + 1) * sizeof(uint32));
-	neighbors->query = palloc(Max(index->space.query_size, 1));
+	neighbors->query = palloc(Max(hnsw_copy_query_size(index), 1));
 	memcpy(neighbors->ids, change->links, n * sizeof(uint32));
 	values = copy_vertices(index, neighbors->ids, n, neighbors->anchors);
 	memcpy(neighbors->values, values, n * sizeof(void *));
@@ -242,7 +289,7 @@ static void
 load_newcomer(Linker *linker, Neighbors *neighbors, uint32 newcomer)
 {
 	HnswIndex *index = linker->index;
-	const SpaceContext *space = &index->space.context;
+	const SpaceContext *space = hnsw_copy_space(index);
 	int n = neighbors->n;
 	const void **base = hnsw_copy_values(index, &neighbors->vertex, 1);
 
@@ -256,7 +303,7 @@ load_newcomer(Linker *linker, Neighbors *neighbors, uint32 newcomer)
 static bool
 is_dominated(Linker *linker, Neighbors *neighbors, int i)
 {
-	const SpaceContext *space = &linker->index->space.context;
+	const SpaceContext *space = hnsw_copy_space(linker->index);
 	const void *query = space_prepare_query(space, neighbors->values[i], neighbors->query);
 	const void *objects[DOMINATION_BATCH];
 	float keys[DOMINATION_BATCH];
@@ -384,7 +431,7 @@ write_lists(Linker *linker)
 {
 	HnswIndex *index = linker->index;
 	Buffer buffers[MAX_PAGES];
-	Page copies[MAX_PAGES];
+	Page copies[MAX_PAGES] = {NULL};
 	PageChange page_change;
 
 	if (linker->nchanges == 0)

@@ -98,7 +98,7 @@ typedef struct MergeState
 	HnswOverlay overlay;
 	MemoryContext context; /* of one batch */
 	MemoryContext step;	   /* of one vertex */
-	char *encoded;		   /* value of the present vertex */
+	char *encoded;		   /* value of the present vertex, as hnsw_copy_value() gives it */
 	void *query;		   /* its query form */
 	void *scratch;		   /* query form of another */
 	MergeVertex *vertices; /* of the batch */
@@ -322,12 +322,9 @@ static const void *
 prepare_vertex(MergeState *state, const MergeVertex *vertex)
 {
 	HnswIndex *index = state->index;
-	Buffer buffer = recent_read(index->relation, hnsw_block(index, vertex->vertex));
-	HnswVertex record = hnsw_page_vertex(index, BufferGetPage(buffer), vertex->vertex);
 
-	hnsw_read_value(index, record, state->encoded);
-	ReleaseBuffer(buffer);
-	return space_prepare_query(&index->space.context, state->encoded, state->query);
+	hnsw_copy_value(index, vertex->vertex, state->encoded);
+	return space_prepare_query(hnsw_copy_space(index), state->encoded, state->query);
 }
 
 /* Candidates for the links of a vertex, nearest first */
@@ -395,7 +392,7 @@ join_equal_vertex(MergeState *state, MergeVertex *pending)
 		if (vertex == pending->vertex)
 			continue;
 		value = hnsw_copy_values(index, &vertex, 1);
-		if (memcmp(value[0], state->encoded, index->space.encoded_size) == 0 &&
+		if (memcmp(value[0], state->encoded, hnsw_copy_size(index)) == 0 &&
 			hnsw_join_equal(index, vertex, pending->vertex))
 			return true;
 	}
@@ -416,6 +413,7 @@ choose_neighbors(MergeState *state, MergeVertex *vertex, int layer)
 	find_linkable(state, vertex, layer, &candidates);
 	n = candidates.n;
 	kept = palloc_extended(sizeof(int) * Max(n, 1), MCXT_ALLOC_HUGE);
+	hnsw_graph_distance(&state->distance, hnsw_copy_space(index));
 	nkept = graph_select_neighbors(&state->distance,
 								   hnsw_copy_values(index, candidates.vertices, n), candidates.keys,
 								   n, limit, false, state->scratch, kept, &state->search.distances);
@@ -805,22 +803,25 @@ finish_vertices(MergeState *state, BlockNumber blkno, Page page)
 	}
 }
 
-/* Takes a page out of the chain, as its head, unless it is the tail. */
+/*
+ * Takes a page out of the chain, as its head.  The tail stays, and so does a
+ * page that was the tail when the batch was collected and has got further
+ * vertices since; either is the last of the batch.
+ */
 static void
 leave_chain(HnswIndex *index, HnswMeta *meta, BlockNumber blkno, Page page)
 {
 	PageSpecial special = PageGetSpecial(page);
-	bool has_free = false;
+	uint8 flags = 0;
 
-	if ((special->flags & PAGE_TAIL) != 0)
-		return;
 	for (int slot = 0; slot < page_slots(page, meta->slots_per_page); slot++)
-		has_free |=
-			(((HnswVertex) page_slot(page, meta->slot_size, slot))->flags & HNSW_VERTEX_FREE) != 0;
+		flags |= ((HnswVertex) page_slot(page, meta->slot_size, slot))->flags;
+	if ((special->flags & PAGE_TAIL) != 0 || (flags & HNSW_VERTEX_UNLINKED) != 0)
+		return;
 	meta->pending = special->next;
 	meta->pending_ordinal = special->ordinal + 1;
 	special->ordinal = 0;
-	if (has_free)
+	if ((flags & HNSW_VERTEX_FREE) != 0)
 	{
 		special->next = meta->free_slots;
 		meta->free_slots = blkno;
@@ -850,7 +851,7 @@ retire_pages(MergeState *state, const BlockNumber *pages, int n)
 {
 	HnswIndex *index = state->index;
 	BlockNumber ascending[RETIRE_PAGES];
-	Page copies[RETIRE_PAGES];
+	Page copies[RETIRE_PAGES] = {NULL};
 	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
 	PageChange change;
 	HnswMeta *meta;
@@ -892,9 +893,8 @@ merge_init(MergeState *state, HnswIndex *index)
 	state->step =
 		AllocSetContextCreate(CurrentMemoryContext, "hnsw merge vertex", ALLOCSET_DEFAULT_SIZES);
 	state->encoded = palloc(Max(index->space.encoded_size, 1));
-	state->query = palloc(Max(index->space.query_size, 1));
-	state->scratch = palloc(Max(index->space.query_size, 1));
-	hnsw_graph_distance(&state->distance, &index->space.context);
+	state->query = palloc(Max(hnsw_copy_query_size(index), 1));
+	state->scratch = palloc(Max(hnsw_copy_query_size(index), 1));
 	hnsw_search_init(&state->search, index, CurrentMemoryContext, index->meta.ef_construction,
 					 HNSW_SEARCH_LINKS);
 	state->search.overlay = &state->overlay;
@@ -906,6 +906,9 @@ merge_batch(MergeState *state, BlockNumber last)
 {
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 	bool reached = collect_batch(state, last);
+
+	/* again: to know whether any of these has a value that does not fit the stored element */
+	hnsw_read_meta(state->index);
 
 	state->overlay.nodes = overlay_create(state->context, state->nvertices * 8 + 64, NULL);
 	state->overlay.capacity = 64 + state->nvertices * 4;

@@ -27,6 +27,13 @@
 
 #define MIN_PENDING 64
 
+/* A pending vertex, and its record as it was */
+typedef struct PendingCopy
+{
+	uint32 vertex;
+	HnswVertex record;
+} PendingCopy;
+
 /*
  * An error unless the value's dimensions are the index's: two sessions may
  * each have the first value of a column that declares none.
@@ -271,7 +278,7 @@ hnsw_pending_is_long(const HnswIndex *index, int times)
 		   (uint64) hnsw_pending_list_limit * times;
 }
 
-/* Notes what a scan must know of a pending vertex. */
+/* Notes what a scan must know of a pending vertex whose page is locked. */
 static void
 add_pending(HnswPendingRows *pending, HnswVertex record, uint32 vertex, float key)
 {
@@ -298,9 +305,14 @@ add_pending(HnswPendingRows *pending, HnswVertex record, uint32 vertex, float ke
 	}
 }
 
-/* Scores the pending vertices of a page, given a copy of it. */
+/*
+ * Scores the pending vertices of a page that is locked.  Those whose values lie
+ * on pages that must be locked themselves are left out: they are copied to
+ * wide[] for add_wide_pending(), and *nwide is their number.
+ */
 static void
-read_pending_page(HnswSearch *search, BlockNumber blkno, Page page, HnswPendingRows *pending)
+read_pending_page(HnswSearch *search, BlockNumber blkno, Page page, HnswPendingRows *pending,
+				  PendingCopy *wide, int *nwide)
 {
 	HnswIndex *index = search->index;
 	HnswVertex records[HNSW_PAGE_SLOTS];
@@ -309,19 +321,56 @@ read_pending_page(HnswSearch *search, BlockNumber blkno, Page page, HnswPendingR
 	int nslots = page_slots(page, index->meta.slots_per_page);
 	int n = 0;
 
+	*nwide = 0;
 	for (int slot = 0; slot < nslots; slot++)
 	{
 		HnswVertex record = (HnswVertex) page_slot(page, index->meta.slot_size, slot);
+		uint32 vertex = blkno * index->meta.slots_per_page + slot;
 
 		if ((record->flags & HNSW_VERTEX_UNLINKED) == 0)
 			continue;
-		vertices[n] = blkno * index->meta.slots_per_page + slot;
-		hnsw_check_vertex(index, record, vertices[n]);
+		hnsw_check_vertex(index, record, vertex);
+		if ((record->flags & HNSW_VERTEX_WIDE) != 0)
+		{
+			wide[*nwide].vertex = vertex;
+			wide[(*nwide)++].record =
+				memcpy(palloc(index->meta.slot_size), record, index->meta.slot_size);
+			continue;
+		}
+		vertices[n] = vertex;
 		records[n++] = record;
 	}
 	hnsw_search_values(search, records, n, keys);
 	for (int i = 0; i < n; i++)
 		add_pending(pending, records[i], vertices[i], keys[i]);
+}
+
+/*
+ * Scores pending vertices from copies of their records.  One whose slot has
+ * been given to another meanwhile has been merged, and is left to the graph.
+ */
+static void
+add_wide_pending(HnswSearch *search, HnswPendingRows *pending, PendingCopy *wide, int nwide)
+{
+	HnswIndex *index = search->index;
+
+	index->meta.has_wide |= nwide > 0;
+	for (int i = 0; i < nwide; i++)
+	{
+		Buffer buffer;
+		HnswVertex record;
+		bool same;
+		float key;
+
+		hnsw_search_values(search, &wide[i].record, 1, &key);
+		record = hnsw_pin_vertex(index, wide[i].vertex, BUFFER_LOCK_SHARE, &buffer);
+		same = record->version == wide[i].record->version &&
+			   (record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) == 0;
+		UnlockReleaseBuffer(buffer);
+		if (same)
+			add_pending(pending, wide[i].record, wide[i].vertex, key);
+		pfree(wide[i].record);
+	}
 }
 
 /*
@@ -334,7 +383,6 @@ hnsw_find_pending(HnswSearch *search, HnswPendingRows *pending)
 	HnswIndex *index = search->index;
 	BlockNumber blkno = index->meta.pending;
 	uint32 ordinal = index->meta.pending_ordinal;
-	PGAlignedBlock copy; /* values may lie on other pages, which are not locked together */
 
 	memset(pending, 0, sizeof(*pending));
 	while (blkno != InvalidBlockNumber)
@@ -342,19 +390,20 @@ hnsw_find_pending(HnswSearch *search, HnswPendingRows *pending)
 		Buffer buffer = recent_read(index->relation, blkno);
 		Page page = BufferGetPage(buffer);
 		BlockNumber next = InvalidBlockNumber;
+		PendingCopy wide[HNSW_PAGE_SLOTS];
+		int nwide = 0;
 		bool chained;
 
 		CHECK_FOR_INTERRUPTS();
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		memcpy(copy.data, page, BLCKSZ);
-		UnlockReleaseBuffer(buffer);
-		page = copy.data;
 		chained = page_is(page, PAGE_SLOTS) && PageGetSpecial(page)->ordinal == ordinal;
 		if (chained)
 		{
-			read_pending_page(search, blkno, page, pending);
+			read_pending_page(search, blkno, page, pending, wide, &nwide);
 			next = PageGetSpecial(page)->next;
 		}
+		UnlockReleaseBuffer(buffer);
+		add_wide_pending(search, pending, wide, nwide);
 		if (chained)
 		{
 			blkno = next;

@@ -62,7 +62,7 @@ repair_set_query(Repair *repair, uint32 vertex)
 	const void **value = hnsw_copy_values(repair->index, &vertex, 1);
 
 	repair->search.query =
-		space_prepare_query(&repair->index->space.context, value[0], repair->query);
+		space_prepare_query(hnsw_copy_space(repair->index), value[0], repair->query);
 }
 
 /*
@@ -250,6 +250,7 @@ choose_links(Repair *repair, uint32 vertex, int layer, const uint32 *links, int 
 		repair_search(repair, vertex, layer, &candidates);
 	values = hnsw_copy_values(index, candidates.vertices, candidates.n);
 	kept = palloc(sizeof(int) * Max(most, 1));
+	hnsw_graph_distance(&repair->distance, hnsw_copy_space(index));
 	nkept = graph_select_neighbors(&repair->distance, values, candidates.keys, candidates.n, most,
 								   true, repair->scratch, kept, &repair->search.distances);
 	for (int i = 0; i < nkept; i++)

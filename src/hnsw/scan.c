@@ -151,19 +151,23 @@ update_stats(HnswScan state)
 /*
  * Reads what is pending, then searches the graph.  The metapage is read again
  * in between: what has been merged meanwhile is reached from the entry point
- * as it is then.  Pending vertices join the pool last: those that no snapshot
- * of ours sees must not keep the search from going on.  False: the index is
- * empty.
+ * as it is then.  Vertices that were pending keep the key they had, and join
+ * the pool last: those that no snapshot of ours sees must not keep the search
+ * from going on.  False: the index is empty.
  */
 static bool
 search_first(HnswScan state, const void *query)
 {
 	HnswIndex *index = &state->index;
 	HnswSearch *search = &state->search;
-	PoolEntry nearest;
+	const PoolEntry *pending;
+	PoolEntry nearest = {0, HNSW_NO_VERTEX};
+	uint32 npending;
 
 	search->query = query;
 	hnsw_find_pending(search, &state->pending);
+	pending = state->pending.candidates;
+	npending = state->pending.ncandidates;
 	hnsw_read_meta(index);
 	if (index->meta.entry != HNSW_NO_VERTEX)
 	{
@@ -172,11 +176,15 @@ search_first(HnswScan state, const void *query)
 		nearest = search->pool.entries[0];
 		nearest.id = POOL_ID(nearest);
 		hnsw_search_begin(search, query, state->ef, &nearest, 1);
+		hnsw_search_exclude(search, pending, npending);
 		hnsw_search_layer(search, 0, state->ef);
 	}
 	else
+	{
 		hnsw_search_begin(search, query, state->ef, NULL, 0);
-	hnsw_search_add(search, state->pending.candidates, state->pending.ncandidates);
+		hnsw_search_exclude(search, pending, npending);
+	}
+	hnsw_search_add(search, pending, npending, nearest.id);
 	return search->pool.size > 0;
 }
 

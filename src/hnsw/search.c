@@ -240,6 +240,7 @@ score_records(HnswSearch *search, const HnswVertex *records, int n, float *keys)
 void
 hnsw_search_values(HnswSearch *search, const HnswVertex *records, int n, float *keys)
 {
+	make_value_room(search);
 	for (int done = 0; done < n; done += SCORE_BATCH)
 		score_records(search, records + done, Min(SCORE_BATCH, n - done), keys + done);
 	search->distances += n;
@@ -413,9 +414,20 @@ hnsw_search_forget(HnswSearch *search, int room)
 	make_visited_room(search, room);
 }
 
-/* Gives a search in layer 0 further candidates whose keys are known. */
+/* Keeps a search from scoring these vertices when it comes to them. */
 void
-hnsw_search_add(HnswSearch *search, const PoolEntry *candidates, uint32 n)
+hnsw_search_exclude(HnswSearch *search, const PoolEntry *candidates, uint32 n)
+{
+	for (uint32 i = 0; i < n; i++)
+	{
+		make_visited_room(search, 1);
+		visited_add(&search->visited, candidates[i].id);
+	}
+}
+
+/* Gives a search in layer 0 further candidates, with their keys; all of them but `except`. */
+void
+hnsw_search_add(HnswSearch *search, const PoolEntry *candidates, uint32 n, uint32 except)
 {
 	bool keep = search->purpose == HNSW_SEARCH_ROWS_RESUMABLE;
 
@@ -423,15 +435,14 @@ hnsw_search_add(HnswSearch *search, const PoolEntry *candidates, uint32 n)
 	{
 		uint32 vertex = candidates[i].id;
 
-		make_visited_room(search, 1);
-		if (!visited_add(&search->visited, vertex))
+		if (vertex == except)
 			continue;
 		search->keys[0] = candidates[i].key;
 		add_candidates(search, &vertex, 1, keep);
 	}
 }
 
-/* Starts anew in layer 0 with a pool of ef, from candidates whose keys are known. */
+/* Starts anew in layer 0 with a pool of ef that holds n candidates whose keys are known. */
 void
 hnsw_search_begin(HnswSearch *search, const void *query, int ef, const PoolEntry *candidates,
 				  uint32 n)
@@ -439,9 +450,11 @@ hnsw_search_begin(HnswSearch *search, const void *query, int ef, const PoolEntry
 	search->query = query;
 	search->nleftover = 0;
 	search->ordered = false;
+	make_value_room(search);
 	hnsw_search_set_ef(search, ef);
 	visited_clear(&search->visited);
-	hnsw_search_add(search, candidates, n);
+	hnsw_search_exclude(search, candidates, n);
+	hnsw_search_add(search, candidates, n, HNSW_NO_VERTEX);
 }
 
 /*

@@ -218,14 +218,13 @@ hnsw_set_deleted_since(HnswIndex *index, uint64 xid)
 static void
 repair_init(Repair *repair, HnswIndex *index, BufferAccessStrategy strategy)
 {
-	Size query_size = Max(index->space.query_size, 1);
+	Size query_size = Max(hnsw_copy_query_size(index), 1);
 
 	memset(repair, 0, sizeof(*repair));
 	repair->index = index;
 	repair->strategy = strategy;
 	hnsw_search_init(&repair->search, index, CurrentMemoryContext, index->meta.ef_construction,
 					 HNSW_SEARCH_LINKS);
-	hnsw_graph_distance(&repair->distance, &index->space.context);
 	repair->query = palloc(query_size);
 	repair->scratch = palloc(query_size);
 	repair->step =
