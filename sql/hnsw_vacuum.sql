@@ -29,6 +29,8 @@ BEGIN
 END
 $$;
 SET hnsw.ef_search = 4000;
+-- each row is linked at once
+SET hnsw.pending_list_limit = 0;
 
 -- a third goes and as many come: no new page, and every row is found
 DELETE FROM items WHERE id % 3 = 0;

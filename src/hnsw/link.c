@@ -230,7 +230,7 @@ read_list(Linker *linker, ListChange *change)
 	uint32 *links;
 	Buffer buffer;
 	HnswVertex record = hnsw_pin_vertex(index, change->vertex, BUFFER_LOCK_SHARE, &buffer);
-	bool dead = (record->flags & HNSW_VERTEX_FREE) != 0;
+	bool dead = (record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) != 0;
 
 	change->blkno = hnsw_block(index, change->vertex);
 	ItemPointerSetInvalid(&change->item);
@@ -244,6 +244,8 @@ read_list(Linker *linker, ListChange *change)
 			return false;
 		change->blkno = ItemPointerGetBlockNumber(&change->item);
 		upper = hnsw_pin_upper(index, &change->item, BUFFER_LOCK_SHARE, &buffer);
+		if (upper == NULL)
+			return false;
 		dead = linker->layer > upper->level;
 	}
 	if (!dead)

@@ -88,10 +88,12 @@ expand_page(Reach *reach, BlockNumber blkno)
 	uint32 slots = index->meta.slots_per_page;
 	Buffer buffer = repair_read_page(reach->repair, blkno);
 	PGAlignedBlock copy;
+	uint32 nslots;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	memcpy(copy.data, BufferGetPage(buffer), BLCKSZ);
 	UnlockReleaseBuffer(buffer);
+	nslots = page_is(copy.data, PAGE_SLOTS) ? page_slots(copy.data, slots) : 0;
 	for (uint32 slot = 0; slot < slots; slot++)
 	{
 		uint32 vertex = blkno * slots + slot;
@@ -100,6 +102,8 @@ expand_page(Reach *reach, BlockNumber blkno)
 		if (!get_bit(reach->todo, vertex))
 			continue;
 		clear_bit(reach->todo, vertex);
+		if (slot >= nslots)
+			continue;
 		hnsw_check_vertex(index, record, vertex);
 		for (int i = 0; i < record->nlinks; i++)
 			mark_reached(reach, hnsw_vertex_links(index, record)[i]);
