@@ -237,10 +237,7 @@ collect_batch(MergeState *state, BlockNumber last)
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		if (!page_is(page, PAGE_SLOTS) ||
 			PageGetSpecial(page)->ordinal != index->meta.pending_ordinal + state->npages)
-			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-							errmsg("index \"%s\" has no pending vertices on block %u",
-								   RelationGetRelationName(index->relation), blkno),
-							errhint("Please REINDEX it.")));
+			hnsw_report_bad_pending(index, blkno);
 		state->pages[state->npages++] = blkno;
 		add_page_vertices(state, blkno, page);
 		if (blkno == last)
