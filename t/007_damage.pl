@@ -23,6 +23,7 @@ $node->safe_psql('postgres', 'CREATE EXTENSION ann');
 # What is written over which pages, and what the first of these statements to fail says
 my $metapage = qr/has no valid metapage/;
 my $vertex = qr/has no vertex \d+/;
+my $pending = qr/has no pending vertices on block \d+/;
 my $item = qr/has no item \(\d+,\d+\)/;
 my @cases = (
 	[ 'metapage without m', sub { overwrite($_[0], 0, $contents + 64, "\0\0") }, $metapage ],
@@ -31,7 +32,7 @@ my @cases = (
 	[ 'metapage with too many dimensions', sub { overwrite($_[0], 0, $contents + 8, "\xff\xff\xff\xff") }, $metapage ],
 	[ 'vertices with too many rows', sub { overwrite_kind($_[0], $slots, $first_slot + 4, "\xff") }, $vertex ],
 	[ 'vertices with too many links', sub { overwrite_kind($_[0], $slots, $first_slot + 6, "\xff\xff") }, $vertex ],
-	[ 'zeroed vertices', sub { overwrite_kind($_[0], $slots, 0, "\0" x $page_size) }, $vertex ],
+	[ 'zeroed vertices', sub { overwrite_kind($_[0], $slots, 0, "\0" x $page_size) }, $pending ],
 	[ 'zeroed items', sub { overwrite_kind($_[0], $items, 0, "\0" x $page_size) }, $item ],
 	[ 'items beyond their page', sub { overwrite_kind($_[0], $items, $contents, "\xff" x 400) }, $item ],
 	[ 'items of too many rows', sub { overwrite_kind($_[0], $items, 4000, "\xff" x 4000) }, $item ],

@@ -99,10 +99,13 @@ sub recall
 	return $node->safe_psql(
 		'postgres', qq(
 SET enable_seqscan = off;
+SET enable_sort = off;
 SET hnsw.ef_search = 20;
 CREATE TEMP TABLE found AS
 	SELECT q, s.distance FROM queries, LATERAL
 		(SELECT t.v <-> queries.v AS distance FROM $table AS t ORDER BY t.v <-> queries.v LIMIT 10) AS s;
+SET enable_seqscan = on;
+SET enable_sort = on;
 SET enable_indexscan = off;
 CREATE TEMP TABLE kth AS
 	SELECT q, s.distance FROM queries, LATERAL

@@ -114,6 +114,15 @@ extern int graph_level(const Graph *graph, uint32_t vertex);
 extern const uint32_t *graph_links(const Graph *graph, uint32_t vertex, int layer, int *n);
 
 /*
+ * For every vertex one that links to it in layer 0, such that the links from
+ * anchors[v] to v are a tree rooted at the entry point, whose own anchor is
+ * itself.  A neighbour that the vertex also links to is preferred.  anchors and
+ * ranks (working memory) have room for every vertex.  Not to be called after
+ * graph_layout_order().
+ */
+extern void graph_anchors(const Graph *graph, uint32_t *anchors, uint32_t *ranks);
+
+/*
  * Order in which to lay the vertices out on pages: first those of upper layers
  * from the highest down, then the others in the order of a walk over layer 0
  * that keeps neighbours together.  order has room for every vertex.  Uses

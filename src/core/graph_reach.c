@@ -142,3 +142,41 @@ graph_reach_step(Graph *graph, uint32_t items)
 	}
 	return true;
 }
+
+/* Does the vertex link to another one in layer 0? */
+static bool
+links_to(const Graph *graph, uint32_t vertex, uint32_t other)
+{
+	const GraphList *list = graph_list(graph, vertex, 0);
+
+	for (int i = 0; i < list->count; i++)
+	{
+		if (list->ids[i] == other)
+			return true;
+	}
+	return false;
+}
+
+void
+graph_anchors(const Graph *graph, uint32_t *anchors, uint32_t *ranks)
+{
+	for (uint32_t i = 0; i < graph->nvertices; i++)
+		ranks[graph->order[i]] = i;
+	for (uint32_t v = 0; v < graph->nvertices; v++)
+	{
+		const GraphList *list = graph_list(graph, v, 0);
+
+		/* whoever was reached earlier cannot be below it in the tree */
+		anchors[v] = graph->parents[v];
+		for (int i = 0; i < list->count; i++)
+		{
+			uint32_t neighbor = list->ids[i];
+
+			if (ranks[neighbor] < ranks[v] && links_to(graph, neighbor, v))
+			{
+				anchors[v] = neighbor;
+				break;
+			}
+		}
+	}
+}

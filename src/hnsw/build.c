@@ -109,6 +109,7 @@ typedef struct Layout
 	uint32 nvertices;
 	uint32 *order;			 /* vertex of the graph at each place */
 	uint32 *place;			 /* and the reverse */
+	uint32 *anchors;		 /* anchor of each vertex of the graph */
 	BlockNumber item_start;	 /* first item page */
 	BlockNumber value_start; /* first value page */
 	ItemPointerData *upper;	 /* by place, while there is one: places in layout order
@@ -168,6 +169,8 @@ plan_layout(HnswBuild *build, Layout *layout)
 	layout->nvertices = n;
 	layout->order = palloc_extended((Size) n * sizeof(uint32), MCXT_ALLOC_HUGE);
 	layout->place = palloc_extended((Size) n * sizeof(uint32), MCXT_ALLOC_HUGE);
+	layout->anchors = palloc_extended((Size) n * sizeof(uint32), MCXT_ALLOC_HUGE);
+	graph_anchors(build->graph, layout->anchors, layout->order);
 	graph_layout_order(build->graph, layout->order);
 	for (uint32 i = 0; i < n; i++)
 	{
@@ -216,32 +219,35 @@ copy_links(HnswBuild *build, const Layout *layout, uint32 vertex, int layer, uin
 }
 
 /*
- * Puts a neighbour that links back, if there is one, first among the links of a
- * vertex in layer 0: its anchor (link.c).
+ * Puts the anchor of a vertex first among its n links in layer 0 (link.c); if
+ * it is not one of them and the list is full, in place of the last link to a
+ * vertex that has another anchor.  Returns the number of links.
  */
-static void
-anchor_first(HnswBuild *build, const Layout *layout, uint32 vertex, uint32 *links)
+static int
+anchor_first(HnswBuild *build, const Layout *layout, uint32 vertex, uint32 *links, int n)
 {
-	int n;
-	const uint32 *neighbors = graph_links(build->graph, vertex, 0, &n);
+	int limit = HNSW_LAYER_LINKS(build->params.m, 0);
+	uint32 anchor = layout->anchors[vertex];
+	uint32 id = vertex_id(build, layout->place[anchor]);
+	int nneighbors;
+	const uint32 *neighbors = graph_links(build->graph, vertex, 0, &nneighbors);
+	int at = 0;
 
-	for (int i = 0; i < n; i++)
+	if (anchor == vertex)
+		return n;
+	while (at < n && links[at] != id)
+		at++;
+	if (at == n && n == limit)
 	{
-		int nback;
-		const uint32 *back = graph_links(build->graph, neighbors[i], 0, &nback);
-
-		for (int j = 0; j < nback; j++)
-		{
-			if (back[j] == vertex)
-			{
-				uint32 anchor = links[i];
-
-				links[i] = links[0];
-				links[0] = anchor;
-				return;
-			}
-		}
+		do
+			at--;
+		while (at >= 0 && layout->anchors[neighbors[at]] == vertex);
 	}
+	if (at < 0)
+		return n;
+	links[at] = links[0];
+	links[0] = id;
+	return Max(n, at + 1);
 }
 
 /* Fills one slot; `tids` is the head of the vertex's further TID lists. */
@@ -267,7 +273,8 @@ fill_vertex(HnswBuild *build, const Layout *layout, uint32 place, ItemPointerDat
 		ItemPointerSetInvalid(&record->upper);
 	record->more_tids = tids;
 	record->nlinks = copy_links(build, layout, vertex, 0, hnsw_vertex_links(index, record));
-	anchor_first(build, layout, vertex, hnsw_vertex_links(index, record));
+	record->nlinks =
+		anchor_first(build, layout, vertex, hnsw_vertex_links(index, record), record->nlinks);
 	if (index->meta.value_pages == 0)
 		memcpy(hnsw_vertex_value(index, record), build_rows_value(rows, vertex),
 			   index->space.stored_size);
@@ -636,7 +643,7 @@ insert_row(HnswBuild *build, const void *value, ItemPointer tid)
 static Size
 graph_memory_per_value(const HnswBuild *build)
 {
-	return graph_memory(MEMORY_SAMPLE, &build->params, 0) / MEMORY_SAMPLE + 2 * sizeof(uint32);
+	return graph_memory(MEMORY_SAMPLE, &build->params, 0) / MEMORY_SAMPLE + 3 * sizeof(uint32);
 }
 
 static void

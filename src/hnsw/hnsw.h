@@ -425,6 +425,7 @@ extern bool hnsw_insert(Relation relation, Datum *values, bool *isnull, ItemPoin
 
 /* pending.c: the chain of vertices that are not linked yet */
 extern void hnsw_append(HnswIndex *index, const void *encoded, ItemPointer tid);
+extern void hnsw_report_bad_pending(HnswIndex *index, BlockNumber blkno);
 extern bool hnsw_pending_is_long(const HnswIndex *index, int times);
 extern void hnsw_find_pending(HnswSearch *search, HnswPendingRows *pending);
 extern bool hnsw_pending_tid(HnswPendingRows *pending, uint32 vertex, ItemPointer tid);

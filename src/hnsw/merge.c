@@ -28,6 +28,9 @@
 /* Vertices merged together; a whole number of pages, so some more */
 #define BATCH_VERTICES 8192
 
+/* Steps of the search for an anchor beyond a vertex's neighbours */
+#define MAX_ANCHOR_TRIES 100
+
 /* Pages that leave the chain in one record, with the metapage */
 #define RETIRE_PAGES (MAX_GENERIC_XLOG_PAGES - 1)
 
@@ -237,10 +240,7 @@ collect_batch(MergeState *state, BlockNumber last)
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		if (!page_is(page, PAGE_SLOTS) ||
 			PageGetSpecial(page)->ordinal != index->meta.pending_ordinal + state->npages)
-			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-							errmsg("index \"%s\" has no pending vertices on block %u",
-								   RelationGetRelationName(index->relation), blkno),
-							errhint("Please REINDEX it.")));
+			hnsw_report_bad_pending(index, blkno);
 		state->pages[state->npages++] = blkno;
 		add_page_vertices(state, blkno, page);
 		if (blkno == last)
@@ -691,6 +691,57 @@ set_anchor(HnswIndex *index, MergeVertex *vertex, int position)
 	hnsw_set_anchor(index, vertex->vertex, anchor);
 }
 
+/* Makes a vertex that is none of its neighbours its anchor, and the first of them. */
+static void
+add_anchor(HnswIndex *index, MergeVertex *vertex, uint32 anchor)
+{
+	PageChange change;
+	Buffer buffer;
+	uint32 *links;
+	HnswVertex record = hnsw_pin_vertex(index, vertex->vertex, BUFFER_LOCK_EXCLUSIVE, &buffer);
+
+	page_change_begin(&change, index->relation, index->building);
+	record = hnsw_page_vertex(index, page_change_page(&change, buffer, false), vertex->vertex);
+	links = hnsw_vertex_links(index, record);
+	if (record->nlinks < HNSW_LAYER_LINKS(index->meta.m, 0))
+		links[record->nlinks++] = links[0];
+	links[0] = anchor;
+	page_change_finish(&change);
+}
+
+/*
+ * Finds an anchor for a vertex of whose neighbours none can take a link: walks
+ * on from them, along links that are kept for good, until there is one that
+ * can.  The leaves of the tree of anchors always can.
+ */
+static void
+find_anchor(MergeState *state, MergeVertex *vertex)
+{
+	HnswIndex *index = state->index;
+	const HnswOverlay *overlay = state->search.overlay;
+	uint32 host = vertex->links[0][0];
+
+	state->search.overlay = NULL;
+	for (int tries = 0; tries < MAX_ANCHOR_TRIES; tries++)
+	{
+		HnswLinkBack request = {.newcomer = vertex->vertex};
+		int n = hnsw_read_links(&state->search, host, 0);
+
+		CHECK_FOR_INTERRUPTS();
+		if (n == 0)
+			break;
+		host = state->search.links[tries % n];
+		if (host == vertex->vertex || has_flags(index, host, HNSW_VERTEX_FREE))
+			continue;
+		request.vertex = host;
+		add_anchor(index, vertex, host);
+		hnsw_link_back(index, 0, &request, 1);
+		if (request.taken)
+			break;
+	}
+	state->search.overlay = overlay;
+}
+
 /*
  * Sees to it that a vertex and its anchor link to each other: if the nearest
  * neighbour has not taken the link back, another one becomes the anchor,
@@ -722,6 +773,8 @@ ensure_anchor(MergeState *state, MergeVertex *vertex, const HnswLinkBack *links,
 		if (request.taken)
 			return;
 	}
+	if (vertex->nlinks[0] > 0)
+		find_anchor(state, vertex);
 }
 
 /* Writes the links back to the batch, layer 0 first: a search arrives from above. */

@@ -55,6 +55,16 @@ report_bad_page(HnswIndex *index, BlockNumber blkno)
 					errhint("Please REINDEX it.")));
 }
 
+/* An error for a page that should be in the chain and is not */
+void
+hnsw_report_bad_pending(HnswIndex *index, BlockNumber blkno)
+{
+	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("index \"%s\" has no pending vertices on block %u",
+						   RelationGetRelationName(index->relation), blkno),
+					errhint("Please REINDEX it.")));
+}
+
 static Buffer
 lock_slot_page(HnswIndex *index, BlockNumber blkno)
 {
@@ -413,7 +423,7 @@ hnsw_find_pending(HnswSearch *search, HnswPendingRows *pending)
 		/* the page has been merged, and so have all before the head of the chain now */
 		hnsw_read_meta(index);
 		if (index->meta.pending_ordinal <= ordinal)
-			report_bad_page(index, blkno);
+			hnsw_report_bad_pending(index, blkno);
 		blkno = index->meta.pending;
 		ordinal = index->meta.pending_ordinal;
 	}

@@ -242,6 +242,33 @@ count_reachable(const Graph *graph, uint32_t rows)
 	return tail;
 }
 
+/* Every vertex is linked to by its anchor, and the anchors lead to the entry point. */
+static void
+check_anchors(const Graph *graph, uint32_t rows)
+{
+	uint32_t *anchors = malloc((rows + 1) * sizeof(uint32_t));
+	uint32_t *ranks = malloc((rows + 1) * sizeof(uint32_t));
+
+	graph_anchors(graph, anchors, ranks);
+	for (uint32_t v = 0; v < rows; v++)
+	{
+		uint32_t at = v;
+		uint32_t steps = 0;
+		bool linked = v == graph_entry(graph);
+		int n;
+		const uint32_t *links = graph_links(graph, anchors[v], 0, &n);
+
+		for (int i = 0; i < n; i++)
+			linked |= links[i] == v;
+		CHECK(linked, "%u is not linked to by its anchor %u", v, anchors[v]);
+		while (at != graph_entry(graph) && steps++ < rows)
+			at = anchors[at];
+		CHECK(at == graph_entry(graph), "the anchors of %u do not lead to the entry point", v);
+	}
+	free(anchors);
+	free(ranks);
+}
+
 /* What holds for every finished graph, whatever the data */
 static void
 check_sound(const Graph *graph, uint32_t rows, int m)
@@ -252,6 +279,7 @@ check_sound(const Graph *graph, uint32_t rows, int m)
 	check_links(graph, rows, m);
 	CHECK(count_reachable(graph, rows) == rows, "%u of %u reachable", count_reachable(graph, rows),
 		  rows);
+	check_anchors(graph, rows);
 	graph_layout_order(graph, order);
 	for (uint32_t i = 0; i < rows; i++)
 	{
