@@ -18,6 +18,7 @@
 #include "access/compat.h"
 #include "access/cost.h"
 #include "access/index_space.h"
+#include "access/order_column.h"
 #include "types/distance_cost.h"
 #include "types/sphere.h"
 
@@ -155,6 +156,17 @@ Cost
 cost_distance(IndexPath *path, int dim)
 {
 	return STORED_SHARE * distance_cost(distance_function(path), dim);
+}
+
+Cost
+cost_left_out(PlannerInfo *root, IndexPath *path)
+{
+	QualCost distance;
+
+	if (path->indexorderbys == NIL || !order_column_is_left_out(root))
+		return 0;
+	cost_qual_eval_node(&distance, linitial(path->indexorderbys), root);
+	return distance.per_tuple * path->path.rows;
 }
 
 Cost

@@ -54,6 +54,12 @@ extern Cost cost_page_visits(PlannerInfo *root, IndexOptInfo *info, double visit
 extern Cost cost_distance(IndexPath *path, int dim);
 
 /*
+ * What the planner will add to an ordered path for a distance that is not
+ * computed for its rows (order_column.h)
+ */
+extern Cost cost_left_out(PlannerInfo *root, IndexPath *path);
+
+/*
  * The total cost that makes a scan of which `wanted` out of `rows` rows are
  * taken cost at_wanted.  The planner takes cost to grow with the rows from
  * startup to total in a straight line; that of a graph or tree search does not,

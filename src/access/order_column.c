@@ -109,6 +109,24 @@ is_plain_query(const Query *query)
 		   query->setOperations == NULL && query->havingQual == NULL;
 }
 
+bool
+order_column_is_left_out(const PlannerInfo *root)
+{
+	ListCell *cell;
+
+	if (!is_plain_query(root->parse) || bms_membership(root->all_baserels) != BMS_SINGLETON ||
+		list_length(root->query_pathkeys) != 1)
+		return false;
+	foreach (cell, root->processed_tlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (entry->resjunk && entry->ressortgroupref != 0 && IsA(entry->expr, OpExpr))
+			return true;
+	}
+	return false;
+}
+
 static void
 simplify_final_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input,
 					 RelOptInfo *output, void *extra)

@@ -12,11 +12,18 @@
 #include "postgres.h"
 
 #include "access/amapi.h"
+#include "nodes/pathnodes.h"
 
 /*
  * Called once for each access method when the library is loaded: `estimate` is
  * its amcostestimate, by which its index paths are known.
  */
 extern void order_column_add_method(amcostestimate_function estimate);
+
+/*
+ * For cost estimates: is the distance of an ordered scan one that will be left
+ * out of its rows?  The planner counts it for each row all the same.
+ */
+extern bool order_column_is_left_out(const PlannerInfo *root);
 
 #endif /* ANN_ORDER_COLUMN_H */

@@ -98,6 +98,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	HnswScanShape shape;
 	double in_reach;
 	double wanted;
+	Cost total;
 
 	*selectivity = 1.0;
 	*correlation = 0.0;
@@ -111,6 +112,7 @@ hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *
 	in_reach = cost_rows_in_reach(root, path);
 	wanted = cost_rows_wanted(root, path, in_reach);
 	*startup_cost = scan_cost(&shape, 1.0);
-	*total_cost = cost_extrapolate(*startup_cost, scan_cost(&shape, wanted), wanted,
-								   scan_cost(&shape, in_reach), in_reach);
+	total = cost_extrapolate(*startup_cost, scan_cost(&shape, wanted), wanted,
+							 scan_cost(&shape, in_reach), in_reach);
+	*total_cost = Max(*startup_cost, total - cost_left_out(root, path));
 }
