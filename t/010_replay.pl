@@ -22,9 +22,11 @@ use Time::HiRes qw(sleep);
 
 my $segment_size = 16 * 1024 * 1024;
 
-# Records looked at and recoveries ended, for each part of the life, in the short form
-my $records_a_part = 12;
-my $recoveries_a_part = 1;
+# In the short form: records looked at for each part of the life, and after how many parts a recovery is
+# ended; in the long form after how many records
+my $records_a_part = 10;
+my $parts_a_recovery = 2;
+my $records_a_recovery = 50;
 
 replay($_) foreach methods();
 done_testing();
@@ -180,7 +182,7 @@ sub part_of
 	my $step = @indexes > $records_a_part ? @indexes / $records_a_part : 1;
 	my @some = map { $indexes[ int(($_ + 0.5) * $step) ] } 0 .. (@indexes < $records_a_part ? @indexes : $records_a_part) - 1;
 
-	return map { +{ at => $some[$_], part => $name, recover => $_ < $recoveries_a_part } } 0 .. $#some;
+	return map { +{ at => $some[$_], part => $name, first => $_ == 0 } } 0 .. $#some;
 }
 
 sub step_through
@@ -189,11 +191,11 @@ sub step_through
 	my $standby = PostgreSQL::Test::Cluster->new("stepping_$method");
 	my $fed = $start;
 	my (%bad, %checked, %stopped);
-	my $recoveries = 0;
+	my ($parts, $recoveries) = (0, 0);
 
 	$standby->init_from_backup($primary, 'base');
 	$standby->append_conf('postgresql.conf', "wal_retrieve_retry_interval = 1ms\nmax_standby_archive_delay = -1\nmax_standby_streaming_delay = -1\n"
-		  . "hot_standby = on\nlog_min_messages = error\n");
+		  . "hot_standby = on\nlog_min_messages = fatal\n");
 	$standby->set_standby_mode;
 	$standby->start;
 	foreach my $stop (@$stops)
@@ -208,7 +210,8 @@ sub step_through
 		$checked{$part} += $checked;
 		push @{ $bad{$part} }, sprintf("after %X (%s): %s", $records->[ $stop->{at} ]{lsn}, $records->[ $stop->{at} ]{text}, $problems)
 		  if $problems ne '';
-		if ($stop->{recover} || (long_tests() && $stop->{at} % 50 == 0))
+		$parts++ if $stop->{first};
+		if (long_tests() ? $stop->{at} % $records_a_recovery == 0 : $stop->{first} && $parts % $parts_a_recovery == 0)
 		{
 			my $trouble = recover_here($standby, $method, ++$recoveries);
 

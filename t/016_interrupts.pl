@@ -145,7 +145,8 @@ sub grown
 
 	foreach my $n (1 .. 10)
 	{
-		interrupted($node, 'INSERT INTO items ' . values_sql($next, $next + 999), 'pg_cancel_backend', 0.05);
+		# one that comes to its end is rolled back
+		interrupted($node, "BEGIN;\nINSERT INTO items " . values_sql($next, $next + 499) . ";\nROLLBACK", 'pg_cancel_backend', 0.05);
 		$node->safe_psql('postgres', $_) foreach 'VACUUM items', 'SELECT txid_current()', 'VACUUM items';
 		$next += 1000;
 	}
