@@ -731,7 +731,7 @@ find_anchor(MergeState *state, MergeVertex *vertex)
 		if (n == 0)
 			break;
 		host = state->search.links[tries % n];
-		if (host == vertex->vertex || has_flags(index, host, HNSW_VERTEX_FREE))
+		if (host == vertex->vertex || hnsw_vertex_has(index, host, HNSW_VERTEX_FREE))
 			continue;
 		request.vertex = host;
 		add_anchor(index, vertex, host);
