@@ -360,12 +360,14 @@ note_key(HnswScan state, float key)
 
 /*
  * Puts the candidate that next_vertex() has just handed out back to where its
- * key, which has changed, belongs.
+ * key, which has changed, belongs.  Beyond the end of the pool that is among
+ * the candidates left over: there may be nearer ones.
  */
 static void
 put_back(HnswScan state, PoolEntry entry)
 {
-	PoolEntry *entries = state->search.pool.entries;
+	Pool *pool = &state->search.pool;
+	PoolEntry *entries = pool->entries;
 	int i = state->next_entry - 1;
 
 	if (state->stage == STAGE_LATE)
@@ -374,7 +376,13 @@ put_back(HnswScan state, PoolEntry entry)
 		state->nlate++;
 		return;
 	}
-	for (; i + 1 < state->search.pool.size && entries[i + 1].key < entry.key; i++)
+	if (entry.key > entries[pool->size - 1].key)
+	{
+		entry.id = POOL_ID(entry);
+		hnsw_search_leave(&state->search, entry);
+		return;
+	}
+	for (; i + 1 < pool->size && entries[i + 1].key < entry.key; i++)
 		entries[i] = entries[i + 1];
 	entries[i] = entry;
 	state->next_entry--;

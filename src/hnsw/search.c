@@ -125,6 +125,14 @@ keep_leftover(HnswSearch *search, PoolEntry entry)
 	search->nleftover++;
 }
 
+/* Gives a search a candidate to go on with later, if it is one that can go on. */
+void
+hnsw_search_leave(HnswSearch *search, PoolEntry entry)
+{
+	if (search->purpose == HNSW_SEARCH_ROWS_RESUMABLE)
+		keep_leftover(search, entry);
+}
+
 static void
 add_candidates(HnswSearch *search, const uint32 *vertices, int n, bool keep)
 {
