@@ -434,6 +434,7 @@ extern bool hnsw_is_pending_elsewhere(HnswPendingRows *pending, uint32 vertex, I
 
 /* merge.c: linking what is pending */
 extern bool hnsw_merge_pending(HnswIndex *index, bool wait);
+extern void hnsw_await_merge(HnswIndex *index);
 extern int hnsw_overlay_links(const HnswOverlay *overlay, uint32 vertex, int layer, uint32 *links,
 							  int nlinks);
 

@@ -37,6 +37,26 @@ open_cached(Relation relation, IndexInfo *index_info)
 	return index;
 }
 
+/*
+ * Merges the pending chain if it has grown too long.  If somebody else is at
+ * it, the insert goes on; when the chain is several times too long it waits
+ * until that merge is done, and merges itself only if that was not enough.
+ */
+static void
+merge_if_long(HnswIndex *index)
+{
+	uint32 tail = index->meta.pending_ordinal + index->pending_pages;
+
+	if (hnsw_pending_list_limit > 0 && !hnsw_pending_is_long(index, 1))
+		return;
+	if (hnsw_merge_pending(index, false) || !hnsw_pending_is_long(index, WAIT_TIMES))
+		return;
+	hnsw_await_merge(index);
+	index->pending_pages = tail - Min(tail, index->meta.pending_ordinal);
+	if (hnsw_pending_is_long(index, WAIT_TIMES))
+		hnsw_merge_pending(index, true);
+}
+
 /* aminsert: adds one row to the index, unless its value is null. */
 bool
 hnsw_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
@@ -57,7 +77,6 @@ hnsw_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid, Rel
 	pfree(encoded);
 	if (copy != NULL)
 		pfree(copy);
-	if (hnsw_pending_list_limit == 0 || hnsw_pending_is_long(index, 1))
-		hnsw_merge_pending(index, hnsw_pending_is_long(index, WAIT_TIMES));
+	merge_if_long(index);
 	return false;
 }

@@ -1052,3 +1052,12 @@ hnsw_merge_pending(HnswIndex *index, bool wait)
 	UnlockPage(index->relation, META_BLOCK, ExclusiveLock);
 	return true;
 }
+
+/* Waits for the end of a merge that is under way; index->meta is up to date then. */
+void
+hnsw_await_merge(HnswIndex *index)
+{
+	LockPage(index->relation, META_BLOCK, ExclusiveLock);
+	UnlockPage(index->relation, META_BLOCK, ExclusiveLock);
+	hnsw_read_meta(index);
+}
