@@ -35,7 +35,7 @@ my %tables = (
 		"SELECT 2000 + i, array_fill(i + 0.1, ARRAY[40])::vector $numbers" ],
 );
 
-# Which table, what is done to the file, what ann_check says
+# Which table, what is done to the file, what ann_check says, what some statement says
 my @cases = (
 	[ 'plain', 'magic number', sub { $_->put_meta(magic => V => 1) }, qr/^error\|0\|\|metapage says magic number is 1, but it must be \d+$/m ],
 	[ 'plain', 'format version', sub { $_->put_meta(version => v => 99) }, qr/metapage says format version is 99, but it must be \d+/ ],
@@ -73,13 +73,17 @@ my @cases = (
 	[ 'plain', 'missing upper links', sub { $_->put_vertex($_->upper_vertex, upper => vvv => 0, 0, 0) }, qr/vertex lacks its links in upper layers/ ],
 	[ 'plain', 'upper links nowhere', sub { $_->put_vertex($_->upper_vertex, upper => vvv => 0, 1, 1) }, qr/vertex refers to item \(1,1\), which does not exist/ ],
 	[ 'plain', 'upper links shared', sub { $_->share_upper_links }, qr/item \(\d+,\d+\) belongs to vertex \d+ too/ ],
-	[ 'plain', 'upper links of another level', sub { $_->put_item(0, v => 30) }, qr/item \(\d+,1\) does not hold links of \d+ upper layers/ ],
-	[ 'plain', 'number of upper links', sub { $_->put_item(2, v => 999) }, qr/vertex has 999 links in layer 1, more than the limit of \d+/ ],
+	[ 'plain', 'upper links of another level', sub { $_->put_item(2, v => 30) }, qr/item \(\d+,1\) does not hold links of \d+ upper layers/ ],
+	[ 'plain', 'number of upper links', sub { $_->put_item(4, v => 999) }, qr/vertex has 999 links in layer 1, more than the limit of \d+/ ],
 	[ 'plain', 'upper link to a lower vertex', sub { $_->put_upper_link($_->lower_vertex) }, qr/vertex links to one that is not in the layer: \d+, in layer 1/ ],
 	[ 'plain', 'line pointers', sub { $_->put($_->first_page($item_pages), $contents, V => 0xFFFFFFFF) }, qr/line pointer 1 is no item inside the page/ ],
 	[ 'plain', 'overlapping items', sub { my $block = $_->first_page($item_pages); $_->put($block, $contents + 4, V => $_->get($block, $contents, 'V')) }, qr/item 2 overlaps another one/ ],
-	[ 'plain', 'cyclic lists', sub { my $at = $_->list_vertex; $_->put_list($at, 0, a6 => $_->get_vertex($at, 'more_tids', 'a6')) }, qr/lists of heap TIDs lead back to item \(\d+,\d+\)/ ],
-	[ 'plain', 'list of rows', sub { $_->put_list($_->list_vertex, 6, v => 60000) }, qr/item \(\d+,\d+\) is no list of heap TIDs/ ],
+	[ 'plain', 'kind of item', sub { $_->put_item(0, v => 7) }, qr/^error\|\d+\|vertex \d+\|item \(\d+,1\) is of kind 0007, not 5550$/m ],
+	[ 'plain', 'item of the other kind', sub { my $at = $_->list_vertex; $_->put_vertex($at, more_tids => a6 => $_->get_vertex($_->upper_vertex, 'upper', 'a6')) }, qr/item \(\d+,\d+\) is of kind 5550, not 5449/ ],
+	[ 'plain', 'cyclic lists', sub { my $at = $_->list_vertex; $_->put_list($at, 14, a6 => $_->get_vertex($at, 'more_tids', 'a6')) }, qr/item \(\d+,\d+\) is list number 1, but follows list number 1$/m, qr/ has item \(\d+,\d+\) out of place/ ],
+	[ 'plain', 'list of rows', sub { $_->put_list($_->list_vertex, 12, v => 60000) }, qr/item \(\d+,\d+\) is no list of heap TIDs/ ],
+	[ 'plain', 'owner of a list', sub { $_->put_list($_->list_vertex, 4, V => 7) }, qr/^error\|\d+\|vertex \d+\|item \(\d+,\d+\) is a list of vertex 7$/m, qr/ has item \(\d+,\d+\) out of place/ ],
+	[ 'plain', 'number of a list', sub { $_->put_list($_->list_vertex, 8, V => 0xFFFFFFFF) }, qr/item \(\d+,\d+\) is list number 4294967295, which is not possible/ ],
 	[ 'plain', 'row twice', sub { $_->put_vertex(7, tids => a6 => $_->get_vertex(8, 'tids', 'a6')) }, qr/row \(\d+,\d+\) is in vertex \d+ already/ ],
 	[ 'plain', 'invalid TID', sub { $_->put_vertex(7, tids => a6 => "\0" x 6) }, qr/vertex has an invalid heap TID/ ],
 	[ 'plain', 'missing row', sub { $_->put_vertex($_->single_vertex, ntids => C => 0) }, qr/^error\|\|row \(\d+,\d+\)\|row is not in the index$/m ],
@@ -94,7 +98,8 @@ my @cases = (
 	[ 'plain', 'element', sub { $_->put_meta(element => v => 17) }, qr/metapage says values are stored as element 17, which the space does not have/ ],
 	[ 'narrow', 'wide value, but none', sub { $_->put_meta(has_wide => v => 0) }, qr/vertex has a value apart from its record, which the metapage rules out/ ],
 	[ 'narrow', 'wide value nowhere', sub { $_->put_value($_->wide_vertex, vvv => 0, 1, 1) }, qr/vertex refers to item \(1,1\), which does not exist/ ],
-	[ 'narrow', 'wide value of another size', sub { my $at = $_->wide_vertex; $_->put_value($at, a6 => $_->get_vertex($_->upper_vertex, 'upper', 'a6')) }, qr/item \(\d+,\d+\) holds no value of 160 bytes/ ],
+	[ 'narrow', 'wide value of another size', sub { $_->shorten_wide_value }, qr/item \(\d+,\d+\) holds no value of 160 bytes/ ],
+	[ 'narrow', 'wide value of another kind', sub { my $at = $_->wide_vertex; $_->put_value($at, a6 => $_->get_vertex($_->upper_vertex, 'upper', 'a6')) }, qr/item \(\d+,\d+\) is of kind 5550, not 5744/ ],
 	[ 'narrow', 'narrow value', sub { $_->put_value($_->single_vertex, C => 250) }, qr/index has another value for the row than the table/ ],
 	[ 'plain', 'chain to another kind', sub { $_->put_meta(free_slots => V => $_->first_page($item_pages)) }, qr/chain of free slots leads to block \d+, which is not such a page/ ],
 	[ 'plain', 'chain of unmarked pages', sub { $_->put_meta(free_slots => V => 2) }, qr/page is in the chain of free slots but not marked as chained/ ],
@@ -130,7 +135,7 @@ $node->start;
 
 foreach my $n (0 .. $#cases)
 {
-	my ($table, $name, undef, $expected) = @{ $cases[$n] };
+	my ($table, $name, undef, $expected, $error_expected) = @{ $cases[$n] };
 	my ($status, $out, $error) = $node->psql('postgres', "SELECT * FROM ann_check('t${n}_v', true, true)");
 	my @messages;
 
@@ -146,6 +151,8 @@ foreach my $n (0 .. $#cases)
 		(undef, undef, $error) = $node->psql('postgres', $sql);
 		push @messages, $error if defined $error;
 	}
+	like(join("\n", @messages), $error_expected, '... and a statement says so') if defined $error_expected;
+	unlike(join("\n", @messages), qr/statement timeout/, '... and every statement comes to its end');
 	unlike(join("\n", @messages), qr/terminated|closed the connection|connection to server/, '... and the server goes on');
 	$node->safe_psql('postgres', "REINDEX INDEX t${n}_v");
 	is($node->safe_psql('postgres', "SELECT * FROM ann_check('t${n}_v', true, true)"), '', '... and REINDEX mends it');
@@ -335,8 +342,8 @@ sub put_upper_link
 	my ($self, $target) = @_;
 	my ($block, $item) = $self->item($self->upper_vertex, 'upper');
 
-	$self->put($block, $item + 2, v => 1);
-	return $self->put($block, $item + 4, V => $target);
+	$self->put($block, $item + 4, v => 1);
+	return $self->put($block, $item + 8, V => $target);
 }
 
 sub put_list
@@ -345,6 +352,16 @@ sub put_list
 	my ($block, $item) = $self->item($n, 'more_tids');
 
 	return $self->put($block, $item + $offset, @rest);
+}
+
+# Takes eight bytes off the length of an item with a wide value.
+sub shorten_wide_value
+{
+	my $self = shift;
+	my ($high, $low, $number) = $self->get_value($self->wide_vertex, 'vvv');
+	my ($block, $pointer) = (($high << 16) + $low, $contents + 4 * ($number - 1));
+
+	return $self->put($block, $pointer, V => $self->get($block, $pointer, 'V') - (8 << 17));
 }
 
 # Makes the first page of a kind the only one of a chain.

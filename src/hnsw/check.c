@@ -171,9 +171,9 @@ hnsw_check_item(HnswCheck *state, uint32 vertex, ItemPointerData tid, uint16 kin
 			check_entries_add(check, &state->items, tid, vertex);
 			if (*size >= sizeof(uint16) && *(uint16 *) item == kind)
 				return item;
-			check_report(
-				check, CHECK_ERROR, hnsw_block(&state->index, vertex), vertex_label(label, vertex),
-				"item (%u,%u) is not of the kind that the vertex refers to", block, offset);
+			check_report(check, CHECK_ERROR, hnsw_block(&state->index, vertex),
+						 vertex_label(label, vertex), "item (%u,%u) is of kind %04X, not %04X",
+						 block, offset, *size >= sizeof(uint16) ? *(uint16 *) item : 0, kind);
 			return NULL;
 		}
 	}
@@ -198,58 +198,57 @@ add_rows(HnswCheck *state, uint32 vertex, const ItemPointerData *tids, int ntids
 	}
 }
 
-/*
- * Follows a vertex's further lists of heap TIDs.  A cycle is noticed as soon
- * as the list remembered at the last power of two comes round again.
- */
-static void
-check_tid_lists(HnswCheck *state, uint32 vertex, ItemPointerData tid, bool deleted)
+/* Is an item of that size a list that may follow one of number `before`?  Reports it if not. */
+static bool
+check_tid_list(HnswCheck *state, uint32 vertex, ItemPointer tid, HnswTids tids, Size size,
+			   uint32 before)
 {
 	BlockNumber block = hnsw_block(&state->index, vertex);
-	ItemPointerData remembered = tid;
-	uint64 steps = 0;
-	uint64 power = 1;
-	uint32 number = PG_UINT32_MAX;
+	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
 	char label[LABEL_SIZE];
 
 	vertex_label(label, vertex);
+	if (size < sizeof(HnswTidsData) || tids->ntids > tids->capacity ||
+		tids->capacity > HNSW_MAX_TIDS_CAPACITY || HNSW_TIDS_SIZE(tids->capacity) > size)
+		check_report(state->check, CHECK_ERROR, block, label,
+					 "item (%u,%u) is no list of heap TIDs", ItemPointerGetBlockNumber(tid),
+					 offset);
+	else if (tids->owner != vertex)
+		check_report(state->check, CHECK_ERROR, block, label, "item (%u,%u) is a list of vertex %u",
+					 ItemPointerGetBlockNumber(tid), offset, tids->owner);
+	else if (tids->number == PG_UINT32_MAX)
+		check_report(state->check, CHECK_ERROR, block, label,
+					 "item (%u,%u) is list number %u, which is not possible",
+					 ItemPointerGetBlockNumber(tid), offset, tids->number);
+	else if (tids->number >= before)
+		check_report(state->check, CHECK_ERROR, block, label,
+					 "item (%u,%u) is list number %u, but follows list number %u",
+					 ItemPointerGetBlockNumber(tid), offset, tids->number, before);
+	else
+		return true;
+	return false;
+}
+
+/* Follows a vertex's further lists of heap TIDs, whose numbers fall: so this comes to an end. */
+static void
+check_tid_lists(HnswCheck *state, uint32 vertex, ItemPointerData tid, bool deleted)
+{
+	uint32 before = PG_UINT32_MAX;
+	char label[LABEL_SIZE];
+
 	while (ItemPointerIsValid(&tid))
 	{
 		Size size;
 		HnswTids tids = (HnswTids) hnsw_check_item(state, vertex, tid, HNSW_ITEM_TIDS, &size);
 
-		if (tids == NULL)
+		if (tids == NULL || !check_tid_list(state, vertex, &tid, tids, size, before))
 			return;
-		if (size < sizeof(HnswTidsData) || tids->ntids > tids->capacity ||
-			tids->capacity > HNSW_MAX_TIDS_CAPACITY || HNSW_TIDS_SIZE(tids->capacity) > size)
-		{
-			check_report(state->check, CHECK_ERROR, block, label,
-						 "item (%u,%u) is no list of heap TIDs", ItemPointerGetBlockNumber(&tid),
-						 ItemPointerGetOffsetNumber(&tid));
-			return;
-		}
 		if (deleted && tids->ntids > 0)
-			check_report(state->check, CHECK_ERROR, block, label,
-						 "vertex is deleted, but has rows in a list");
-		if (tids->owner != vertex || tids->number >= number)
-			check_report(state->check, CHECK_ERROR, block, label,
-						 "item (%u,%u) is list %u of vertex %u", ItemPointerGetBlockNumber(&tid),
-						 ItemPointerGetOffsetNumber(&tid), tids->number, tids->owner);
-		number = tids->number;
+			check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),
+						 vertex_label(label, vertex), "vertex is deleted, but has rows in a list");
+		before = tids->number;
 		add_rows(state, vertex, tids->tids, tids->ntids);
 		tid = tids->next;
-		if (ItemPointerIsValid(&tid) && ItemPointerCompare(&tid, &remembered) == 0)
-		{
-			check_report(state->check, CHECK_ERROR, block, label,
-						 "lists of heap TIDs lead back to item (%u,%u)",
-						 ItemPointerGetBlockNumber(&tid), ItemPointerGetOffsetNumber(&tid));
-			return;
-		}
-		if (++steps == power)
-		{
-			power *= 2;
-			remembered = tid;
-		}
 	}
 }
 
