@@ -12,14 +12,14 @@ my $page_size = 8192;
 
 # Offsets in a page (src/storage/page.h)
 my ($lower, $upper, $contents, $first_slot) = (12, 14, 24, 64);
-my ($next, $kind, $nslots, $page_flags, $page_id) = map { $page_size - 16 + $_ } (0, 4, 6, 12, 14);
+my ($next, $kind, $nslots, $ordinal, $page_flags, $page_id) = map { $page_size - 16 + $_ } (0, 4, 6, 8, 12, 14);
 my ($slot_pages, $item_pages, $value_pages) = (2, 3, 4);
 
 # Offsets in the metapage and in a vertex record (src/storage/meta.h, src/hnsw/hnsw.h)
 my %meta = (
 	magic => 0, version => 4, dim => 8, space => 16, m => 64, slot_size => 68, slots_per_page => 70,
 	links => 72, value => 74, element => 80, has_wide => 82, entry => 84, entry_level => 88, insert_block => 104,
-	item_block => 108, pending => 112, free_slots => 116, free_values => 124);
+	item_block => 108, pending => 112, free_slots => 116, free_values => 124, pending_ordinal => 132, deleted_since => 136);
 my %vertex = (version => 0, flags => 2, level => 3, ntids => 4, nlinks => 6, upper => 8, more_tids => 14, tids => 40);
 my ($deleted, $unlinked, $free, $wide) = (1, 2, 4, 8);
 
@@ -106,6 +106,14 @@ my @cases = (
 	[ 'plain', 'circular chain', sub { $_->chain($slot_pages, 'free_slots'); $_->put(1, $next, V => 1) }, qr/chain of free slots comes back to this page/ ],
 	[ 'plain', 'page in two chains', sub { $_->chain($slot_pages, 'free_slots'); $_->chain($slot_pages, 'pending') }, qr/page is in the chain of free slots and in another one/ ],
 	[ 'plain', 'pending chain without end', sub { $_->chain($slot_pages, 'pending') }, qr/chain of pending vertices does not end at block \d+, which takes new ones/ ],
+	[ 'plain', 'number of the head', sub { $_->put_meta(pending_ordinal => V => 17) }, qr/^error\|\d+\|\|page is number 1 of the pending chain, where number 17 is due$/m ],
+	[ 'plain', 'number outside the chain', sub { $_->put(1, $ordinal, V => 5) }, qr/^error\|1\|\|page is number 5 of the pending chain, but is not in it$/m ],
+	[ 'plain', 'two tails', sub { $_->put(1, $page_flags, v => 2) }, qr/^error\|1\|\|page is marked as the tail, but block \d+ takes new vertices$/m ],
+	[ 'plain', 'no tail', sub { $_->put($_->get_meta(insert_block => 'V'), $page_flags, v => 1) }, qr/page takes new vertices, but is not marked as the tail/ ],
+	[ 'plain', 'deleted vertex unknown', sub { $_->delete_vertex(0, 3) }, qr/note\|\d+\|vertex \d+\|vertex is deleted, but metapage says none is/ ],
+	[ 'plain', 'vertex deleted before any', sub { $_->delete_vertex(5, 3) }, qr/note\|\d+\|vertex \d+\|vertex was deleted in transaction 3, but metapage says none was before 5/ ],
+	[ 'plain', 'vertex deleted in future', sub { $_->delete_vertex(3, 1 << 40) }, qr/note\|\d+\|vertex \d+\|vertex was deleted in transaction 1099511627776, which is to come/ ],
+	[ 'plain', 'anchor', sub { $_->break_anchor(7) }, qr/note\|\d+\|vertex \d+\|vertex has vertex \d+ as its anchor, which does not link to it/ ],
 	[ 'plain', 'page marked as chained', sub { $_->put(1, $page_flags, v => 1) }, qr/^error\|1\|\|page is marked as chained, but is in no chain$/m ],
 	[ 'plain', 'item not used', sub { $_->put_vertex($_->upper_vertex, level => C => 0); $_->put_vertex($_->upper_vertex, upper => a6 => "\0" x 6) }, qr/note\|\d+\|item \(\d+,\d+\)\|item is not used/ ],
 	[ 'plain', 'vertex without links to it', sub { $_->put_every_link($_->id(7)) }, qr/note\|\d+\|vertex \d+\|vertex cannot be reached from the entry point in layer 0/ ],
@@ -207,6 +215,13 @@ sub put_meta
 	my ($self, $field, @rest) = @_;
 
 	return $self->put(0, $contents + $meta{$field}, @rest);
+}
+
+sub get_meta
+{
+	my ($self, $field, $format) = @_;
+
+	return $self->get(0, $contents + $meta{$field}, $format);
 }
 
 # Number n counts the vertices of the index; id() makes it a vertex id, which all others take too.
@@ -372,6 +387,31 @@ sub chain
 
 	$self->put_meta($head => V => $block);
 	return $self->put($block, $page_flags, v => 1);
+}
+
+# Marks a vertex deleted in some transaction, with another in the metapage.
+sub delete_vertex
+{
+	my ($self, $since, $xid) = @_;
+	my $vertex = $self->single_vertex;
+
+	$self->put_meta(deleted_since => 'Q<' => $since);
+	$self->put_vertex($vertex, flags => C => $deleted);
+	$self->put_vertex($vertex, ntids => C => 0);
+	return $self->put_vertex($vertex, tids => 'Q<' => $xid);
+}
+
+# Takes the link back to a vertex away from its anchor.
+sub break_anchor
+{
+	my ($self, $n) = @_;
+	my $anchor = $self->link($n, 0);
+
+	foreach my $i (0 .. $self->get_vertex($anchor, 'nlinks', 'v') - 1)
+	{
+		$self->put_link($anchor, $i, 2_000_000_000) if $self->link($anchor, $i) == $self->id($n);
+	}
+	return;
 }
 
 # Takes every link to a vertex away: the last one of the list goes in its place.

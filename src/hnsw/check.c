@@ -6,7 +6,8 @@
  *
  * The pages are read in order three times at most: for the records, for the
  * links (whose targets are known by then), and as often as it takes to follow
- * the links from the entry point.  Memory: two bytes a vertex, twelve a row.
+ * the links from the entry point.  Memory: two bytes a vertex, six with
+ * notes, twelve a row.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,6 +17,8 @@
 #include <math.h>
 
 #include "access/inspect.h"
+#include "access/transam.h"
+#include "access/xlog.h"
 #include "hnsw/check.h"
 
 #define KNOWN_FLAGS \
@@ -26,6 +29,12 @@
  * another processor may have added it up in another order
  */
 #define DERIVED_TOLERANCE 1e-3
+
+/*
+ * By so many may a deleted vertex's transaction id be ahead of the next one:
+ * after a crash, ids of transactions that had logged nothing are given again
+ */
+#define XID_TOLERANCE 1000000
 
 static void
 report_meta(HnswCheck *state, const char *field, uint64 found, uint64 expected)
@@ -432,6 +441,34 @@ find_header_problem(HnswCheck *state, HnswVertex record)
 	return NULL;
 }
 
+/*
+ * What a deleted vertex remembers.  Vacuum does not look for one that is older
+ * than the metapage says, and does not free one of the future.  A row that was
+ * merged into an equal one leaves a vertex with transaction id 0.
+ */
+static void
+check_deleted(HnswCheck *state, HnswVertex record, uint32 vertex)
+{
+	BlockNumber block = hnsw_block(&state->index, vertex);
+	uint64 since = state->index.meta.deleted_since;
+	uint64 xid = hnsw_vertex_deleted(record)->xid;
+	char label[LABEL_SIZE];
+
+	vertex_label(label, vertex);
+	if (since == 0)
+		check_report(state->check, CHECK_NOTE, block, label,
+					 "vertex is deleted, but metapage says none is");
+	else if (xid != 0 && xid < since)
+		check_report(state->check, CHECK_NOTE, block, label,
+					 "vertex was deleted in transaction " UINT64_FORMAT
+					 ", but metapage says none was before " UINT64_FORMAT,
+					 xid, since);
+	else if (!RecoveryInProgress() &&
+			 xid > U64FromFullTransactionId(ReadNextFullTransactionId()) + XID_TOLERANCE)
+		check_report(state->check, CHECK_NOTE, block, label,
+					 "vertex was deleted in transaction " UINT64_FORMAT ", which is to come", xid);
+}
+
 static void
 check_vertex(HnswCheck *state, HnswVertex record, uint32 vertex)
 {
@@ -462,8 +499,11 @@ check_vertex(HnswCheck *state, HnswVertex record, uint32 vertex)
 	if (record->flags & HNSW_VERTEX_DELETED)
 	{
 		state->place[vertex] |= PLACE_DELETED; /* its value may be gone */
+		check_deleted(state, record, vertex);
 		return;
 	}
+	if (state->anchor != NULL && record->nlinks > 0)
+		state->anchor[vertex] = hnsw_vertex_links(&state->index, record)[0];
 	value = read_value(state, record, vertex, true);
 	if (value != NULL)
 	{
@@ -527,6 +567,49 @@ check_duplicate_rows(HnswCheck *state)
 	}
 }
 
+/*
+ * Pages of the pending chain are numbered; the last one, which stays, is marked
+ * as the tail.  Other pages have neither number nor mark.
+ */
+static void
+check_pending_chain(HnswCheck *state)
+{
+	CheckState *check = state->check;
+	const HnswMeta *meta = &state->index.meta;
+	uint32 ordinal = meta->pending_ordinal;
+	BlockNumber block = meta->pending;
+
+	for (; check_block_is(check, block, PAGE_SLOTS); block = check->blocks[block].next)
+	{
+		if (check->blocks[block].ordinal != ordinal)
+		{
+			check_report(check, CHECK_ERROR, block, NULL,
+						 "page is number %u of the pending chain, where number %u is due",
+						 check->blocks[block].ordinal, ordinal);
+			break;
+		}
+		ordinal++;
+	}
+	for (block = META_BLOCK + 1; block < check->nblocks; block++)
+	{
+		const CheckBlock *known = &check->blocks[block];
+
+		if (!check_block_is(check, block, PAGE_SLOTS))
+			continue;
+		if (known->ordinal != 0 && state->in_chain[block] != CHAIN_PENDING)
+			check_report(check, CHECK_ERROR, block, NULL,
+						 "page is number %u of the pending chain, but is not in it",
+						 known->ordinal);
+		if (known->tail && block != meta->insert_block)
+			check_report(check, CHECK_ERROR, block, NULL,
+						 "page is marked as the tail, but block %u takes new vertices",
+						 meta->insert_block);
+		else if (!known->tail && block == meta->insert_block)
+			check_report(check, CHECK_ERROR, block, NULL,
+						 "page takes new vertices, but is not marked as the tail");
+	}
+}
+
 /* The pages that the metapage names, and the chains that start there */
 static void
 check_chains(HnswCheck *state)
@@ -546,10 +629,11 @@ check_chains(HnswCheck *state)
 					 "block %u, which is to take new items, is no item page", meta->item_block);
 	tail = check_chain(check, "pending vertices", meta->pending, PAGE_SLOTS, CHAIN_PENDING,
 					   state->in_chain);
-	if (meta->pending != InvalidBlockNumber && tail != meta->insert_block)
+	if (tail != meta->insert_block)
 		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
 					 "chain of pending vertices does not end at block %u, which takes new ones",
 					 meta->insert_block);
+	check_pending_chain(state);
 	check_chain(check, "free slots", meta->free_slots, PAGE_SLOTS, CHAIN_FREE_SLOTS,
 				state->in_chain);
 	check_chain(check, "free items", meta->free_items, PAGE_ITEMS, CHAIN_FREE_ITEMS,
@@ -572,7 +656,7 @@ check_membership(HnswCheck *state)
 		uint32 owner = state->value_owner[block];
 		int nfree = 0;
 
-		if (check->blocks[block].chained && chain == 0 && block != meta->insert_block)
+		if (check->blocks[block].chained && chain == 0)
 			check_report(check, CHECK_ERROR, block, NULL,
 						 "page is marked as chained, but is in no chain");
 		if (check_block_is(check, block, PAGE_VALUE))
@@ -593,7 +677,7 @@ check_membership(HnswCheck *state)
 							 "vertex is pending, but its page is not");
 			nfree += (state->place[vertex] & PLACE_FREE) != 0;
 		}
-		if (nfree > 0 && chain == 0 && block != meta->insert_block)
+		if (nfree > 0 && chain == 0)
 			check_report(check, CHECK_NOTE, block, NULL, "%d free places are in no chain", nfree);
 	}
 }
@@ -643,6 +727,8 @@ allocate(HnswCheck *state)
 	state->nplaces = Min(nplaces, HNSW_MAX_VERTEX);
 	state->place = palloc_extended(nplaces, flags);
 	state->level = palloc_extended(nplaces, flags);
+	if (check->notes)
+		state->anchor = palloc_extended(nplaces * sizeof(uint32), flags);
 	state->in_chain = palloc_extended(check->nblocks, flags);
 	state->value_owner = palloc_extended((Size) check->nblocks * sizeof(uint32), flags);
 	state->value = palloc(state->index.space.encoded_size);
@@ -683,6 +769,8 @@ hnsw_check(CheckState *check)
 	check_chains(state);
 	check_membership(state);
 	check_entry(state);
+	if (check->notes)
+		hnsw_check_anchors(state);
 	if (check->notes && state->index.meta.entry != HNSW_NO_VERTEX)
 		hnsw_check_reachable(state);
 	return true;
