@@ -336,12 +336,14 @@ typedef struct Candidates
 } Candidates;
 
 /*
- * Copies from the pool what a vertex may link to in a layer.  In layer 0, where
- * all that is near is deleted, the search goes on farther away: there is a live
- * vertex, since the entry point is one.
+ * Copies candidates for a vertex's links in a layer from the pool.  `check`:
+ * only those that may be linked to; in layer 0, where all that is near is
+ * deleted, the search then goes on farther away: there is a live vertex, since
+ * the entry point is one.
  */
 static void
-find_linkable(MergeState *state, const MergeVertex *vertex, int layer, Candidates *candidates)
+find_candidates(MergeState *state, const MergeVertex *vertex, int layer, bool check,
+				Candidates *candidates)
 {
 	HnswSearch *search = &state->search;
 	Pool *pool = &search->pool;
@@ -359,12 +361,13 @@ find_linkable(MergeState *state, const MergeVertex *vertex, int layer, Candidate
 		{
 			uint32 candidate = POOL_ID(pool->entries[i]);
 
-			if (candidate == vertex->vertex || !hnsw_is_linkable(state->index, candidate, layer))
+			if (candidate == vertex->vertex ||
+				(check && !hnsw_is_linkable(state->index, candidate, layer)))
 				continue;
 			candidates->vertices[candidates->n] = candidate;
 			candidates->keys[candidates->n++] = pool->entries[i].key;
 		}
-		if (candidates->n > 0 || layer > 0 || pool->size < pool->capacity)
+		if (!check || candidates->n > 0 || layer > 0 || pool->size < pool->capacity)
 			return;
 		nearest = pool->entries[0];
 		nearest.id = POOL_ID(nearest);
@@ -399,36 +402,62 @@ join_equal_vertex(MergeState *state, MergeVertex *pending)
 	return false;
 }
 
-/* Chooses a vertex's neighbours in a layer from what the pool holds. */
+/* Chooses a vertex's neighbours in a layer from candidates. */
 static void
-choose_neighbors(MergeState *state, MergeVertex *vertex, int layer)
+select_neighbors(MergeState *state, MergeVertex *vertex, int layer, const Candidates *candidates)
 {
 	HnswIndex *index = state->index;
 	int limit = HNSW_SELECTED_LINKS(index->meta.m, layer);
-	Candidates candidates;
-	int *kept;
+	int n = candidates->n;
+	int *kept = palloc_extended(sizeof(int) * Max(n, 1), MCXT_ALLOC_HUGE);
 	int nkept;
-	int n;
 
-	find_linkable(state, vertex, layer, &candidates);
-	n = candidates.n;
-	kept = palloc_extended(sizeof(int) * Max(n, 1), MCXT_ALLOC_HUGE);
 	hnsw_graph_distance(&state->distance, hnsw_copy_space(index));
-	nkept = graph_select_neighbors(&state->distance,
-								   hnsw_copy_values(index, candidates.vertices, n), candidates.keys,
-								   n, limit, false, state->scratch, kept, &state->search.distances);
+	nkept = graph_select_neighbors(
+		&state->distance, hnsw_copy_values(index, candidates->vertices, n), candidates->keys, n,
+		limit, false, state->scratch, kept, &state->search.distances);
 	vertex->nlinks[layer] = Min(limit, n);
 	vertex->links[layer] = MemoryContextAlloc(state->context, Max(limit, 1) * sizeof(uint32));
 	for (int i = 0; i < nkept; i++)
-		vertex->links[layer][i] = candidates.vertices[kept[i]];
+		vertex->links[layer][i] = candidates->vertices[kept[i]];
 	vertex->ndiverse[layer] = nkept;
 	for (int i = 0, next = 0, at = nkept; i < n && at < limit; i++)
 	{
 		if (next < nkept && kept[next] == i)
 			next++;
 		else
-			vertex->links[layer][at++] = candidates.vertices[i];
+			vertex->links[layer][at++] = candidates->vertices[i];
 	}
+}
+
+/* May a vertex link to all the neighbours chosen for it in a layer, and are there any? */
+static bool
+are_linkable(MergeState *state, const MergeVertex *vertex, int layer)
+{
+	for (int i = 0; i < vertex->nlinks[layer]; i++)
+	{
+		if (!hnsw_is_linkable(state->index, vertex->links[layer][i], layer))
+			return false;
+	}
+	return vertex->nlinks[layer] > 0;
+}
+
+/*
+ * Chooses a vertex's neighbours in a layer from what the pool holds.  Few
+ * candidates are deleted: only those chosen are looked at, and if there is one
+ * among them the choice is made again with all of them looked at.
+ */
+static void
+choose_neighbors(MergeState *state, MergeVertex *vertex, int layer)
+{
+	Candidates candidates;
+
+	find_candidates(state, vertex, layer, false, &candidates);
+	select_neighbors(state, vertex, layer, &candidates);
+	if (are_linkable(state, vertex, layer))
+		return;
+	find_candidates(state, vertex, layer, true, &candidates);
+	select_neighbors(state, vertex, layer, &candidates);
 }
 
 /* Searches layer 0 from where the pool's entries are and chooses neighbours there. */
