@@ -94,7 +94,7 @@ VACUUM items;
 SELECT pg_relation_size('items_v') < 200000 AS small;
 SET enable_seqscan = off;
 SELECT v, count(*), count(DISTINCT id) FROM (SELECT * FROM items ORDER BY v <-> '[1,2,3]') t GROUP BY v ORDER BY v;
-SELECT distances, expanded FROM ann_scan_stats();
+SELECT * FROM ann_index_info('items_v') WHERE property IN ('vertices', 'rows', 'pending_vertices');
 RESET enable_seqscan;
 DROP TABLE items;
 

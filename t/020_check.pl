@@ -12,14 +12,14 @@ my $page_size = 8192;
 
 # Offsets in a page (src/storage/page.h)
 my ($lower, $upper, $contents, $first_slot) = (12, 14, 24, 64);
-my ($next, $kind, $nslots, $page_flags, $page_id) = map { $page_size - 16 + $_ } (0, 4, 6, 12, 14);
+my ($next, $kind, $nslots, $ordinal, $page_flags, $page_id) = map { $page_size - 16 + $_ } (0, 4, 6, 8, 12, 14);
 my ($slot_pages, $item_pages, $value_pages) = (2, 3, 4);
 
 # Offsets in the metapage and in a vertex record (src/storage/meta.h, src/hnsw/hnsw.h)
 my %meta = (
 	magic => 0, version => 4, dim => 8, space => 16, m => 64, slot_size => 68, slots_per_page => 70,
 	links => 72, value => 74, element => 80, has_wide => 82, entry => 84, entry_level => 88, insert_block => 104,
-	item_block => 108, pending => 112, free_slots => 116, free_values => 124);
+	item_block => 108, pending => 112, free_slots => 116, free_values => 124, pending_ordinal => 132, deleted_since => 136);
 my %vertex = (version => 0, flags => 2, level => 3, ntids => 4, nlinks => 6, upper => 8, more_tids => 14, tids => 40);
 my ($deleted, $unlinked, $free, $wide) = (1, 2, 4, 8);
 
@@ -35,7 +35,7 @@ my %tables = (
 		"SELECT 2000 + i, array_fill(i + 0.1, ARRAY[40])::vector $numbers" ],
 );
 
-# Which table, what is done to the file, what ann_check says
+# Which table, what is done to the file, what ann_check says, what some statement says
 my @cases = (
 	[ 'plain', 'magic number', sub { $_->put_meta(magic => V => 1) }, qr/^error\|0\|\|metapage says magic number is 1, but it must be \d+$/m ],
 	[ 'plain', 'format version', sub { $_->put_meta(version => v => 99) }, qr/metapage says format version is 99, but it must be \d+/ ],
@@ -73,13 +73,17 @@ my @cases = (
 	[ 'plain', 'missing upper links', sub { $_->put_vertex($_->upper_vertex, upper => vvv => 0, 0, 0) }, qr/vertex lacks its links in upper layers/ ],
 	[ 'plain', 'upper links nowhere', sub { $_->put_vertex($_->upper_vertex, upper => vvv => 0, 1, 1) }, qr/vertex refers to item \(1,1\), which does not exist/ ],
 	[ 'plain', 'upper links shared', sub { $_->share_upper_links }, qr/item \(\d+,\d+\) belongs to vertex \d+ too/ ],
-	[ 'plain', 'upper links of another level', sub { $_->put_item(0, v => 30) }, qr/item \(\d+,1\) does not hold links of \d+ upper layers/ ],
-	[ 'plain', 'number of upper links', sub { $_->put_item(2, v => 999) }, qr/vertex has 999 links in layer 1, more than the limit of \d+/ ],
+	[ 'plain', 'upper links of another level', sub { $_->put_item(2, v => 30) }, qr/item \(\d+,1\) does not hold links of \d+ upper layers/ ],
+	[ 'plain', 'number of upper links', sub { $_->put_item(4, v => 999) }, qr/vertex has 999 links in layer 1, more than the limit of \d+/ ],
 	[ 'plain', 'upper link to a lower vertex', sub { $_->put_upper_link($_->lower_vertex) }, qr/vertex links to one that is not in the layer: \d+, in layer 1/ ],
 	[ 'plain', 'line pointers', sub { $_->put($_->first_page($item_pages), $contents, V => 0xFFFFFFFF) }, qr/line pointer 1 is no item inside the page/ ],
 	[ 'plain', 'overlapping items', sub { my $block = $_->first_page($item_pages); $_->put($block, $contents + 4, V => $_->get($block, $contents, 'V')) }, qr/item 2 overlaps another one/ ],
-	[ 'plain', 'cyclic lists', sub { my $at = $_->list_vertex; $_->put_list($at, 0, a6 => $_->get_vertex($at, 'more_tids', 'a6')) }, qr/lists of heap TIDs lead back to item \(\d+,\d+\)/ ],
-	[ 'plain', 'list of rows', sub { $_->put_list($_->list_vertex, 6, v => 60000) }, qr/item \(\d+,\d+\) is no list of heap TIDs/ ],
+	[ 'plain', 'kind of item', sub { $_->put_item(0, v => 7) }, qr/^error\|\d+\|vertex \d+\|item \(\d+,1\) is of kind 0007, not 5550$/m ],
+	[ 'plain', 'item of the other kind', sub { my $at = $_->list_vertex; $_->put_vertex($at, more_tids => a6 => $_->get_vertex($_->upper_vertex, 'upper', 'a6')) }, qr/item \(\d+,\d+\) is of kind 5550, not 5449/ ],
+	[ 'plain', 'cyclic lists', sub { my $at = $_->list_vertex; $_->put_list($at, 14, a6 => $_->get_vertex($at, 'more_tids', 'a6')) }, qr/item \(\d+,\d+\) is list number 1, but follows list number 1$/m, qr/ has item \(\d+,\d+\) out of place/ ],
+	[ 'plain', 'list of rows', sub { $_->put_list($_->list_vertex, 12, v => 60000) }, qr/item \(\d+,\d+\) is no list of heap TIDs/ ],
+	[ 'plain', 'owner of a list', sub { $_->put_list($_->list_vertex, 4, V => 7) }, qr/^error\|\d+\|vertex \d+\|item \(\d+,\d+\) is a list of vertex 7$/m, qr/ has item \(\d+,\d+\) out of place/ ],
+	[ 'plain', 'number of a list', sub { $_->put_list($_->list_vertex, 8, V => 0xFFFFFFFF) }, qr/item \(\d+,\d+\) is list number 4294967295, which is not possible/ ],
 	[ 'plain', 'row twice', sub { $_->put_vertex(7, tids => a6 => $_->get_vertex(8, 'tids', 'a6')) }, qr/row \(\d+,\d+\) is in vertex \d+ already/ ],
 	[ 'plain', 'invalid TID', sub { $_->put_vertex(7, tids => a6 => "\0" x 6) }, qr/vertex has an invalid heap TID/ ],
 	[ 'plain', 'missing row', sub { $_->put_vertex($_->single_vertex, ntids => C => 0) }, qr/^error\|\|row \(\d+,\d+\)\|row is not in the index$/m ],
@@ -94,13 +98,22 @@ my @cases = (
 	[ 'plain', 'element', sub { $_->put_meta(element => v => 17) }, qr/metapage says values are stored as element 17, which the space does not have/ ],
 	[ 'narrow', 'wide value, but none', sub { $_->put_meta(has_wide => v => 0) }, qr/vertex has a value apart from its record, which the metapage rules out/ ],
 	[ 'narrow', 'wide value nowhere', sub { $_->put_value($_->wide_vertex, vvv => 0, 1, 1) }, qr/vertex refers to item \(1,1\), which does not exist/ ],
-	[ 'narrow', 'wide value of another size', sub { my $at = $_->wide_vertex; $_->put_value($at, a6 => $_->get_vertex($_->upper_vertex, 'upper', 'a6')) }, qr/item \(\d+,\d+\) holds no value of 160 bytes/ ],
+	[ 'narrow', 'wide value of another size', sub { $_->shorten_wide_value }, qr/item \(\d+,\d+\) holds no value of 160 bytes/ ],
+	[ 'narrow', 'wide value of another kind', sub { my $at = $_->wide_vertex; $_->put_value($at, a6 => $_->get_vertex($_->upper_vertex, 'upper', 'a6')) }, qr/item \(\d+,\d+\) is of kind 5550, not 5744/ ],
 	[ 'narrow', 'narrow value', sub { $_->put_value($_->single_vertex, C => 250) }, qr/index has another value for the row than the table/ ],
 	[ 'plain', 'chain to another kind', sub { $_->put_meta(free_slots => V => $_->first_page($item_pages)) }, qr/chain of free slots leads to block \d+, which is not such a page/ ],
 	[ 'plain', 'chain of unmarked pages', sub { $_->put_meta(free_slots => V => 2) }, qr/page is in the chain of free slots but not marked as chained/ ],
 	[ 'plain', 'circular chain', sub { $_->chain($slot_pages, 'free_slots'); $_->put(1, $next, V => 1) }, qr/chain of free slots comes back to this page/ ],
 	[ 'plain', 'page in two chains', sub { $_->chain($slot_pages, 'free_slots'); $_->chain($slot_pages, 'pending') }, qr/page is in the chain of free slots and in another one/ ],
 	[ 'plain', 'pending chain without end', sub { $_->chain($slot_pages, 'pending') }, qr/chain of pending vertices does not end at block \d+, which takes new ones/ ],
+	[ 'plain', 'number of the head', sub { $_->put_meta(pending_ordinal => V => 17) }, qr/^error\|\d+\|\|page is number 1 of the pending chain, where number 17 is due$/m ],
+	[ 'plain', 'number outside the chain', sub { $_->put(1, $ordinal, V => 5) }, qr/^error\|1\|\|page is number 5 of the pending chain, but is not in it$/m ],
+	[ 'plain', 'two tails', sub { $_->put(1, $page_flags, v => 2) }, qr/^error\|1\|\|page is marked as the tail, but block \d+ takes new vertices$/m ],
+	[ 'plain', 'no tail', sub { $_->put($_->get_meta(insert_block => 'V'), $page_flags, v => 1) }, qr/page takes new vertices, but is not marked as the tail/ ],
+	[ 'plain', 'deleted vertex unknown', sub { $_->delete_vertex(0, 3) }, qr/note\|\d+\|vertex \d+\|vertex is deleted, but metapage says none is/ ],
+	[ 'plain', 'vertex deleted before any', sub { $_->delete_vertex(5, 3) }, qr/note\|\d+\|vertex \d+\|vertex was deleted in transaction 3, but metapage says none was before 5/ ],
+	[ 'plain', 'vertex deleted in future', sub { $_->delete_vertex(3, 1 << 40) }, qr/note\|\d+\|vertex \d+\|vertex was deleted in transaction 1099511627776, which is to come/ ],
+	[ 'plain', 'anchor', sub { $_->break_anchor(7) }, qr/note\|\d+\|vertex \d+\|vertex has vertex \d+ as its anchor, which does not link to it/ ],
 	[ 'plain', 'page marked as chained', sub { $_->put(1, $page_flags, v => 1) }, qr/^error\|1\|\|page is marked as chained, but is in no chain$/m ],
 	[ 'plain', 'item not used', sub { $_->put_vertex($_->upper_vertex, level => C => 0); $_->put_vertex($_->upper_vertex, upper => a6 => "\0" x 6) }, qr/note\|\d+\|item \(\d+,\d+\)\|item is not used/ ],
 	[ 'plain', 'vertex without links to it', sub { $_->put_every_link($_->id(7)) }, qr/note\|\d+\|vertex \d+\|vertex cannot be reached from the entry point in layer 0/ ],
@@ -130,7 +143,7 @@ $node->start;
 
 foreach my $n (0 .. $#cases)
 {
-	my ($table, $name, undef, $expected) = @{ $cases[$n] };
+	my ($table, $name, undef, $expected, $error_expected) = @{ $cases[$n] };
 	my ($status, $out, $error) = $node->psql('postgres', "SELECT * FROM ann_check('t${n}_v', true, true)");
 	my @messages;
 
@@ -146,6 +159,8 @@ foreach my $n (0 .. $#cases)
 		(undef, undef, $error) = $node->psql('postgres', $sql);
 		push @messages, $error if defined $error;
 	}
+	like(join("\n", @messages), $error_expected, '... and a statement says so') if defined $error_expected;
+	unlike(join("\n", @messages), qr/statement timeout/, '... and every statement comes to its end');
 	unlike(join("\n", @messages), qr/terminated|closed the connection|connection to server/, '... and the server goes on');
 	$node->safe_psql('postgres', "REINDEX INDEX t${n}_v");
 	is($node->safe_psql('postgres', "SELECT * FROM ann_check('t${n}_v', true, true)"), '', '... and REINDEX mends it');
@@ -200,6 +215,13 @@ sub put_meta
 	my ($self, $field, @rest) = @_;
 
 	return $self->put(0, $contents + $meta{$field}, @rest);
+}
+
+sub get_meta
+{
+	my ($self, $field, $format) = @_;
+
+	return $self->get(0, $contents + $meta{$field}, $format);
 }
 
 # Number n counts the vertices of the index; id() makes it a vertex id, which all others take too.
@@ -335,8 +357,8 @@ sub put_upper_link
 	my ($self, $target) = @_;
 	my ($block, $item) = $self->item($self->upper_vertex, 'upper');
 
-	$self->put($block, $item + 2, v => 1);
-	return $self->put($block, $item + 4, V => $target);
+	$self->put($block, $item + 4, v => 1);
+	return $self->put($block, $item + 8, V => $target);
 }
 
 sub put_list
@@ -347,6 +369,16 @@ sub put_list
 	return $self->put($block, $item + $offset, @rest);
 }
 
+# Takes eight bytes off the length of an item with a wide value.
+sub shorten_wide_value
+{
+	my $self = shift;
+	my ($high, $low, $number) = $self->get_value($self->wide_vertex, 'vvv');
+	my ($block, $pointer) = (($high << 16) + $low, $contents + 4 * ($number - 1));
+
+	return $self->put($block, $pointer, V => $self->get($block, $pointer, 'V') - (8 << 17));
+}
+
 # Makes the first page of a kind the only one of a chain.
 sub chain
 {
@@ -355,6 +387,31 @@ sub chain
 
 	$self->put_meta($head => V => $block);
 	return $self->put($block, $page_flags, v => 1);
+}
+
+# Marks a vertex deleted in some transaction, with another in the metapage.
+sub delete_vertex
+{
+	my ($self, $since, $xid) = @_;
+	my $vertex = $self->single_vertex;
+
+	$self->put_meta(deleted_since => 'Q<' => $since);
+	$self->put_vertex($vertex, flags => C => $deleted);
+	$self->put_vertex($vertex, ntids => C => 0);
+	return $self->put_vertex($vertex, tids => 'Q<' => $xid);
+}
+
+# Takes the link back to a vertex away from its anchor.
+sub break_anchor
+{
+	my ($self, $n) = @_;
+	my $anchor = $self->link($n, 0);
+
+	foreach my $i (0 .. $self->get_vertex($anchor, 'nlinks', 'v') - 1)
+	{
+		$self->put_link($anchor, $i, 2_000_000_000) if $self->link($anchor, $i) == $self->id($n);
+	}
+	return;
 }
 
 # Takes every link to a vertex away: the last one of the list goes in its place.

@@ -209,6 +209,8 @@ check_pages(CheckState *check)
 			continue;
 		known->kind = PageGetSpecial(page)->kind;
 		known->chained = (PageGetSpecial(page)->flags & PAGE_CHAINED) != 0;
+		known->tail = (PageGetSpecial(page)->flags & PAGE_TAIL) != 0;
+		known->ordinal = PageGetSpecial(page)->ordinal;
 		known->next = PageGetSpecial(page)->next;
 	}
 	pfree(copy);

@@ -73,6 +73,8 @@ typedef struct CheckBlock
 {
 	uint8 kind;	  /* PageKind; 0 if the page is unusable or was never written */
 	bool chained; /* PAGE_CHAINED */
+	bool tail;	  /* PAGE_TAIL */
+	uint32 ordinal;
 	BlockNumber next;
 } CheckBlock;
 

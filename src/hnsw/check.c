@@ -6,7 +6,8 @@
  *
  * The pages are read in order three times at most: for the records, for the
  * links (whose targets are known by then), and as often as it takes to follow
- * the links from the entry point.  Memory: two bytes a vertex, twelve a row.
+ * the links from the entry point.  Memory: two bytes a vertex, six with
+ * notes, twelve a row.
  *
  *-------------------------------------------------------------------------
  */
@@ -16,6 +17,8 @@
 #include <math.h>
 
 #include "access/inspect.h"
+#include "access/transam.h"
+#include "access/xlog.h"
 #include "hnsw/check.h"
 
 #define KNOWN_FLAGS \
@@ -26,6 +29,12 @@
  * another processor may have added it up in another order
  */
 #define DERIVED_TOLERANCE 1e-3
+
+/*
+ * By so many may a deleted vertex's transaction id be ahead of the next one:
+ * after a crash, ids of transactions that had logged nothing are given again
+ */
+#define XID_TOLERANCE 1000000
 
 static void
 report_meta(HnswCheck *state, const char *field, uint64 found, uint64 expected)
@@ -171,9 +180,9 @@ hnsw_check_item(HnswCheck *state, uint32 vertex, ItemPointerData tid, uint16 kin
 			check_entries_add(check, &state->items, tid, vertex);
 			if (*size >= sizeof(uint16) && *(uint16 *) item == kind)
 				return item;
-			check_report(
-				check, CHECK_ERROR, hnsw_block(&state->index, vertex), vertex_label(label, vertex),
-				"item (%u,%u) is not of the kind that the vertex refers to", block, offset);
+			check_report(check, CHECK_ERROR, hnsw_block(&state->index, vertex),
+						 vertex_label(label, vertex), "item (%u,%u) is of kind %04X, not %04X",
+						 block, offset, *size >= sizeof(uint16) ? *(uint16 *) item : 0, kind);
 			return NULL;
 		}
 	}
@@ -198,58 +207,57 @@ add_rows(HnswCheck *state, uint32 vertex, const ItemPointerData *tids, int ntids
 	}
 }
 
-/*
- * Follows a vertex's further lists of heap TIDs.  A cycle is noticed as soon
- * as the list remembered at the last power of two comes round again.
- */
-static void
-check_tid_lists(HnswCheck *state, uint32 vertex, ItemPointerData tid, bool deleted)
+/* Is an item of that size a list that may follow one of number `before`?  Reports it if not. */
+static bool
+check_tid_list(HnswCheck *state, uint32 vertex, ItemPointer tid, HnswTids tids, Size size,
+			   uint32 before)
 {
 	BlockNumber block = hnsw_block(&state->index, vertex);
-	ItemPointerData remembered = tid;
-	uint64 steps = 0;
-	uint64 power = 1;
-	uint32 number = PG_UINT32_MAX;
+	OffsetNumber offset = ItemPointerGetOffsetNumber(tid);
 	char label[LABEL_SIZE];
 
 	vertex_label(label, vertex);
+	if (size < sizeof(HnswTidsData) || tids->ntids > tids->capacity ||
+		tids->capacity > HNSW_MAX_TIDS_CAPACITY || HNSW_TIDS_SIZE(tids->capacity) > size)
+		check_report(state->check, CHECK_ERROR, block, label,
+					 "item (%u,%u) is no list of heap TIDs", ItemPointerGetBlockNumber(tid),
+					 offset);
+	else if (tids->owner != vertex)
+		check_report(state->check, CHECK_ERROR, block, label, "item (%u,%u) is a list of vertex %u",
+					 ItemPointerGetBlockNumber(tid), offset, tids->owner);
+	else if (tids->number == PG_UINT32_MAX)
+		check_report(state->check, CHECK_ERROR, block, label,
+					 "item (%u,%u) is list number %u, which is not possible",
+					 ItemPointerGetBlockNumber(tid), offset, tids->number);
+	else if (tids->number >= before)
+		check_report(state->check, CHECK_ERROR, block, label,
+					 "item (%u,%u) is list number %u, but follows list number %u",
+					 ItemPointerGetBlockNumber(tid), offset, tids->number, before);
+	else
+		return true;
+	return false;
+}
+
+/* Follows a vertex's further lists of heap TIDs, whose numbers fall: so this comes to an end. */
+static void
+check_tid_lists(HnswCheck *state, uint32 vertex, ItemPointerData tid, bool deleted)
+{
+	uint32 before = PG_UINT32_MAX;
+	char label[LABEL_SIZE];
+
 	while (ItemPointerIsValid(&tid))
 	{
 		Size size;
 		HnswTids tids = (HnswTids) hnsw_check_item(state, vertex, tid, HNSW_ITEM_TIDS, &size);
 
-		if (tids == NULL)
+		if (tids == NULL || !check_tid_list(state, vertex, &tid, tids, size, before))
 			return;
-		if (size < sizeof(HnswTidsData) || tids->ntids > tids->capacity ||
-			tids->capacity > HNSW_MAX_TIDS_CAPACITY || HNSW_TIDS_SIZE(tids->capacity) > size)
-		{
-			check_report(state->check, CHECK_ERROR, block, label,
-						 "item (%u,%u) is no list of heap TIDs", ItemPointerGetBlockNumber(&tid),
-						 ItemPointerGetOffsetNumber(&tid));
-			return;
-		}
 		if (deleted && tids->ntids > 0)
-			check_report(state->check, CHECK_ERROR, block, label,
-						 "vertex is deleted, but has rows in a list");
-		if (tids->owner != vertex || tids->number >= number)
-			check_report(state->check, CHECK_ERROR, block, label,
-						 "item (%u,%u) is list %u of vertex %u", ItemPointerGetBlockNumber(&tid),
-						 ItemPointerGetOffsetNumber(&tid), tids->number, tids->owner);
-		number = tids->number;
+			check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),
+						 vertex_label(label, vertex), "vertex is deleted, but has rows in a list");
+		before = tids->number;
 		add_rows(state, vertex, tids->tids, tids->ntids);
 		tid = tids->next;
-		if (ItemPointerIsValid(&tid) && ItemPointerCompare(&tid, &remembered) == 0)
-		{
-			check_report(state->check, CHECK_ERROR, block, label,
-						 "lists of heap TIDs lead back to item (%u,%u)",
-						 ItemPointerGetBlockNumber(&tid), ItemPointerGetOffsetNumber(&tid));
-			return;
-		}
-		if (++steps == power)
-		{
-			power *= 2;
-			remembered = tid;
-		}
 	}
 }
 
@@ -433,6 +441,34 @@ find_header_problem(HnswCheck *state, HnswVertex record)
 	return NULL;
 }
 
+/*
+ * What a deleted vertex remembers.  Vacuum does not look for one that is older
+ * than the metapage says, and does not free one of the future.  A row that was
+ * merged into an equal one leaves a vertex with transaction id 0.
+ */
+static void
+check_deleted(HnswCheck *state, HnswVertex record, uint32 vertex)
+{
+	BlockNumber block = hnsw_block(&state->index, vertex);
+	uint64 since = state->index.meta.deleted_since;
+	uint64 xid = hnsw_vertex_deleted(record)->xid;
+	char label[LABEL_SIZE];
+
+	vertex_label(label, vertex);
+	if (since == 0)
+		check_report(state->check, CHECK_NOTE, block, label,
+					 "vertex is deleted, but metapage says none is");
+	else if (xid != 0 && xid < since)
+		check_report(state->check, CHECK_NOTE, block, label,
+					 "vertex was deleted in transaction " UINT64_FORMAT
+					 ", but metapage says none was before " UINT64_FORMAT,
+					 xid, since);
+	else if (!RecoveryInProgress() &&
+			 xid > U64FromFullTransactionId(ReadNextFullTransactionId()) + XID_TOLERANCE)
+		check_report(state->check, CHECK_NOTE, block, label,
+					 "vertex was deleted in transaction " UINT64_FORMAT ", which is to come", xid);
+}
+
 static void
 check_vertex(HnswCheck *state, HnswVertex record, uint32 vertex)
 {
@@ -463,8 +499,11 @@ check_vertex(HnswCheck *state, HnswVertex record, uint32 vertex)
 	if (record->flags & HNSW_VERTEX_DELETED)
 	{
 		state->place[vertex] |= PLACE_DELETED; /* its value may be gone */
+		check_deleted(state, record, vertex);
 		return;
 	}
+	if (state->anchor != NULL && record->nlinks > 0)
+		state->anchor[vertex] = hnsw_vertex_links(&state->index, record)[0];
 	value = read_value(state, record, vertex, true);
 	if (value != NULL)
 	{
@@ -528,6 +567,49 @@ check_duplicate_rows(HnswCheck *state)
 	}
 }
 
+/*
+ * Pages of the pending chain are numbered; the last one, which stays, is marked
+ * as the tail.  Other pages have neither number nor mark.
+ */
+static void
+check_pending_chain(HnswCheck *state)
+{
+	CheckState *check = state->check;
+	const HnswMeta *meta = &state->index.meta;
+	uint32 ordinal = meta->pending_ordinal;
+	BlockNumber block = meta->pending;
+
+	for (; check_block_is(check, block, PAGE_SLOTS); block = check->blocks[block].next)
+	{
+		if (check->blocks[block].ordinal != ordinal)
+		{
+			check_report(check, CHECK_ERROR, block, NULL,
+						 "page is number %u of the pending chain, where number %u is due",
+						 check->blocks[block].ordinal, ordinal);
+			break;
+		}
+		ordinal++;
+	}
+	for (block = META_BLOCK + 1; block < check->nblocks; block++)
+	{
+		const CheckBlock *known = &check->blocks[block];
+
+		if (!check_block_is(check, block, PAGE_SLOTS))
+			continue;
+		if (known->ordinal != 0 && state->in_chain[block] != CHAIN_PENDING)
+			check_report(check, CHECK_ERROR, block, NULL,
+						 "page is number %u of the pending chain, but is not in it",
+						 known->ordinal);
+		if (known->tail && block != meta->insert_block)
+			check_report(check, CHECK_ERROR, block, NULL,
+						 "page is marked as the tail, but block %u takes new vertices",
+						 meta->insert_block);
+		else if (!known->tail && block == meta->insert_block)
+			check_report(check, CHECK_ERROR, block, NULL,
+						 "page takes new vertices, but is not marked as the tail");
+	}
+}
+
 /* The pages that the metapage names, and the chains that start there */
 static void
 check_chains(HnswCheck *state)
@@ -547,10 +629,11 @@ check_chains(HnswCheck *state)
 					 "block %u, which is to take new items, is no item page", meta->item_block);
 	tail = check_chain(check, "pending vertices", meta->pending, PAGE_SLOTS, CHAIN_PENDING,
 					   state->in_chain);
-	if (meta->pending != InvalidBlockNumber && tail != meta->insert_block)
+	if (tail != meta->insert_block)
 		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
 					 "chain of pending vertices does not end at block %u, which takes new ones",
 					 meta->insert_block);
+	check_pending_chain(state);
 	check_chain(check, "free slots", meta->free_slots, PAGE_SLOTS, CHAIN_FREE_SLOTS,
 				state->in_chain);
 	check_chain(check, "free items", meta->free_items, PAGE_ITEMS, CHAIN_FREE_ITEMS,
@@ -573,7 +656,7 @@ check_membership(HnswCheck *state)
 		uint32 owner = state->value_owner[block];
 		int nfree = 0;
 
-		if (check->blocks[block].chained && chain == 0 && block != meta->insert_block)
+		if (check->blocks[block].chained && chain == 0)
 			check_report(check, CHECK_ERROR, block, NULL,
 						 "page is marked as chained, but is in no chain");
 		if (check_block_is(check, block, PAGE_VALUE))
@@ -594,7 +677,7 @@ check_membership(HnswCheck *state)
 							 "vertex is pending, but its page is not");
 			nfree += (state->place[vertex] & PLACE_FREE) != 0;
 		}
-		if (nfree > 0 && chain == 0 && block != meta->insert_block)
+		if (nfree > 0 && chain == 0)
 			check_report(check, CHECK_NOTE, block, NULL, "%d free places are in no chain", nfree);
 	}
 }
@@ -644,6 +727,8 @@ allocate(HnswCheck *state)
 	state->nplaces = Min(nplaces, HNSW_MAX_VERTEX);
 	state->place = palloc_extended(nplaces, flags);
 	state->level = palloc_extended(nplaces, flags);
+	if (check->notes)
+		state->anchor = palloc_extended(nplaces * sizeof(uint32), flags);
 	state->in_chain = palloc_extended(check->nblocks, flags);
 	state->value_owner = palloc_extended((Size) check->nblocks * sizeof(uint32), flags);
 	state->value = palloc(state->index.space.encoded_size);
@@ -684,6 +769,8 @@ hnsw_check(CheckState *check)
 	check_chains(state);
 	check_membership(state);
 	check_entry(state);
+	if (check->notes)
+		hnsw_check_anchors(state);
 	if (check->notes && state->index.meta.entry != HNSW_NO_VERTEX)
 		hnsw_check_reachable(state);
 	return true;

@@ -37,6 +37,7 @@ typedef struct HnswCheck
 	uint32 nplaces;		  /* vertex ids are below */
 	uint8 *place;		  /* PLACE_ flags by vertex id */
 	uint8 *level;		  /* by vertex id */
+	uint32 *anchor;		  /* by vertex id: not known to link back; NULL unless notes are wanted */
 	uint8 *in_chain;	  /* CHAIN_ mark by block, 0: in none */
 	uint32 *value_owner;  /* vertex by block of value pages */
 	CheckEntries items;	  /* items that vertices refer to */
@@ -67,6 +68,7 @@ extern Item hnsw_check_item(HnswCheck *state, uint32 vertex, ItemPointerData tid
 /* check_links.c: links, upper items, items nobody refers to, reachability */
 extern void hnsw_check_links(HnswCheck *state);
 extern void hnsw_check_items(HnswCheck *state);
+extern void hnsw_check_anchors(HnswCheck *state);
 extern void hnsw_check_reachable(HnswCheck *state);
 
 #endif /* ANN_HNSW_CHECK_H */

@@ -131,6 +131,41 @@ page_with(HnswCheck *state, BlockNumber block, uint8 with, uint8 without)
 	return NULL;
 }
 
+/* Notes the neighbours in layer 0 whose anchor the vertex is: they link to each other. */
+static void
+meet_anchors(HnswCheck *state, uint32 vertex, const uint32 *links, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (links[i] < state->nplaces && state->anchor[links[i]] == vertex)
+			state->anchor[links[i]] = HNSW_NO_VERTEX;
+	}
+}
+
+/*
+ * The anchor of a live vertex links back.  A crash in the middle of a merge or
+ * a vacuum can leave one that does not, and with a small m an insert may find no
+ * vertex that can take another link for good.  Vacuum sees to deleted anchors.
+ */
+void
+hnsw_check_anchors(HnswCheck *state)
+{
+	char label[LABEL_SIZE];
+
+	for (uint32 vertex = 0; vertex < state->nplaces; vertex++)
+	{
+		uint32 anchor = state->anchor[vertex];
+
+		if (anchor != HNSW_NO_VERTEX && anchor < state->nplaces &&
+			(state->place[vertex] & (PLACE_SOUND | PLACE_UNLINKED | PLACE_DELETED)) ==
+				PLACE_SOUND &&
+			(state->place[anchor] & (PLACE_SOUND | PLACE_UNLINKED | PLACE_DELETED)) == PLACE_SOUND)
+			check_report(state->check, CHECK_NOTE, hnsw_block(&state->index, vertex),
+						 vertex_label(label, vertex),
+						 "vertex has vertex %u as its anchor, which does not link to it", anchor);
+	}
+}
+
 /* Checks the links of every vertex whose record is sound. */
 void
 hnsw_check_links(HnswCheck *state)
@@ -150,6 +185,9 @@ hnsw_check_links(HnswCheck *state)
 				continue;
 			check_link_list(state, vertex, 0, hnsw_vertex_links(&state->index, record),
 							Min(record->nlinks, HNSW_LAYER_LINKS(state->index.meta.m, 0)));
+			if (state->anchor != NULL)
+				meet_anchors(state, vertex, hnsw_vertex_links(&state->index, record),
+							 Min(record->nlinks, HNSW_LAYER_LINKS(state->index.meta.m, 0)));
 			if (ItemPointerIsValid(&record->upper))
 				check_upper_links(state, record, vertex);
 			if (state->place[vertex] & PLACE_DELETED)

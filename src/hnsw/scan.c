@@ -79,6 +79,7 @@ typedef struct HnswScanData
 	float key;				   /* of the present vertex */
 	ItemPointerData more_tids; /* its further lists, or invalid; */
 	uint32 list_number;		   /* they have smaller numbers than this */
+	uint32 walk_number;		   /* the number of the list before, if it was not the first */
 	int rewinds;			   /* looked for again from the first list */
 } HnswScanData;
 
@@ -427,11 +428,20 @@ load_tids(HnswScan state, PoolEntry entry)
 			memcpy(state->tids, record->tids, state->ntids * sizeof(ItemPointerData));
 			state->more_tids = record->more_tids;
 			state->list_number = PG_UINT32_MAX;
+			state->walk_number = PG_UINT32_MAX;
 			state->rewinds = 0;
 		}
 	}
 	UnlockReleaseBuffer(buffer);
 	drop_pending_tids(state, state->vertex);
+}
+
+/* Counts a step that does not lead on along the vertex's lists; an error if there are too many. */
+static void
+count_rewind(HnswScan state)
+{
+	if (++state->rewinds > MAX_REWINDS)
+		hnsw_report_bad_item(&state->index, &state->more_tids);
 }
 
 /*
@@ -444,8 +454,8 @@ rewind_tids(HnswScan state)
 	Buffer buffer;
 	HnswVertex record;
 
-	if (++state->rewinds > MAX_REWINDS)
-		hnsw_report_bad_item(&state->index, &state->more_tids);
+	count_rewind(state);
+	state->walk_number = PG_UINT32_MAX;
 	record = hnsw_pin_vertex(&state->index, state->vertex, BUFFER_LOCK_SHARE, &buffer);
 	if ((record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) == 0)
 		state->more_tids = record->more_tids;
@@ -473,6 +483,10 @@ load_more_tids(HnswScan state)
 		rewind_tids(state);
 		return;
 	}
+	/* a newer list is where the one looked for was; or the lists of a damaged index are a circle */
+	if (tids->number >= state->walk_number)
+		count_rewind(state);
+	state->walk_number = tids->number;
 	if (tids->number < state->list_number)
 	{
 		state->ntids = tids->ntids;

@@ -107,9 +107,31 @@ remove_list(VacuumState *vacuum, uint32 vertex, ItemPointerData before, ItemPoin
 	page_change_finish(&change);
 }
 
-/* Removes dead TIDs from one of a vertex's lists.  Is it empty now? */
+/*
+ * An error unless the list is the vertex's and older than the one before it:
+ * otherwise following the chain might never end.
+ */
+static void
+check_list(HnswIndex *index, uint32 vertex, ItemPointer list, HnswTids tids, uint32 before)
+{
+	if (tids->owner != vertex || tids->number >= before)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" has item (%u,%u) out of place",
+					RelationGetRelationName(index->relation), ItemPointerGetBlockNumber(list),
+					ItemPointerGetOffsetNumber(list)),
+			 errdetail("It is list number %u of vertex %u, where one of vertex %u below %u is due.",
+					   tids->number, tids->owner, vertex, before),
+			 errhint("Please REINDEX it.")));
+}
+
+/*
+ * Removes dead TIDs from one of a vertex's lists.  Is it empty now?  *number is
+ * that of the list before it, and then its own.
+ */
 static bool
-vacuum_list(VacuumState *vacuum, ItemPointer list, ItemPointer next)
+vacuum_list(VacuumState *vacuum, uint32 vertex, ItemPointer list, uint32 *number, ItemPointer next)
 {
 	HnswIndex *index = &vacuum->index;
 	ItemPointerData live_tids[HNSW_MAX_TIDS_CAPACITY];
@@ -121,6 +143,8 @@ vacuum_list(VacuumState *vacuum, ItemPointer list, ItemPointer next)
 
 	if (tids == NULL)
 		hnsw_report_bad_item(index, list);
+	check_list(index, vertex, list, tids, *number);
+	*number = tids->number;
 	*next = tids->next;
 	memcpy(live_tids, tids->tids, tids->ntids * sizeof(ItemPointerData));
 	live = keep_live(vacuum, live_tids, tids->ntids);
@@ -144,12 +168,13 @@ vacuum_lists(VacuumState *vacuum, uint32 vertex, ItemPointerData list)
 {
 	ItemPointerData before;
 	ItemPointerData next;
+	uint32 number = PG_UINT32_MAX;
 
 	ItemPointerSetInvalid(&before);
 	while (ItemPointerIsValid(&list))
 	{
 		vacuum_delay_point_compat();
-		if (vacuum_list(vacuum, &list, &next))
+		if (vacuum_list(vacuum, vertex, &list, &number, &next))
 			remove_list(vacuum, vertex, before, list);
 		else
 			before = list;

@@ -5,7 +5,10 @@
  *
  * The transition value is a double precision[]: the number of values, then
  * the sum of each coordinate.  {0} is the state before the first value.
- * (sum() uses the + of the type.)
+ *
+ * sum() uses the + of the type, so it is rounded to the type's elements at each
+ * step and depends on the order of the rows, hence on how a parallel plan deals
+ * them out: the more so for halfvec, whose elements have 11 bits.
  *
  *-------------------------------------------------------------------------
  */
