@@ -33,9 +33,12 @@ my $points = points_sql(1, $rows);
 my $half = points_sql(1, $rows / 2);
 $node->safe_psql('postgres', "CREATE TABLE points AS $points; CREATE TABLE half AS SELECT * FROM points WHERE id <= $rows / 2");
 
-# built, and half built, half inserted; with few links too, where every one counts
+# built, and half built, half inserted; with few links too, where every one counts, and with so
+# few that chance decides much (builds with m = 2 alone differ by 0.04)
 foreach my $m (16, 4, 2)
 {
+	my $loss = $m == 2 ? 0.1 : $allowed_loss;
+
 	$node->safe_psql(
 		'postgres', qq(
 CREATE TABLE built AS SELECT * FROM points;
@@ -48,7 +51,7 @@ VACUUM inserted;
 ));
 	my ($built, $inserted) = (recall('built'), recall('inserted'));
 
-	cmp_ok($inserted, '>=', $built - $allowed_loss, "m = $m: recall of inserted rows is near that of a build");
+	cmp_ok($inserted, '>=', $built - $loss, "m = $m: recall of inserted rows is near that of a build");
 	note("m = $m: recall $built built, $inserted half inserted");
 	is_exact($node, 'inserted', "m = $m, half inserted");
 	$node->safe_psql('postgres', 'DROP TABLE built, inserted');
