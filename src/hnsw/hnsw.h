@@ -85,6 +85,20 @@
 #define HNSW_VALUE_PIECE PAGE_DATA_SIZE
 #define HNSW_MAX_VALUE_PAGES 64
 
+/* Merges of one index that may be under way at a time */
+#define HNSW_MERGES 2
+
+/*
+ * Ordinals of the pages of the pending chain that a merge is working on, from
+ * `first` to before `end`.  It means something only while that merge's lock is
+ * held.
+ */
+typedef struct HnswClaim
+{
+	uint32 first;
+	uint32 end;
+} HnswClaim;
+
 /* The metapage */
 typedef struct HnswMeta
 {
@@ -112,6 +126,7 @@ typedef struct HnswMeta
 	uint32 routing_version;	  /* of a cached routing sample: none yet */
 	uint32 pending_ordinal;	  /* of the page `pending`; those before it have been merged */
 	uint64 deleted_since;	  /* no DELETED vertex remembers an older xid; 0: there is none */
+	HnswClaim claims[HNSW_MERGES];
 } HnswMeta;
 
 /* A vertex record's header */
@@ -255,7 +270,7 @@ typedef struct HnswIndex
 	IndexSpace space;
 	HnswMeta meta;
 	bool building;		  /* pages are not logged one by one */
-	uint32 pending_pages; /* before the tail of the pending chain, when last seen */
+	uint32 pending_pages; /* of the pending chain that no merge works on, when last seen */
 } HnswIndex;
 
 /*

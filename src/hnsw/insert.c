@@ -14,7 +14,7 @@
 
 #include "hnsw/hnsw.h"
 
-/* Times the limit that the chain may grow to before inserts wait for a merge under way */
+/* Times the limit that the chain may grow to before inserts wait for merges under way */
 #define WAIT_TIMES 4
 
 /*
@@ -38,23 +38,17 @@ open_cached(Relation relation, IndexInfo *index_info)
 }
 
 /*
- * Merges the pending chain if it has grown too long.  If somebody else is at
- * it, the insert goes on; when the chain is several times too long it waits
- * until that merge is done, and merges itself only if that was not enough.
+ * Merges the pending chain if it has grown too long.  If others are at it
+ * already, the insert goes on; when what they leave is several times too long,
+ * it waits for one of them first.
  */
 static void
 merge_if_long(HnswIndex *index)
 {
-	uint32 tail = index->meta.pending_ordinal + index->pending_pages;
-
 	if (hnsw_pending_list_limit > 0 && !hnsw_pending_is_long(index, 1))
 		return;
-	if (hnsw_merge_pending(index, false) || !hnsw_pending_is_long(index, WAIT_TIMES))
-		return;
-	hnsw_await_merge(index);
-	index->pending_pages = tail - Min(tail, index->meta.pending_ordinal);
-	if (hnsw_pending_is_long(index, WAIT_TIMES))
-		hnsw_merge_pending(index, true);
+	if (!hnsw_merge_pending(index, false) && hnsw_pending_is_long(index, WAIT_TIMES))
+		hnsw_await_merge(index);
 }
 
 /* aminsert: adds one row to the index, unless its value is null. */

@@ -104,6 +104,10 @@ typedef struct MergeState
 	char *encoded;		   /* value of the present vertex, as hnsw_copy_value() gives it */
 	void *query;		   /* its query form */
 	void *scratch;		   /* query form of another */
+	int lane;			   /* which of the merges that there may be */
+	bool alone;			   /* the others are locked out */
+	HnswClaim claim;	   /* pages it works on */
+	bool relinking;		   /* there are vertices that a merge cut short has linked */
 	MergeVertex *vertices; /* of the batch */
 	int nvertices;
 	BlockNumber *pages; /* of the batch, in the order of the chain */
@@ -211,47 +215,144 @@ add_page_vertices(MergeState *state, BlockNumber blkno, Page page)
 			vertex->fate = MERGE_EMPTY;
 		else
 			vertex->fate = record->nlinks > 0 ? MERGE_RELINK : MERGE_LINK;
+		state->relinking |= vertex->fate == MERGE_RELINK;
 		state->nvertices++;
 	}
 }
 
+/* The ordinal of the chain's tail; the metapage is locked. */
+static uint32
+tail_ordinal(HnswIndex *index, const HnswMeta *meta)
+{
+	Buffer buffer = recent_read(index->relation, meta->insert_block);
+	Page page = BufferGetPage(buffer);
+	uint32 ordinal;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	if (!page_is(page, PAGE_SLOTS) || (PageGetSpecial(page)->flags & PAGE_TAIL) == 0)
+		hnsw_report_bad_pending(index, meta->insert_block);
+	ordinal = PageGetSpecial(page)->ordinal;
+	UnlockReleaseBuffer(buffer);
+	return ordinal;
+}
+
+/* Notes in the metapage, whose buffer is locked, what a merge works on. */
+static void
+write_claim(MergeState *state, Buffer meta_buffer, HnswClaim claim)
+{
+	HnswIndex *index = state->index;
+	PageChange change;
+	HnswMeta *meta;
+
+	page_change_begin(&change, index->relation, index->building);
+	meta = (HnswMeta *) PageGetContents(page_change_page(&change, meta_buffer, false));
+	meta->claims[state->lane] = claim;
+	index->meta = *meta;
+	page_change_finish(&change);
+}
+
 /*
- * Collects the pending vertices of the first pages of the chain, up to `last`
- * at most.  True if that page is among them.
+ * Claims the first pages of the chain, up to that of ordinal `last`, that no
+ * other merge works on.  False: there are none.
  */
 static bool
-collect_batch(MergeState *state, BlockNumber last)
+claim_pages(MergeState *state, uint32 last)
+{
+	HnswIndex *index = state->index;
+	uint32 most = Max(1, BATCH_VERTICES / index->meta.slots_per_page);
+	BlockNumber other_lane = 1 - state->lane;
+	bool alone = state->alone || ConditionalLockPage(index->relation, other_lane, ExclusiveLock);
+	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
+	HnswMeta *meta;
+	HnswClaim other;
+	HnswClaim claim;
+
+	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
+	meta = (HnswMeta *) PageGetContents(BufferGetPage(meta_buffer));
+	other = meta->claims[other_lane];
+	claim.first = meta->pending_ordinal;
+	claim.end = last + 1;
+	if (!alone && claim.first < other.first)
+		claim.end = Min(claim.end, other.first);
+	else if (!alone && claim.first < other.end)
+		claim.first = other.end;
+	claim.end = Min(claim.end, claim.first + most);
+	if (claim.first >= claim.end)
+		UnlockReleaseBuffer(meta_buffer);
+	else
+		write_claim(state, meta_buffer, claim);
+	if (alone && !state->alone)
+		UnlockPage(index->relation, other_lane, ExclusiveLock);
+	state->claim = claim;
+	return claim.first < claim.end;
+}
+
+/* The claimed pages have been merged. */
+static void
+release_claim(MergeState *state)
+{
+	Buffer meta_buffer = recent_read(state->index->relation, META_BLOCK);
+
+	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
+	write_claim(state, meta_buffer, (HnswClaim){0, 0});
+}
+
+/*
+ * Collects the pending vertices of the claimed pages.  Pages before them may
+ * leave the chain meanwhile: false, then the walk must begin again.
+ */
+static bool
+collect_claimed(MergeState *state)
 {
 	HnswIndex *index = state->index;
 	BlockNumber blkno = index->meta.pending;
-	int max_vertices = BATCH_VERTICES + HNSW_PAGE_SLOTS;
-	int max_pages = BATCH_VERTICES;
 
-	state->vertices = palloc(max_vertices * sizeof(MergeVertex));
-	state->pages = palloc(max_pages * sizeof(BlockNumber));
 	state->nvertices = 0;
 	state->npages = 0;
-	while (blkno != InvalidBlockNumber && state->nvertices < BATCH_VERTICES &&
-		   state->npages < max_pages)
+	for (uint32 ordinal = index->meta.pending_ordinal; ordinal < state->claim.end; ordinal++)
 	{
 		Buffer buffer = recent_read(index->relation, blkno);
 		Page page = BufferGetPage(buffer);
 
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
-		if (!page_is(page, PAGE_SLOTS) ||
-			PageGetSpecial(page)->ordinal != index->meta.pending_ordinal + state->npages)
-			hnsw_report_bad_pending(index, blkno);
-		state->pages[state->npages++] = blkno;
-		add_page_vertices(state, blkno, page);
-		if (blkno == last)
+		if (!page_is(page, PAGE_SLOTS) || PageGetSpecial(page)->ordinal != ordinal)
 		{
 			UnlockReleaseBuffer(buffer);
-			return true;
+			if (ordinal >= state->claim.first)
+				hnsw_report_bad_pending(index, blkno);
+			return false;
+		}
+		if (ordinal >= state->claim.first)
+		{
+			state->pages[state->npages++] = blkno;
+			add_page_vertices(state, blkno, page);
 		}
 		blkno = PageGetSpecial(page)->next;
 		UnlockReleaseBuffer(buffer);
 	}
-	return blkno == InvalidBlockNumber;
+	return true;
+}
+
+/* Collects the batch, reading the metapage again for each attempt. */
+static void
+collect_batch(MergeState *state)
+{
+	HnswIndex *index = state->index;
+	uint32 npages = state->claim.end - state->claim.first;
+	uint32 seen;
+
+	state->vertices = palloc_extended(
+		(Size) npages * index->meta.slots_per_page * sizeof(MergeVertex), MCXT_ALLOC_HUGE);
+	state->pages = palloc(npages * sizeof(BlockNumber));
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		seen = index->meta.pending_ordinal;
+		if (collect_claimed(state))
+			return;
+		hnsw_read_meta(index);
+	} while (index->meta.pending_ordinal != seen);
+	hnsw_report_bad_pending(index, index->meta.pending);
 }
 
 /* Stores the links above layer 0 as an item, in place of an older one if there is one. */
@@ -302,6 +403,14 @@ make_first(MergeState *state)
 		write_upper(state, first);
 	meta_buffer = recent_read(index->relation, META_BLOCK);
 	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
+	meta = (HnswMeta *) PageGetContents(BufferGetPage(meta_buffer));
+	if (meta->entry != HNSW_NO_VERTEX)
+	{
+		/* another merge was faster */
+		index->meta = *meta;
+		UnlockReleaseBuffer(meta_buffer);
+		return;
+	}
 	hnsw_pin_vertex(index, first->vertex, BUFFER_LOCK_EXCLUSIVE, &buffer);
 	page_change_begin(&change, index->relation, index->building);
 	meta = (HnswMeta *) PageGetContents(page_change_page(&change, meta_buffer, false));
@@ -379,7 +488,9 @@ find_candidates(MergeState *state, const MergeVertex *vertex, int layer, bool ch
 /*
  * If one of the nearest vertices found holds the very same value, the row
  * joins it.  Equal values have the smallest key of all in every space but the
- * inner product, where a missed one merely becomes a vertex of its own.
+ * inner product, where a missed one merely becomes a vertex of its own.  So
+ * does every one in a batch that a merge cut short has worked on: somebody may
+ * link to it already.
  */
 static bool
 join_equal_vertex(MergeState *state, MergeVertex *pending)
@@ -387,6 +498,8 @@ join_equal_vertex(MergeState *state, MergeVertex *pending)
 	HnswIndex *index = state->index;
 	Pool *pool = &state->search.pool;
 
+	if (state->relinking)
+		return false;
 	for (int i = 0; i < pool->size && pool->entries[i].key <= pool->entries[0].key; i++)
 	{
 		uint32 vertex = POOL_ID(pool->entries[i]);
@@ -886,9 +999,9 @@ finish_vertices(MergeState *state, BlockNumber blkno, Page page)
 }
 
 /*
- * Takes a page out of the chain, as its head.  The tail stays, and so does a
- * page that was the tail when the batch was collected and has got further
- * vertices since; either is the last of the batch.
+ * Takes a page out of the chain if it is its head and has no pending vertex
+ * left.  The tail stays.  A page that is not the head, because another merge is
+ * still at work on those before it, leaves the chain after them.
  */
 static void
 leave_chain(HnswIndex *index, HnswMeta *meta, BlockNumber blkno, Page page)
@@ -898,7 +1011,8 @@ leave_chain(HnswIndex *index, HnswMeta *meta, BlockNumber blkno, Page page)
 
 	for (int slot = 0; slot < page_slots(page, meta->slots_per_page); slot++)
 		flags |= ((HnswVertex) page_slot(page, meta->slot_size, slot))->flags;
-	if ((special->flags & PAGE_TAIL) != 0 || (flags & HNSW_VERTEX_UNLINKED) != 0)
+	if (meta->pending != blkno || (special->flags & PAGE_TAIL) != 0 ||
+		(flags & HNSW_VERTEX_UNLINKED) != 0)
 		return;
 	meta->pending = special->next;
 	meta->pending_ordinal = special->ordinal + 1;
@@ -924,10 +1038,7 @@ compare_blocks(const void *a, const void *b)
 	return left < right ? -1 : left > right;
 }
 
-/*
- * Ends the pending state of n pages at the head of the chain, as one record;
- * they leave it but for the tail.
- */
+/* Ends the pending state of n pages, as one record; they leave the chain if they can. */
 static void
 retire_pages(MergeState *state, const BlockNumber *pages, int n)
 {
@@ -963,6 +1074,51 @@ retire_pages(MergeState *state, const BlockNumber *pages, int n)
 	page_change_finish(&change);
 }
 
+/* Has the head of the chain, unless it is the tail, no pending vertex?  Then *blkno is set. */
+static bool
+find_idle_head(HnswIndex *index, BlockNumber *blkno)
+{
+	Buffer buffer;
+	Page page;
+	uint8 flags = 0;
+	bool idle;
+
+	hnsw_read_meta(index);
+	*blkno = index->meta.pending;
+	if (*blkno == InvalidBlockNumber)
+		return false;
+	buffer = recent_read(index->relation, *blkno);
+	page = BufferGetPage(buffer);
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	idle = page_is(page, PAGE_SLOTS) && (PageGetSpecial(page)->flags & PAGE_TAIL) == 0 &&
+		   PageGetSpecial(page)->ordinal == index->meta.pending_ordinal;
+	for (int slot = 0; idle && slot < page_slots(page, index->meta.slots_per_page); slot++)
+		flags |= ((HnswVertex) page_slot(page, index->meta.slot_size, slot))->flags;
+	UnlockReleaseBuffer(buffer);
+	return idle && (flags & HNSW_VERTEX_UNLINKED) == 0;
+}
+
+/*
+ * Ends the pending state of the batch, and takes pages out of the chain that
+ * another merge has done with before this one did with those ahead of them.
+ */
+static void
+retire_batch(MergeState *state)
+{
+	BlockNumber head;
+
+	for (int i = 0; i < state->npages; i += RETIRE_PAGES)
+	{
+		CHECK_FOR_INTERRUPTS();
+		retire_pages(state, &state->pages[i], Min(RETIRE_PAGES, state->npages - i));
+	}
+	while (find_idle_head(state->index, &head))
+	{
+		CHECK_FOR_INTERRUPTS();
+		retire_pages(state, &head, 1);
+	}
+}
+
 /* ------------------------------------------------------------------ merge */
 
 static void
@@ -982,13 +1138,14 @@ merge_init(MergeState *state, HnswIndex *index)
 	state->search.overlay = &state->overlay;
 }
 
-/* Merges the first pages of the chain.  True if `last` was among them. */
-static bool
-merge_batch(MergeState *state, BlockNumber last)
+/* Merges the claimed pages of the chain. */
+static void
+merge_batch(MergeState *state)
 {
 	MemoryContext old = MemoryContextSwitchTo(state->context);
-	bool reached = collect_batch(state, last);
 
+	state->relinking = false;
+	collect_batch(state);
 	/* again: to know whether any of these has a value that does not fit the stored element */
 	hnsw_read_meta(state->index);
 
@@ -1013,43 +1170,74 @@ merge_batch(MergeState *state, BlockNumber last)
 	write_all_own_links(state);
 	write_links_back(state);
 	update_entry(state);
-	for (int i = 0; i < state->npages; i += RETIRE_PAGES)
-		retire_pages(state, &state->pages[i], Min(RETIRE_PAGES, state->npages - i));
+	retire_batch(state);
+	release_claim(state);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(state->context);
-	return reached;
+}
+
+/* Merges what is pending now and no other merge works on. */
+static void
+merge_chain(HnswIndex *index, int lane, bool alone)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw merge", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	MergeState *state = palloc(sizeof(MergeState));
+	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
+	uint32 last;
+
+	LockBuffer(meta_buffer, BUFFER_LOCK_SHARE);
+	last = tail_ordinal(index, (HnswMeta *) PageGetContents(BufferGetPage(meta_buffer)));
+	UnlockReleaseBuffer(meta_buffer);
+	hnsw_read_meta(index);
+	merge_init(state, index);
+	state->lane = lane;
+	state->alone = alone;
+	while (claim_pages(state, last))
+	{
+		merge_batch(state);
+		if (state->claim.end > last)
+			break;
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
 }
 
 /*
- * Links every vertex that is pending when this is called.  False, with nothing
- * done, if somebody else is merging and `wait` is false.
+ * Links pending vertices.  With `wait`, all that are pending when this is
+ * called, alone; that is what vacuum needs.  Else those that no other merge
+ * works on; false, with nothing done, if as many merges as there may be are
+ * under way.
+ *
+ * A merge holds a heavyweight lock on the page of its number: two merges may be
+ * at work on different pages of the chain.  Whoever holds all the locks is
+ * alone.  Nobody waits for one of them while he holds a higher one.
  */
 bool
 hnsw_merge_pending(HnswIndex *index, bool wait)
 {
-	MemoryContext context;
-	MemoryContext old;
-	MergeState *state;
-	BlockNumber last;
+	int lane = 0;
 
 	if (wait)
-		LockPage(index->relation, META_BLOCK, ExclusiveLock);
-	else if (!ConditionalLockPage(index->relation, META_BLOCK, ExclusiveLock))
-		return false;
-	context = AllocSetContextCreate(CurrentMemoryContext, "hnsw merge", ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(context);
-	hnsw_read_meta(index);
-	last = index->meta.insert_block;
-	if (index->meta.pending != InvalidBlockNumber)
 	{
-		state = palloc(sizeof(MergeState));
-		merge_init(state, index);
-		while (!merge_batch(state, last))
-			hnsw_read_meta(index);
+		for (int i = 0; i < HNSW_MERGES; i++)
+			LockPage(index->relation, i, ExclusiveLock);
 	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
-	UnlockPage(index->relation, META_BLOCK, ExclusiveLock);
+	else
+	{
+		while (lane < HNSW_MERGES && !ConditionalLockPage(index->relation, lane, ExclusiveLock))
+			lane++;
+		if (lane == HNSW_MERGES)
+			return false;
+	}
+	hnsw_read_meta(index);
+	if (index->meta.pending != InvalidBlockNumber)
+		merge_chain(index, lane, wait);
+	for (int i = 0; wait && i < HNSW_MERGES; i++)
+		UnlockPage(index->relation, i, ExclusiveLock);
+	if (!wait)
+		UnlockPage(index->relation, lane, ExclusiveLock);
 	return true;
 }
 
@@ -1057,7 +1245,7 @@ hnsw_merge_pending(HnswIndex *index, bool wait)
 void
 hnsw_await_merge(HnswIndex *index)
 {
-	LockPage(index->relation, META_BLOCK, ExclusiveLock);
-	UnlockPage(index->relation, META_BLOCK, ExclusiveLock);
+	LockPage(index->relation, 0, ExclusiveLock);
+	UnlockPage(index->relation, 0, ExclusiveLock);
 	hnsw_read_meta(index);
 }

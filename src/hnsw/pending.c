@@ -108,6 +108,17 @@ lock_new_tail(HnswIndex *index, const HnswMeta *meta, BlockNumber old, Buffer *o
 	return buffer;
 }
 
+/* Pages before the tail that no merge works on; a merge that failed counts as one that does. */
+static uint32
+unclaimed_pages(const HnswMeta *meta, uint32 tail)
+{
+	uint32 first = meta->pending_ordinal;
+
+	for (int i = 0; i < HNSW_MERGES; i++)
+		first = Max(first, Min(meta->claims[i].end, tail));
+	return tail - first;
+}
+
 /* Makes the page of `buffer` the tail of the chain behind that of `old_buffer`. */
 static void
 write_new_tail(HnswIndex *index, Buffer meta_buffer, Buffer old_buffer, Buffer buffer, bool fresh)
@@ -145,7 +156,7 @@ write_new_tail(HnswIndex *index, Buffer meta_buffer, Buffer old_buffer, Buffer b
 		meta->pending = blkno;
 	}
 	meta->insert_block = blkno;
-	index->pending_pages = special->ordinal - meta->pending_ordinal;
+	index->pending_pages = unclaimed_pages(meta, special->ordinal);
 	index->meta = *meta;
 	page_change_finish(&change);
 }
