@@ -1,0 +1,297 @@
+/*-------------------------------------------------------------------------
+ *
+ * merge_choose.c
+ *	  Finding the neighbours of the vertices of a merge.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "hnsw/merge.h"
+
+/* Reads the value of a vertex of the batch and prepares it as a query. */
+static const void *
+prepare_vertex(MergeState *state, const MergeVertex *vertex)
+{
+	HnswIndex *index = state->index;
+
+	hnsw_copy_value(index, vertex->vertex, state->encoded);
+	return space_prepare_query(hnsw_copy_space(index), state->encoded, state->query);
+}
+
+/* Candidates for the links of a vertex, nearest first */
+typedef struct Candidates
+{
+	uint32 *vertices;
+	float *keys;
+	int n;
+} Candidates;
+
+/*
+ * Copies candidates for a vertex's links in a layer from the pool.  `check`:
+ * only those that may be linked to; in layer 0, where all that is near is
+ * deleted, the search then goes on farther away: there is a live vertex, since
+ * the entry point is one.
+ */
+static void
+find_candidates(MergeState *state, const MergeVertex *vertex, int layer, bool check,
+				Candidates *candidates)
+{
+	HnswSearch *search = &state->search;
+	Pool *pool = &search->pool;
+
+	for (;;)
+	{
+		int ef = 2 * pool->capacity;
+		PoolEntry nearest;
+
+		candidates->vertices =
+			palloc_extended(sizeof(uint32) * Max(pool->size, 1), MCXT_ALLOC_HUGE);
+		candidates->keys = palloc_extended(sizeof(float) * Max(pool->size, 1), MCXT_ALLOC_HUGE);
+		candidates->n = 0;
+		for (int i = 0; i < pool->size; i++)
+		{
+			uint32 candidate = POOL_ID(pool->entries[i]);
+
+			if (candidate == vertex->vertex ||
+				(check && !hnsw_is_linkable(state->index, candidate, layer)))
+				continue;
+			candidates->vertices[candidates->n] = candidate;
+			candidates->keys[candidates->n++] = pool->entries[i].key;
+		}
+		if (!check || candidates->n > 0 || layer > 0 || pool->size < pool->capacity)
+			return;
+		nearest = pool->entries[0];
+		nearest.id = POOL_ID(nearest);
+		hnsw_search_begin(search, search->query, ef, &nearest, 1);
+		hnsw_search_layer(search, layer, ef);
+	}
+}
+
+/*
+ * If one of the nearest vertices found holds the very same value, the row
+ * joins it.  Equal values have the smallest key of all in every space but the
+ * inner product, where a missed one merely becomes a vertex of its own.  So
+ * does every one in a batch that a merge cut short has worked on: somebody may
+ * link to it already.
+ */
+static bool
+join_equal_vertex(MergeState *state, MergeVertex *pending)
+{
+	HnswIndex *index = state->index;
+	Pool *pool = &state->search.pool;
+
+	if (state->relinking)
+		return false;
+	for (int i = 0; i < pool->size && pool->entries[i].key <= pool->entries[0].key; i++)
+	{
+		uint32 vertex = POOL_ID(pool->entries[i]);
+		const void **value;
+
+		if (vertex == pending->vertex)
+			continue;
+		value = hnsw_copy_values(index, &vertex, 1);
+		if (memcmp(value[0], state->encoded, hnsw_copy_size(index)) == 0 &&
+			hnsw_join_equal(index, vertex, pending->vertex))
+			return true;
+	}
+	return false;
+}
+
+/* Chooses a vertex's neighbours in a layer from candidates. */
+static void
+select_neighbors(MergeState *state, MergeVertex *vertex, int layer, const Candidates *candidates)
+{
+	HnswIndex *index = state->index;
+	int limit = HNSW_SELECTED_LINKS(index->meta.m, layer);
+	int n = candidates->n;
+	int *kept = palloc_extended(sizeof(int) * Max(n, 1), MCXT_ALLOC_HUGE);
+	int nkept;
+
+	hnsw_graph_distance(&state->distance, hnsw_copy_space(index));
+	nkept = graph_select_neighbors(
+		&state->distance, hnsw_copy_values(index, candidates->vertices, n), candidates->keys, n,
+		limit, false, state->scratch, kept, &state->search.distances);
+	vertex->nlinks[layer] = Min(limit, n);
+	vertex->links[layer] = MemoryContextAlloc(state->context, Max(limit, 1) * sizeof(uint32));
+	for (int i = 0; i < nkept; i++)
+		vertex->links[layer][i] = candidates->vertices[kept[i]];
+	vertex->ndiverse[layer] = nkept;
+	for (int i = 0, next = 0, at = nkept; i < n && at < limit; i++)
+	{
+		if (next < nkept && kept[next] == i)
+			next++;
+		else
+			vertex->links[layer][at++] = candidates->vertices[i];
+	}
+}
+
+/* May a vertex link to all the neighbours chosen for it in a layer, and are there any? */
+static bool
+are_linkable(MergeState *state, const MergeVertex *vertex, int layer)
+{
+	for (int i = 0; i < vertex->nlinks[layer]; i++)
+	{
+		if (!hnsw_is_linkable(state->index, vertex->links[layer][i], layer))
+			return false;
+	}
+	return vertex->nlinks[layer] > 0;
+}
+
+/*
+ * Chooses a vertex's neighbours in a layer from what the pool holds.  Few
+ * candidates are deleted: only those chosen are looked at, and if there is one
+ * among them the choice is made again with all of them looked at.
+ */
+static void
+choose_neighbors(MergeState *state, MergeVertex *vertex, int layer)
+{
+	Candidates candidates;
+
+	find_candidates(state, vertex, layer, false, &candidates);
+	select_neighbors(state, vertex, layer, &candidates);
+	if (are_linkable(state, vertex, layer))
+		return;
+	find_candidates(state, vertex, layer, true, &candidates);
+	select_neighbors(state, vertex, layer, &candidates);
+}
+
+/* Searches layer 0 from where the pool's entries are and chooses neighbours there. */
+static void
+find_base_neighbors(MergeState *state, MergeVertex *vertex)
+{
+	hnsw_search_layer(&state->search, 0, state->index->meta.ef_construction);
+	if (join_equal_vertex(state, vertex))
+		vertex->fate = MERGE_FINISHED;
+	else
+		choose_neighbors(state, vertex, 0);
+}
+
+/* Finds the neighbours of a vertex in every layer it is in. */
+static void
+find_neighbors(MergeState *state, MergeVertex *vertex)
+{
+	HnswIndex *index = state->index;
+	HnswSearch *search = &state->search;
+	int top = index->meta.entry_level;
+	int candidates = HNSW_CANDIDATES(index->meta.ef_construction);
+	const void *query = prepare_vertex(state, vertex);
+	PoolEntry nearest;
+
+	hnsw_search_start(search, query, 1);
+	hnsw_search_descend(search, top, vertex->level + 1);
+	nearest = search->pool.entries[0];
+	nearest.id = POOL_ID(nearest);
+	hnsw_search_begin(search, query, candidates, &nearest, 1);
+	for (int layer = Min(top, vertex->level); layer > 0; layer--)
+	{
+		hnsw_search_layer(search, layer, index->meta.ef_construction);
+		choose_neighbors(state, vertex, layer);
+		hnsw_search_restart(search);
+	}
+	find_base_neighbors(state, vertex);
+}
+
+/* Takes over the links that a merge cut short has given a vertex. */
+static void
+read_own_links(MergeState *state, MergeVertex *vertex)
+{
+	const HnswOverlay *overlay = state->search.overlay;
+
+	state->search.overlay = NULL;
+	for (int layer = 0; layer <= vertex->level; layer++)
+	{
+		int n = hnsw_read_links(&state->search, vertex->vertex, layer);
+
+		vertex->nlinks[layer] = n;
+		vertex->ndiverse[layer] = n;
+		vertex->links[layer] = MemoryContextAlloc(state->context, Max(n, 1) * sizeof(uint32));
+		memcpy(vertex->links[layer], state->search.links, n * sizeof(uint32));
+	}
+	state->search.overlay = overlay;
+}
+
+/* Finds or reads the neighbours of vertex number `number`, which has a home if its level is 0. */
+static void
+choose_links(MergeState *state, int number)
+{
+	MergeVertex *vertex = &state->vertices[number];
+	MemoryContext old;
+
+	CHECK_FOR_INTERRUPTS();
+	if (vertex->fate != MERGE_LINK && vertex->fate != MERGE_RELINK)
+		return;
+	vertex->links = palloc0((vertex->level + 1) * sizeof(uint32 *));
+	vertex->nlinks = palloc0((vertex->level + 1) * sizeof(int));
+	vertex->ndiverse = palloc0((vertex->level + 1) * sizeof(int));
+	old = MemoryContextSwitchTo(state->step);
+	if (vertex->fate == MERGE_RELINK)
+		read_own_links(state, vertex);
+	else if (vertex->level > 0)
+		find_neighbors(state, vertex);
+	else
+	{
+		hnsw_search_begin(&state->search, prepare_vertex(state, vertex),
+						  HNSW_CANDIDATES(state->index->meta.ef_construction), &vertex->home, 1);
+		find_base_neighbors(state, vertex);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(state->step);
+	if (vertex->fate != MERGE_FINISHED)
+		hnsw_overlay_add(state->overlay, number);
+}
+
+/* Finds where in layer 0 the search for a vertex's neighbours begins. */
+static void
+find_home(MergeState *state, MergeVertex *vertex)
+{
+	CHECK_FOR_INTERRUPTS();
+	hnsw_search_start(&state->search, prepare_vertex(state, vertex), 1);
+	hnsw_search_descend(&state->search, state->index->meta.entry_level, 1);
+	vertex->home = state->search.pool.entries[0];
+	vertex->home.id = POOL_ID(vertex->home);
+}
+
+static int
+compare_levels(const void *a, const void *b)
+{
+	return ((const MergeVertex *) b)->level - ((const MergeVertex *) a)->level;
+}
+
+static int
+compare_homes(const void *a, const void *b)
+{
+	uint32 left = ((const MergeVertex *) a)->home.id;
+	uint32 right = ((const MergeVertex *) b)->home.id;
+
+	return left < right ? -1 : left > right;
+}
+
+/*
+ * Chooses the links of the whole batch: vertices of upper layers first, the
+ * others in the order of their homes, so that those that read the same pages
+ * follow each other.
+ */
+void
+merge_choose_links(MergeState *state)
+{
+	int n = state->nvertices;
+	int nupper = 0;
+
+	qsort(state->vertices, n, sizeof(MergeVertex), compare_levels);
+	while (nupper < n && state->vertices[nupper].level > 0)
+		nupper++;
+	for (int i = 0; i < nupper; i++)
+		choose_links(state, i);
+	for (int i = nupper; i < n; i++)
+	{
+		if (state->vertices[i].fate == MERGE_LINK)
+			find_home(state, &state->vertices[i]);
+	}
+	qsort(state->vertices + nupper, n - nupper, sizeof(MergeVertex), compare_homes);
+	for (int i = nupper; i < n; i++)
+		choose_links(state, i);
+}
