@@ -299,7 +299,8 @@ release_claim(MergeState *state)
 
 /*
  * Collects the pending vertices of the claimed pages.  Pages before them may
- * leave the chain meanwhile: false, then the walk must begin again.
+ * leave the chain meanwhile, and so may claimed ones that have no pending
+ * vertices any more: false, then the walk must begin again.
  */
 static bool
 collect_claimed(MergeState *state)
@@ -318,8 +319,6 @@ collect_claimed(MergeState *state)
 		if (!page_is(page, PAGE_SLOTS) || PageGetSpecial(page)->ordinal != ordinal)
 		{
 			UnlockReleaseBuffer(buffer);
-			if (ordinal >= state->claim.first)
-				hnsw_report_bad_pending(index, blkno);
 			return false;
 		}
 		if (ordinal >= state->claim.first)
