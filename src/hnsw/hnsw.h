@@ -127,6 +127,7 @@ typedef struct HnswMeta
 	uint32 pending_ordinal;	  /* of the page `pending`; those before it have been merged */
 	uint64 deleted_since;	  /* no DELETED vertex remembers an older xid; 0: there is none */
 	HnswClaim claims[HNSW_MERGES];
+	uint32 cut_end; /* pages of the chain before this ordinal may be those of merges cut short */
 } HnswMeta;
 
 /* A vertex record's header */

@@ -107,7 +107,7 @@ typedef struct MergeState
 	int lane;			   /* which of the merges that there may be */
 	bool alone;			   /* the others are locked out */
 	HnswClaim claim;	   /* pages it works on */
-	bool relinking;		   /* there are vertices that a merge cut short has linked */
+	bool relinking;		   /* a merge cut short may have linked vertices to those of the batch */
 	MergeVertex *vertices; /* of the batch */
 	int nvertices;
 	BlockNumber *pages; /* of the batch, in the order of the chain */
@@ -236,9 +236,12 @@ tail_ordinal(HnswIndex *index, const HnswMeta *meta)
 	return ordinal;
 }
 
-/* Notes in the metapage, whose buffer is locked, what a merge works on. */
+/*
+ * Notes in the metapage, whose buffer is locked, what a merge works on, and
+ * where the pages end that merges cut short have claimed.
+ */
 static void
-write_claim(MergeState *state, Buffer meta_buffer, HnswClaim claim)
+write_claim(MergeState *state, Buffer meta_buffer, HnswClaim claim, uint32 cut_end)
 {
 	HnswIndex *index = state->index;
 	PageChange change;
@@ -247,6 +250,7 @@ write_claim(MergeState *state, Buffer meta_buffer, HnswClaim claim)
 	page_change_begin(&change, index->relation, index->building);
 	meta = (HnswMeta *) PageGetContents(page_change_page(&change, meta_buffer, false));
 	meta->claims[state->lane] = claim;
+	meta->cut_end = cut_end;
 	index->meta = *meta;
 	page_change_finish(&change);
 }
@@ -266,10 +270,15 @@ claim_pages(MergeState *state, uint32 last)
 	HnswMeta *meta;
 	HnswClaim other;
 	HnswClaim claim;
+	uint32 cut_end;
 
 	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = (HnswMeta *) PageGetContents(BufferGetPage(meta_buffer));
 	other = meta->claims[other_lane];
+	/* nobody is at work on these: their merges have failed */
+	cut_end = Max(meta->cut_end, meta->claims[state->lane].end);
+	if (alone)
+		cut_end = Max(cut_end, other.end);
 	claim.first = meta->pending_ordinal;
 	claim.end = last + 1;
 	if (!alone && claim.first < other.first)
@@ -280,7 +289,7 @@ claim_pages(MergeState *state, uint32 last)
 	if (claim.first >= claim.end)
 		UnlockReleaseBuffer(meta_buffer);
 	else
-		write_claim(state, meta_buffer, claim);
+		write_claim(state, meta_buffer, claim, cut_end);
 	if (alone && !state->alone)
 		UnlockPage(index->relation, other_lane, ExclusiveLock);
 	state->claim = claim;
@@ -294,7 +303,8 @@ release_claim(MergeState *state)
 	Buffer meta_buffer = recent_read(state->index->relation, META_BLOCK);
 
 	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
-	write_claim(state, meta_buffer, (HnswClaim){0, 0});
+	write_claim(state, meta_buffer, (HnswClaim){0, 0},
+				((HnswMeta *) PageGetContents(BufferGetPage(meta_buffer)))->cut_end);
 }
 
 /*
@@ -1143,7 +1153,7 @@ merge_batch(MergeState *state)
 {
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
-	state->relinking = false;
+	state->relinking = state->claim.first < state->index->meta.cut_end;
 	collect_batch(state);
 	/* again: to know whether any of these has a value that does not fit the stored element */
 	hnsw_read_meta(state->index);
