@@ -127,6 +127,7 @@ typedef struct HnswMeta
 	uint32 pending_ordinal;	  /* of the page `pending`; those before it have been merged */
 	uint64 deleted_since;	  /* no DELETED vertex remembers an older xid; 0: there is none */
 	HnswClaim claims[HNSW_MERGES];
+	uint32 cut_end; /* pages of the chain before this ordinal may be those of merges cut short */
 } HnswMeta;
 
 /* A vertex record's header */
@@ -320,6 +321,7 @@ typedef struct HnswPendingRow
 {
 	uint32 vertex;
 	ItemPointerData tid;
+	bool taken; /* has been returned */
 } HnswPendingRow;
 
 /* The rows that were pending when a scan began */
@@ -444,8 +446,8 @@ extern void hnsw_append(HnswIndex *index, const void *encoded, ItemPointer tid);
 extern void hnsw_report_bad_pending(HnswIndex *index, BlockNumber blkno);
 extern bool hnsw_pending_is_long(const HnswIndex *index, int times);
 extern void hnsw_find_pending(HnswSearch *search, HnswPendingRows *pending);
-extern bool hnsw_pending_tid(HnswPendingRows *pending, uint32 vertex, ItemPointer tid);
-extern bool hnsw_is_pending_elsewhere(HnswPendingRows *pending, uint32 vertex, ItemPointer tid);
+extern bool hnsw_take_pending(HnswPendingRows *pending, uint32 vertex, ItemPointer tid);
+extern bool hnsw_was_pending(HnswPendingRows *pending, ItemPointer tid);
 
 /* merge.c: linking what is pending */
 extern bool hnsw_merge_pending(HnswIndex *index, bool wait);

@@ -45,7 +45,7 @@ merge_batch(MergeState *state)
 {
 	MemoryContext old = MemoryContextSwitchTo(state->context);
 
-	state->relinking = false;
+	state->relinking = state->claim.first < state->index->meta.cut_end;
 	merge_collect_batch(state);
 	/* again: to know whether any of these has a value that does not fit the stored element */
 	hnsw_read_meta(state->index);

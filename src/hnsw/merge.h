@@ -50,7 +50,7 @@ typedef struct MergeState
 	int lane;			   /* which of the merges that there may be */
 	bool alone;			   /* the others are locked out */
 	HnswClaim claim;	   /* pages it works on */
-	bool relinking;		   /* there are vertices that a merge cut short has linked */
+	bool relinking;		   /* a merge cut short may have linked vertices to those of the batch */
 	MergeVertex *vertices; /* of the batch */
 	int nvertices;
 	BlockNumber *pages; /* of the batch, in the order of the chain */

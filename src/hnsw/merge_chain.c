@@ -62,9 +62,12 @@ merge_tail_ordinal(HnswIndex *index, const HnswMeta *meta)
 	return ordinal;
 }
 
-/* Notes in the metapage, whose buffer is locked, what a merge works on. */
+/*
+ * Notes in the metapage, whose buffer is locked, what a merge works on, and
+ * where the pages end that merges cut short have claimed.
+ */
 static void
-write_claim(MergeState *state, Buffer meta_buffer, HnswClaim claim)
+write_claim(MergeState *state, Buffer meta_buffer, HnswClaim claim, uint32 cut_end)
 {
 	HnswIndex *index = state->index;
 	PageChange change;
@@ -73,6 +76,7 @@ write_claim(MergeState *state, Buffer meta_buffer, HnswClaim claim)
 	page_change_begin(&change, index->relation, index->building);
 	meta = (HnswMeta *) PageGetContents(page_change_page(&change, meta_buffer, false));
 	meta->claims[state->lane] = claim;
+	meta->cut_end = cut_end;
 	index->meta = *meta;
 	page_change_finish(&change);
 }
@@ -92,10 +96,15 @@ merge_claim_pages(MergeState *state, uint32 last)
 	HnswMeta *meta;
 	HnswClaim other;
 	HnswClaim claim;
+	uint32 cut_end;
 
 	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = (HnswMeta *) PageGetContents(BufferGetPage(meta_buffer));
 	other = meta->claims[other_lane];
+	/* nobody is at work on these: their merges have failed */
+	cut_end = Max(meta->cut_end, meta->claims[state->lane].end);
+	if (alone)
+		cut_end = Max(cut_end, other.end);
 	claim.first = meta->pending_ordinal;
 	claim.end = last + 1;
 	if (!alone && claim.first < other.first)
@@ -106,7 +115,7 @@ merge_claim_pages(MergeState *state, uint32 last)
 	if (claim.first >= claim.end)
 		UnlockReleaseBuffer(meta_buffer);
 	else
-		write_claim(state, meta_buffer, claim);
+		write_claim(state, meta_buffer, claim, cut_end);
 	if (alone && !state->alone)
 		UnlockPage(index->relation, other_lane, ExclusiveLock);
 	state->claim = claim;
@@ -120,12 +129,14 @@ merge_release_claim(MergeState *state)
 	Buffer meta_buffer = recent_read(state->index->relation, META_BLOCK);
 
 	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
-	write_claim(state, meta_buffer, (HnswClaim){0, 0});
+	write_claim(state, meta_buffer, (HnswClaim){0, 0},
+				((HnswMeta *) PageGetContents(BufferGetPage(meta_buffer)))->cut_end);
 }
 
 /*
  * Collects the pending vertices of the claimed pages.  Pages before them may
- * leave the chain meanwhile: false, then the walk must begin again.
+ * leave the chain meanwhile, and so may claimed ones that have no pending
+ * vertices any more: false, then the walk must begin again.
  */
 static bool
 collect_claimed(MergeState *state)
@@ -144,8 +155,6 @@ collect_claimed(MergeState *state)
 		if (!page_is(page, PAGE_SLOTS) || PageGetSpecial(page)->ordinal != ordinal)
 		{
 			UnlockReleaseBuffer(buffer);
-			if (ordinal >= state->claim.first)
-				hnsw_report_bad_pending(index, blkno);
 			return false;
 		}
 		if (ordinal >= state->claim.first)

@@ -322,6 +322,7 @@ add_pending(HnswPendingRows *pending, HnswVertex record, uint32 vertex, float ke
 	if (record->ntids == 1 && !ItemPointerIsValid(&record->more_tids))
 	{
 		pending->rows[pending->nrows].vertex = vertex;
+		pending->rows[pending->nrows].taken = false;
 		pending->rows[pending->nrows++].tid = record->tids[0];
 	}
 }
@@ -479,9 +480,12 @@ index_rows(HnswPendingRows *pending)
 	}
 }
 
-/* The TID that a vertex had when it was pending; false if it was not, or had several. */
+/*
+ * The TID that a vertex had when it was pending, the first time this is asked;
+ * false from then on, and if the vertex was not pending, or had several.
+ */
 bool
-hnsw_pending_tid(HnswPendingRows *pending, uint32 vertex, ItemPointer tid)
+hnsw_take_pending(HnswPendingRows *pending, uint32 vertex, ItemPointer tid)
 {
 	if (pending->nrows == 0)
 		return false;
@@ -492,8 +496,9 @@ hnsw_pending_tid(HnswPendingRows *pending, uint32 vertex, ItemPointer tid)
 	{
 		HnswPendingRow *row = &pending->rows[pending->by_vertex[slot & pending->mask] - 1];
 
-		if (row->vertex == vertex)
+		if (row->vertex == vertex && !row->taken)
 		{
+			row->taken = true;
 			*tid = row->tid;
 			return true;
 		}
@@ -501,9 +506,9 @@ hnsw_pending_tid(HnswPendingRows *pending, uint32 vertex, ItemPointer tid)
 	return false;
 }
 
-/* Was this TID of `vertex` another vertex's, pending, when the scan began? */
+/* Is this the TID of a vertex that was pending when the scan began, and had no other? */
 bool
-hnsw_is_pending_elsewhere(HnswPendingRows *pending, uint32 vertex, ItemPointer tid)
+hnsw_was_pending(HnswPendingRows *pending, ItemPointer tid)
 {
 	if (pending->nrows == 0)
 		return false;
@@ -514,7 +519,7 @@ hnsw_is_pending_elsewhere(HnswPendingRows *pending, uint32 vertex, ItemPointer t
 		HnswPendingRow *row = &pending->rows[pending->by_tid[slot & pending->mask] - 1];
 
 		if (ItemPointerEquals(&row->tid, tid))
-			return row->vertex != vertex;
+			return true;
 	}
 	return false;
 }

@@ -334,17 +334,17 @@ next_vertex(HnswScan state, PoolEntry *entry)
 }
 
 /*
- * Leaves out the TIDs that other vertices had when they were pending: those
- * return them.
+ * Leaves out the TIDs that were pending when the scan began: they are returned
+ * for the vertices that had them then.
  */
 static void
-drop_pending_tids(HnswScan state, uint32 vertex)
+drop_pending_tids(HnswScan state)
 {
 	int kept = 0;
 
 	for (int i = 0; i < state->ntids; i++)
 	{
-		if (!hnsw_is_pending_elsewhere(&state->pending, vertex, &state->tids[i]))
+		if (!hnsw_was_pending(&state->pending, &state->tids[i]))
 			state->tids[kept++] = state->tids[i];
 	}
 	state->ntids = kept;
@@ -394,6 +394,10 @@ put_back(HnswScan state, PoolEntry entry)
  * since it was scored, and its slot may have another one: then its key is not
  * the candidate's, and it goes back.  A key that is no number can only be
  * damage; it is not waited for.
+ *
+ * The TID that a vertex had when it was pending comes first, by itself; then the
+ * vertex is looked at again, like any other: rows of its value from further
+ * along the chain may have joined it before the scan came to them.
  */
 static void
 load_tids(HnswScan state, PoolEntry entry)
@@ -406,10 +410,11 @@ load_tids(HnswScan state, PoolEntry entry)
 	state->next_tid = 0;
 	state->ntids = 0;
 	ItemPointerSetInvalid(&state->more_tids);
-	if (hnsw_pending_tid(&state->pending, state->vertex, &state->tids[0]))
+	if (hnsw_take_pending(&state->pending, state->vertex, &state->tids[0]))
 	{
 		state->ntids = 1;
 		note_key(state, entry.key);
+		put_back(state, entry);
 		return;
 	}
 	record = hnsw_pin_vertex(&state->index, state->vertex, BUFFER_LOCK_SHARE, &buffer);
@@ -433,7 +438,7 @@ load_tids(HnswScan state, PoolEntry entry)
 		}
 	}
 	UnlockReleaseBuffer(buffer);
-	drop_pending_tids(state, state->vertex);
+	drop_pending_tids(state);
 }
 
 /* Counts a step that does not lead on along the vertex's lists; an error if there are too many. */
@@ -495,7 +500,7 @@ load_more_tids(HnswScan state)
 	}
 	state->more_tids = tids->next;
 	UnlockReleaseBuffer(buffer);
-	drop_pending_tids(state, state->vertex);
+	drop_pending_tids(state);
 }
 
 /* Makes state->tids[next_tid] the next row.  False: there is none. */
