@@ -184,7 +184,12 @@ remove_dead(Repair *repair, LinkPlan *plans, uint64 *oldest_left)
 		nblocks = RelationGetNumberOfBlocks(index->relation);
 		hnsw_replace_deleted_entry(index);
 		for (BlockNumber blkno = META_BLOCK + 1; blkno < nblocks; blkno++)
+		{
 			repair_page(repair, blkno, plans);
+			if (repair_backs_full(repair))
+				repair_link_back(repair);
+		}
+		repair_link_back(repair);
 		reach_all(repair);
 		for (uint32 i = 0; i < repair->slot_pages.n; i++)
 		{
@@ -223,6 +228,7 @@ repair_init(Repair *repair, HnswIndex *index, BufferAccessStrategy strategy)
 	memset(repair, 0, sizeof(*repair));
 	repair->index = index;
 	repair->strategy = strategy;
+	repair->context = CurrentMemoryContext;
 	hnsw_search_init(&repair->search, index, CurrentMemoryContext, index->meta.ef_construction,
 					 HNSW_SEARCH_LINKS);
 	repair->query = palloc(query_size);
