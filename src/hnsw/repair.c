@@ -111,13 +111,12 @@ gather(Repair *repair, uint32 vertex, int layer, const uint32 *links, int nlinks
  * keeps the nearest of all that may be linked to.
  */
 static void
-rank(Repair *repair, int layer, Candidates *candidates)
+rank(Repair *repair, uint32 vertex, int layer, Candidates *candidates)
 {
 	HnswIndex *index = repair->index;
 	HnswSearch *search = &repair->search;
 	Pool *pool = &search->pool;
 	PoolEntry dropped;
-	int n = 0;
 
 	hnsw_search_set_ef(search, HNSW_CANDIDATES(index->meta.ef_construction));
 	for (int done = 0; done < candidates->n; done += HNSW_MAX_LINKS)
@@ -132,18 +131,29 @@ rank(Repair *repair, int layer, Candidates *candidates)
 		}
 	}
 	hnsw_search_layer(search, layer, REPAIR_EXPANSIONS(index));
-	candidates->vertices = palloc(sizeof(uint32) * Max(pool->size, 1));
-	candidates->keys = palloc(sizeof(float) * Max(pool->size, 1));
+	repair_collect(repair, vertex, layer, candidates);
+}
+
+bool
+repair_collect(Repair *repair, uint32 vertex, int layer, Candidates *candidates)
+{
+	HnswIndex *index = repair->index;
+	Pool *pool = &repair->search.pool;
+	int room = Max(pool->size, 1);
+
+	candidates->vertices = palloc_extended(sizeof(uint32) * room, MCXT_ALLOC_HUGE);
+	candidates->keys = palloc_extended(sizeof(float) * room, MCXT_ALLOC_HUGE);
+	candidates->n = 0;
 	for (int i = 0; i < pool->size; i++)
 	{
 		uint32 found = POOL_ID(pool->entries[i]);
 
-		if (is_dead(repair, found) || !hnsw_is_linkable(index, found, layer))
+		if (found == vertex || is_dead(repair, found) || !hnsw_is_linkable(index, found, layer))
 			continue;
-		candidates->vertices[n] = found;
-		candidates->keys[n++] = pool->entries[i].key;
+		candidates->vertices[candidates->n] = found;
+		candidates->keys[candidates->n++] = pool->entries[i].key;
 	}
-	candidates->n = n;
+	return pool->size < pool->capacity;
 }
 
 void
@@ -152,30 +162,18 @@ repair_search(Repair *repair, uint32 vertex, int layer, Candidates *candidates)
 	HnswIndex *index = repair->index;
 	HnswSearch *search = &repair->search;
 	int ef = HNSW_CANDIDATES(index->meta.ef_construction);
+	bool all;
 
-	candidates->n = 0;
 	for (;; ef *= 2)
 	{
-		Pool *pool = &search->pool;
-
 		hnsw_search_start(search, search->query, ef);
 		for (int above = index->meta.entry_level; above >= layer; above--)
 		{
 			hnsw_search_layer(search, above, above > layer ? 1 : ef);
 			hnsw_search_restart(search);
 		}
-		candidates->vertices = palloc(sizeof(uint32) * ef);
-		candidates->keys = palloc_extended(sizeof(float) * ef, MCXT_ALLOC_HUGE);
-		for (int i = 0; i < pool->size; i++)
-		{
-			uint32 found = POOL_ID(pool->entries[i]);
-
-			if (found == vertex || !hnsw_is_linkable(index, found, layer))
-				continue;
-			candidates->vertices[candidates->n] = found;
-			candidates->keys[candidates->n++] = pool->entries[i].key;
-		}
-		if (candidates->n > 0 || pool->size < ef)
+		all = repair_collect(repair, vertex, layer, candidates);
+		if (candidates->n > 0 || all)
 			return;
 	}
 }
@@ -274,7 +272,7 @@ choose_links(Repair *repair, uint32 vertex, int layer, const uint32 *links, int 
 	CHECK_FOR_INTERRUPTS();
 	repair_set_query(repair, vertex);
 	gather(repair, vertex, layer, links, nlinks, &candidates);
-	rank(repair, layer, &candidates);
+	rank(repair, vertex, layer, &candidates);
 	if (candidates.n < (nlinks + 1) / 2)
 		repair_search(repair, vertex, layer, &candidates);
 	values = hnsw_copy_values(index, candidates.vertices, candidates.n);

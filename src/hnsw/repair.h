@@ -95,6 +95,12 @@ extern void repair_set_query(Repair *repair, uint32 vertex);
 extern void repair_search(Repair *repair, uint32 vertex, int layer, Candidates *candidates);
 
 /*
+ * Those of a search's pool that may be linked to in a layer, but for the vertex
+ * itself, in the current memory context.  True: the search found no others.
+ */
+extern bool repair_collect(Repair *repair, uint32 vertex, int layer, Candidates *candidates);
+
+/*
  * Repairs the links of all vertices of a page.  plans: room for each of its
  * slots.
  */
