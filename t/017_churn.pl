@@ -1,6 +1,6 @@
 # Ten rounds of deleting 30 % of the rows, vacuuming and inserting as many leave an index as good as
-# a fresh one: recall within 0.01, size within 1.3 of it.  A vacuum that is cancelled is finished by
-# the next one.
+# a fresh one: recall within 0.01, size within 1.3 of it.  The same where the vacuum comes after the
+# insert.  A vacuum that is cancelled is finished by the next one.
 
 use strict;
 use warnings FATAL => 'all';
@@ -15,7 +15,7 @@ my %methods = (hnsw => { class => 'vec_l2_ops', search => 'SET hnsw.ef_search = 
 my $rounds = 10;
 my $rows = $ENV{ANN_LONG_TESTS} ? 20_000 : 4000;
 my $dimensions = 24;
-my $queries = 400;
+my $queries = 1000;
 my $k = 10;
 
 my $node = PostgreSQL::Test::Cluster->new('churn');
@@ -27,7 +27,9 @@ $node->safe_psql('postgres', 'CREATE EXTENSION ann');
 foreach my $method (sort keys %methods)
 {
 	prepare($method);
-	churn($method);
+	churn($method, 0);
+	refill($method);
+	churn($method, 1);
 	cancel($method);
 }
 $node->stop;
@@ -62,10 +64,27 @@ CREATE INDEX items_v ON items USING $method (v $methods{$method}{class});
 	return;
 }
 
-sub churn
+# The table as it was at first, and an index built anew
+sub refill
 {
 	my ($method) = @_;
+
+	$node->safe_psql('postgres',
+		"DROP INDEX items_v; TRUNCATE items; INSERT INTO items SELECT * FROM source WHERE id <= $rows;"
+		  . "CREATE INDEX items_v ON items USING $method (v $methods{$method}{class})");
+	return;
+}
+
+# Rounds of deleting, inserting and vacuuming.  vacuum_last: new rows come before the vacuum, so the
+# index has to hold both them and the deleted ones, which is 1.3 times the rows of a fresh one and
+# leaves nothing to spare: only the last page of each kind may be counted on top, since it need not
+# be full.  All that later rounds insert must fit what the vacuums have freed.
+sub churn
+{
+	my ($method, $vacuum_last) = @_;
+	my $name = "$method: " . ($vacuum_last ? 'delete, insert, vacuum' : 'delete, vacuum, insert');
 	my $share = int($rows * 0.3);
+	my $rounding = $vacuum_last ? 2 * 8192 : 0;
 	my ($first_recall, $first_size) = (recall($method), size());
 
 	foreach my $round (1 .. $rounds)
@@ -74,21 +93,21 @@ sub churn
 
 		# every third round a region goes, else rows here and there
 		my $which = $round % 3 == 0 ? "ORDER BY v <-> (SELECT v FROM queries WHERE q = $round)" : "ORDER BY hashint4(id + $round)";
+		my $insert = "INSERT INTO items SELECT * FROM source WHERE id BETWEEN $from AND $to";
 		$node->safe_psql('postgres',
 			"SET enable_indexscan = off; DELETE FROM items WHERE id IN (SELECT id FROM items $which LIMIT $share)");
-		$node->safe_psql('postgres', 'VACUUM items');
-		$node->safe_psql('postgres', "INSERT INTO items SELECT * FROM source WHERE id BETWEEN $from AND $to");
-		all_found("$method: round $round");
+		$node->safe_psql('postgres', $_) foreach $vacuum_last ? ($insert, 'VACUUM items') : ('VACUUM items', $insert);
+		all_found("$name: round $round");
 	}
 	$node->safe_psql('postgres', 'VACUUM items');
 	my ($recall, $size) = (recall($method), size());
 	$node->safe_psql('postgres', 'REINDEX INDEX items_v');
 	my ($fresh_recall, $fresh_size) = (recall($method), size());
-	note("$method: recall $first_recall at first, $recall after $rounds rounds, $fresh_recall fresh; size $first_size, $size, $fresh_size");
-	cmp_ok($fresh_recall, '>', 0.8, "$method: the searches are worth comparing");
+	note("$name: recall $first_recall at first, $recall after $rounds rounds, $fresh_recall fresh; size $first_size, $size, $fresh_size");
+	cmp_ok($fresh_recall, '>', 0.8, "$name: the searches are worth comparing");
 	cmp_ok($fresh_recall, '<', 1, '... and not all exact');
-	cmp_ok($recall, '>=', $fresh_recall - 0.01, "$method: recall after $rounds rounds is that of a fresh index");
-	cmp_ok($size, '<=', 1.3 * $fresh_size, "$method: so is the size");
+	cmp_ok($recall, '>=', $fresh_recall - 0.01, "$name: recall after $rounds rounds is that of a fresh index");
+	cmp_ok($size, '<=', 1.3 * $fresh_size + $rounding, "$name: so is the size");
 	return;
 }
 

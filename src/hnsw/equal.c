@@ -239,6 +239,7 @@ hnsw_join_equal(HnswIndex *index, uint32 vertex, uint32 pending)
 	HnswVertex record;
 	Buffer buffer;
 	bool movable;
+	bool leaves_value;
 
 	record = hnsw_pin_vertex(index, pending, BUFFER_LOCK_SHARE, &buffer);
 	movable = is_movable(record);
@@ -247,8 +248,9 @@ hnsw_join_equal(HnswIndex *index, uint32 vertex, uint32 pending)
 	UnlockReleaseBuffer(buffer);
 	if (!movable)
 		return false;
-	if ((join.wide != 0 || index->meta.value_pages > 0) && index->meta.deleted_since == 0)
-		hnsw_set_deleted_since(index, 1); /* vacuum will have something to free */
+	leaves_value = join.wide != 0 || index->meta.value_pages > 0;
+	if (leaves_value)
+		hnsw_note_deleted(index, HNSW_DELETED_BY_MERGE);
 	join.index = index;
 	join.vertex = vertex;
 	join.pending = pending;
@@ -259,6 +261,9 @@ hnsw_join_equal(HnswIndex *index, uint32 vertex, uint32 pending)
 		if (!plan_join(&join))
 			return false;
 		result = execute_join(&join);
+		/* again, since a vacuum may have begun, and passed that page, since the first time */
+		if (result == JOINED && leaves_value)
+			hnsw_note_deleted(index, HNSW_DELETED_BY_MERGE);
 		if (result != JOIN_AGAIN)
 			return result == JOINED;
 	}

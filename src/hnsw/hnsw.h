@@ -130,6 +130,13 @@ typedef struct HnswMeta
 	uint32 cut_end; /* pages of the chain before this ordinal may be those of merges cut short */
 } HnswMeta;
 
+/*
+ * In HnswMeta.deleted_since, less than any transaction id: a merge has deleted a
+ * vertex; a vacuum that began after that is dealing with it.
+ */
+#define HNSW_DELETED_BY_MERGE 1
+#define HNSW_DELETED_FOUND 2
+
 /* A vertex record's header */
 #define HNSW_VERTEX_DELETED 0x01  /* no heap TIDs: followed, never returned */
 #define HNSW_VERTEX_UNLINKED 0x02 /* pending: not all links to and from it are written */
@@ -403,7 +410,7 @@ extern void hnsw_free_slots(HnswIndex *index, BlockNumber blkno, uint64 horizon,
 
 /* vacuum_graph.c */
 extern void hnsw_replace_deleted_entry(HnswIndex *index);
-extern void hnsw_set_deleted_since(HnswIndex *index, uint64 xid);
+extern void hnsw_note_deleted(HnswIndex *index, uint64 xid);
 extern void hnsw_vacuum_graph(HnswIndex *index, BufferAccessStrategy strategy, bool deleted_now);
 
 /* search.c */

@@ -5,7 +5,8 @@
  *
  * When a region is deleted, what is left in it may link only to each other.  A
  * walk over layer 0 from the entry point finds such vertices; each gets a link
- * from the nearest vertex reached that has room, and the walk goes on from it.
+ * from the nearest vertex reached that has room or a link to spare, which
+ * becomes its anchor, and the walk goes on from it.
  *
  * The walk goes over the pages in their order again and again, each time
  * expanding the vertices reached meanwhile, so that it reads sequentially; in a
@@ -21,8 +22,11 @@
 #include "hnsw/repair.h"
 #include "storage/recent.h"
 
-/* Attaching may take a link from a vertex that had no other: then all again */
-#define MAX_REACH_ROUNDS 3
+/*
+ * A link that gives way may have been the only way to its vertex, when that is
+ * its anchor's only way too: then all again.
+ */
+#define MAX_REACH_ROUNDS 10
 
 typedef struct Reach
 {
@@ -65,6 +69,14 @@ mark_reached(Reach *reach, uint32 vertex)
 	set_bit(reach->todo, vertex);
 	reach->first = Min(reach->first, blkno);
 	reach->last = Max(reach->last, blkno);
+}
+
+/* A vertex on a page added later is in the graph of a merge, which is reached. */
+static bool
+is_reached(const Reach *reach, uint32 vertex)
+{
+	return hnsw_block(reach->repair->index, vertex) >= reach->nblocks ||
+		   get_bit(reach->reached, vertex);
 }
 
 static bool
@@ -129,69 +141,167 @@ walk(Reach *reach)
 	}
 }
 
-/* An insert may have linked to the vertex since it was found unreachable. */
 static bool
-links_to(HnswIndex *index, HnswVertex record, uint32 vertex)
+contains(const uint32 *links, int n, uint32 vertex)
 {
-	for (int i = 0; i < record->nlinks; i++)
+	for (int i = 0; i < n; i++)
 	{
-		if (hnsw_vertex_links(index, record)[i] == vertex)
+		if (links[i] == vertex)
 			return true;
 	}
 	return false;
 }
 
+/* Does a vertex stay reachable without the link from `from`, by that from its anchor? */
+static bool
+is_held(Reach *reach, uint32 vertex, uint32 from)
+{
+	HnswSearch *search = &reach->repair->search;
+	uint32 anchor = hnsw_anchor_of(reach->repair->index, vertex);
+
+	return anchor != from && anchor != HNSW_NO_VERTEX && is_reached(reach, anchor) &&
+		   contains(search->links, hnsw_read_links(search, anchor, 0), vertex);
+}
+
 /*
- * Makes `from` link to the vertex in layer 0, if it has room or `force`: then
- * in place of its last link.  Returns whether it does.
+ * The last of n links of `from` that may give way: not that to its anchor, and
+ * to a vertex that does not depend on it.  -1: there is none.
+ */
+static int
+find_displaceable(Reach *reach, uint32 from, const uint32 *links, int n)
+{
+	for (int i = n - 1; i > 0; i--)
+	{
+		if (is_held(reach, links[i], from))
+			return i;
+	}
+	return -1;
+}
+
+/*
+ * Makes `from` link to the vertex in layer 0, if it has room or a link that may
+ * give way.  Returns whether it does; not if its list is being changed.
  */
 static bool
-add_link(Reach *reach, uint32 from, uint32 vertex, bool force)
+add_link(Reach *reach, uint32 from, uint32 vertex)
 {
-	HnswIndex *index = reach->repair->index;
+	Repair *repair = reach->repair;
+	HnswIndex *index = repair->index;
 	int limit = HNSW_LAYER_LINKS(index->meta.m, 0);
+	int n = hnsw_read_links(&repair->search, from, 0);
+	int place = n;
+	uint32 seen[HNSW_MAX_LINKS];
 	PageChange change;
 	Buffer buffer;
-	HnswVertex record = hnsw_pin_vertex(index, from, BUFFER_LOCK_EXCLUSIVE, &buffer);
-	bool linked;
+	HnswVertex record;
 
-	linked = links_to(index, record, vertex);
-	if (linked || (record->nlinks == limit && !force))
+	memcpy(seen, repair->search.links, n * sizeof(uint32));
+	if (contains(seen, n, vertex))
+		return true;
+	if (n == limit && (place = find_displaceable(reach, from, seen, n)) < 0)
+		return false;
+	record = hnsw_pin_vertex(index, from, BUFFER_LOCK_EXCLUSIVE, &buffer);
+	if (record->nlinks != n ||
+		memcmp(hnsw_vertex_links(index, record), seen, n * sizeof(uint32)) != 0)
 	{
 		UnlockReleaseBuffer(buffer);
-		return linked;
+		return false;
 	}
 	page_change_begin(&change, index->relation, false);
 	record = hnsw_page_vertex(index, page_change_page(&change, buffer, false), from);
-	if (record->nlinks == limit)
-	{
-		record->nlinks--;
-		reach->displaced = true;
-	}
-	hnsw_vertex_links(index, record)[record->nlinks++] = vertex;
+	hnsw_vertex_links(index, record)[place] = vertex;
+	record->nlinks = Max(n, place + 1);
 	page_change_finish(&change);
+	reach->displaced |= place < n;
 	return true;
 }
 
-/* Attaches a vertex that was not reached to the nearest one that has room. */
+/*
+ * Makes `anchor`, which links to the vertex, its anchor.  In a full list it
+ * takes the place of the last link to a vertex whose anchor this one is not.
+ */
+static void
+give_anchor(Reach *reach, uint32 vertex, uint32 anchor)
+{
+	HnswIndex *index = reach->repair->index;
+	uint32 *seen = reach->repair->search.links;
+	int n = hnsw_read_links(&reach->repair->search, vertex, 0);
+	int place = 0;
+	PageChange change;
+	Buffer buffer;
+	HnswVertex record;
+	uint32 *links;
+
+	while (place < n && seen[place] != anchor)
+		place++;
+	if (place == HNSW_LAYER_LINKS(index->meta.m, 0))
+	{
+		while (--place > 0 && hnsw_anchor_of(index, seen[place]) == vertex)
+			continue;
+	}
+	record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_EXCLUSIVE, &buffer);
+	links = hnsw_vertex_links(index, record);
+	if (record->nlinks != n || memcmp(links, seen, n * sizeof(uint32)) != 0)
+	{
+		UnlockReleaseBuffer(buffer);
+		return;
+	}
+	page_change_begin(&change, index->relation, false);
+	record = hnsw_page_vertex(index, page_change_page(&change, buffer, false), vertex);
+	links = hnsw_vertex_links(index, record);
+	links[place] = links[0];
+	links[0] = anchor;
+	record->nlinks = Max(n, place + 1);
+	page_change_finish(&change);
+}
+
+/* Attaches a vertex to the nearest candidate that was reached and can take a link. */
+static bool
+attach_to(Reach *reach, uint32 vertex, const Candidates *candidates)
+{
+	for (int i = 0; i < candidates->n; i++)
+	{
+		uint32 from = candidates->vertices[i];
+
+		if (!is_reached(reach, from) || !add_link(reach, from, vertex))
+			continue;
+		give_anchor(reach, vertex, from);
+		return true;
+	}
+	return false;
+}
+
+/*
+ * Attaches a vertex that was not reached.  A search that comes from the layers
+ * above may find only vertices that were not reached either; then it begins in
+ * layer 0, and looks ever farther until a vertex can take the link.
+ */
 static void
 attach(Reach *reach, uint32 vertex)
 {
 	Repair *repair = reach->repair;
+	HnswSearch *search = &repair->search;
+	int ef = HNSW_CANDIDATES(repair->index->meta.ef_construction);
 	MemoryContext old = MemoryContextSwitchTo(repair->step);
 	Candidates candidates;
-	bool done = false;
+	bool done;
+	bool all = false;
 
 	CHECK_FOR_INTERRUPTS();
 	repair_set_query(repair, vertex);
 	repair_search(repair, vertex, 0, &candidates);
-	for (int i = 0; i < candidates.n && !done; i++)
-		done = add_link(reach, candidates.vertices[i], vertex, false);
-	if (!done && candidates.n > 0)
-		add_link(reach, candidates.vertices[0], vertex, true);
+	done = attach_to(reach, vertex, &candidates);
+	for (; !done && !all; ef *= 4)
+	{
+		hnsw_search_start(search, search->query, ef);
+		hnsw_search_layer(search, 0, ef);
+		all = repair_collect(repair, vertex, 0, &candidates);
+		done = attach_to(reach, vertex, &candidates);
+	}
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(repair->step);
-	mark_reached(reach, vertex);
+	if (done)
+		mark_reached(reach, vertex);
 }
 
 /* Attaches the live vertices of a page that were not reached. */

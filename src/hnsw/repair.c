@@ -23,6 +23,12 @@
  */
 #define MAX_REPAIR_TRIES 4
 
+/*
+ * Of the candidates for a vertex's links so many, the nearest, are expanded for
+ * nearer ones.  With all of ef_construction recall was no better.
+ */
+#define REPAIR_EXPANSIONS(index) ((index)->meta.m)
+
 Buffer
 repair_read_page(Repair *repair, BlockNumber blkno)
 {
@@ -67,10 +73,9 @@ repair_set_query(Repair *repair, uint32 vertex)
 
 /*
  * The neighbours that are left, and the neighbours of those that are deleted,
- * without the vertex itself, each once.  Returns how many of them, in front,
- * are neighbours.
+ * without the vertex itself, each once.
  */
-static int
+static void
 gather(Repair *repair, uint32 vertex, int layer, const uint32 *links, int nlinks,
 	   Candidates *candidates)
 {
@@ -99,46 +104,56 @@ gather(Repair *repair, uint32 vertex, int layer, const uint32 *links, int nlinks
 				candidates->vertices[candidates->n++] = search->links[j];
 		}
 	}
-	return nlive;
 }
 
 /*
- * Scores the candidates and keeps the nearest of them that may be linked to.
- * The first nlive need not be looked at: they are linked to.
+ * Scores the candidates, looks around the nearest of them for nearer ones, and
+ * keeps the nearest of all that may be linked to.
  */
 static void
-rank(Repair *repair, int layer, Candidates *candidates, int nlive)
+rank(Repair *repair, uint32 vertex, int layer, Candidates *candidates)
 {
+	HnswIndex *index = repair->index;
 	HnswSearch *search = &repair->search;
-	uint32 *found = candidates->vertices;
 	Pool *pool = &search->pool;
 	PoolEntry dropped;
-	int n = 0;
 
-	hnsw_search_set_ef(search, HNSW_CANDIDATES(repair->index->meta.ef_construction));
+	hnsw_search_set_ef(search, HNSW_CANDIDATES(index->meta.ef_construction));
 	for (int done = 0; done < candidates->n; done += HNSW_MAX_LINKS)
 	{
 		int batch = Min(candidates->n - done, HNSW_MAX_LINKS);
 
-		hnsw_score(search, found + done, batch);
+		hnsw_score(search, candidates->vertices + done, batch);
 		for (int i = 0; i < batch; i++)
 		{
 			if (search->keys[i] == search->keys[i])
-				pool_insert(pool, search->keys[i], done + i, &dropped);
+				pool_insert(pool, search->keys[i], candidates->vertices[done + i], &dropped);
 		}
 	}
-	candidates->vertices = palloc(sizeof(uint32) * Max(pool->size, 1));
-	candidates->keys = palloc(sizeof(float) * Max(pool->size, 1));
+	hnsw_search_layer(search, layer, REPAIR_EXPANSIONS(index));
+	repair_collect(repair, vertex, layer, candidates);
+}
+
+bool
+repair_collect(Repair *repair, uint32 vertex, int layer, Candidates *candidates)
+{
+	HnswIndex *index = repair->index;
+	Pool *pool = &repair->search.pool;
+	int room = Max(pool->size, 1);
+
+	candidates->vertices = palloc_extended(sizeof(uint32) * room, MCXT_ALLOC_HUGE);
+	candidates->keys = palloc_extended(sizeof(float) * room, MCXT_ALLOC_HUGE);
+	candidates->n = 0;
 	for (int i = 0; i < pool->size; i++)
 	{
-		uint32 place = pool->entries[i].id;
+		uint32 found = POOL_ID(pool->entries[i]);
 
-		if (place >= (uint32) nlive && !hnsw_is_linkable(repair->index, found[place], layer))
+		if (found == vertex || is_dead(repair, found) || !hnsw_is_linkable(index, found, layer))
 			continue;
-		candidates->vertices[n] = found[place];
-		candidates->keys[n++] = pool->entries[i].key;
+		candidates->vertices[candidates->n] = found;
+		candidates->keys[candidates->n++] = pool->entries[i].key;
 	}
-	candidates->n = n;
+	return pool->size < pool->capacity;
 }
 
 void
@@ -147,30 +162,18 @@ repair_search(Repair *repair, uint32 vertex, int layer, Candidates *candidates)
 	HnswIndex *index = repair->index;
 	HnswSearch *search = &repair->search;
 	int ef = HNSW_CANDIDATES(index->meta.ef_construction);
+	bool all;
 
-	candidates->n = 0;
 	for (;; ef *= 2)
 	{
-		Pool *pool = &search->pool;
-
 		hnsw_search_start(search, search->query, ef);
 		for (int above = index->meta.entry_level; above >= layer; above--)
 		{
 			hnsw_search_layer(search, above, above > layer ? 1 : ef);
 			hnsw_search_restart(search);
 		}
-		candidates->vertices = palloc(sizeof(uint32) * ef);
-		candidates->keys = palloc_extended(sizeof(float) * ef, MCXT_ALLOC_HUGE);
-		for (int i = 0; i < pool->size; i++)
-		{
-			uint32 found = POOL_ID(pool->entries[i]);
-
-			if (found == vertex || !hnsw_is_linkable(index, found, layer))
-				continue;
-			candidates->vertices[candidates->n] = found;
-			candidates->keys[candidates->n++] = pool->entries[i].key;
-		}
-		if (candidates->n > 0 || pool->size < ef)
+		all = repair_collect(repair, vertex, layer, candidates);
+		if (candidates->n > 0 || all)
 			return;
 	}
 }
@@ -191,7 +194,7 @@ contains(const uint32 *links, int n, uint32 vertex)
  * first link is to the vertex's anchor or, where that is gone, to the nearest
  * of those chosen whose anchor is another vertex; and the vertex goes on linking
  * to those whose anchor it is, in place of the farthest others.  Returns the
- * number of links; `most` is the most there may be.
+ * number of links: `most`, or more if there are as many that stay.
  */
 static int
 keep_anchors(Repair *repair, uint32 vertex, const uint32 *links, int nlinks, uint32 *chosen, int n,
@@ -220,14 +223,37 @@ keep_anchors(Repair *repair, uint32 vertex, const uint32 *links, int nlinks, uin
 		if (!contains(kept, nkept, chosen[i]))
 			kept[nkept++] = chosen[i];
 	}
-	nkept = Min(nkept, most);
+	nkept = Min(nkept, HNSW_LAYER_LINKS(index->meta.m, 0));
 	memcpy(chosen, kept, nkept * sizeof(uint32));
 	return nkept;
 }
 
 /*
- * Chooses the links of a vertex in a layer anew; `chosen` has room for the
- * layer's limit.  Returns their number.
+ * Puts into chosen[] the candidates that the heuristic has kept, then the
+ * nearest others, `most` at most.  Returns how many.
+ */
+static int
+fill_links(const Candidates *candidates, const int *kept, int nkept, int most, uint32 *chosen)
+{
+	int next = 0;
+	int n = nkept;
+
+	for (int i = 0; i < nkept; i++)
+		chosen[i] = candidates->vertices[kept[i]];
+	for (int i = 0; i < candidates->n && n < most; i++)
+	{
+		if (next < nkept && kept[next] == i)
+			next++;
+		else
+			chosen[n++] = candidates->vertices[i];
+	}
+	return n;
+}
+
+/*
+ * Chooses the links of a vertex in a layer anew, as many as a new vertex gets, so
+ * that there is room for links back; `chosen` has room for the layer's limit.
+ * Returns their number.
  */
 static int
 choose_links(Repair *repair, uint32 vertex, int layer, const uint32 *links, int nlinks,
@@ -235,28 +261,32 @@ choose_links(Repair *repair, uint32 vertex, int layer, const uint32 *links, int 
 {
 	HnswIndex *index = repair->index;
 	MemoryContext old = MemoryContextSwitchTo(repair->step);
-	int most = Max(nlinks, HNSW_SELECTED_LINKS(index->meta.m, layer));
+	int most = HNSW_SELECTED_LINKS(index->meta.m, layer);
 	Candidates candidates;
 	const void **values;
+	uint32 *diverse;
 	int *kept;
+	int ndiverse;
 	int nkept;
-	int nlive;
 
 	CHECK_FOR_INTERRUPTS();
 	repair_set_query(repair, vertex);
-	nlive = gather(repair, vertex, layer, links, nlinks, &candidates);
-	rank(repair, layer, &candidates, nlive);
+	gather(repair, vertex, layer, links, nlinks, &candidates);
+	rank(repair, vertex, layer, &candidates);
 	if (candidates.n < (nlinks + 1) / 2)
 		repair_search(repair, vertex, layer, &candidates);
 	values = hnsw_copy_values(index, candidates.vertices, candidates.n);
 	kept = palloc(sizeof(int) * Max(most, 1));
 	hnsw_graph_distance(&repair->distance, hnsw_copy_space(index));
-	nkept = graph_select_neighbors(&repair->distance, values, candidates.keys, candidates.n, most,
-								   true, repair->scratch, kept, &repair->search.distances);
-	for (int i = 0; i < nkept; i++)
-		chosen[i] = candidates.vertices[kept[i]];
+	ndiverse =
+		graph_select_neighbors(&repair->distance, values, candidates.keys, candidates.n, most,
+							   false, repair->scratch, kept, &repair->search.distances);
+	nkept = fill_links(&candidates, kept, ndiverse, most, chosen);
+	diverse = palloc(sizeof(uint32) * Max(ndiverse, 1));
+	memcpy(diverse, chosen, sizeof(uint32) * ndiverse);
 	if (layer == 0)
 		nkept = keep_anchors(repair, vertex, links, nlinks, chosen, nkept, most);
+	repair_ask_back(repair, vertex, layer, links, nlinks, chosen, nkept, diverse, ndiverse);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(repair->step);
 	return nkept;

@@ -19,6 +19,20 @@ typedef struct BlockList
 	uint32 capacity;
 } BlockList;
 
+/* A link back in a layer that is to be written when all lists have been repaired */
+typedef struct LayerLinkBack
+{
+	HnswLinkBack back;
+	int layer;
+} LayerLinkBack;
+
+typedef struct LinksBack
+{
+	LayerLinkBack *requests;
+	uint32 n;
+	uint32 capacity;
+} LinksBack;
+
 /* One vacuum's work on the graph */
 typedef struct Repair
 {
@@ -33,9 +47,11 @@ typedef struct Repair
 
 	HnswSearch search; /* for keys, and when the neighbourhood has not enough */
 	GraphDistance distance;
-	void *query;		/* query form of the vertex at hand ... */
-	void *scratch;		/* ... and of a candidate */
-	MemoryContext step; /* reset after every list */
+	void *query;		   /* query form of the vertex at hand ... */
+	void *scratch;		   /* ... and of a candidate */
+	LinksBack backs;	   /* asked for and not written yet */
+	MemoryContext context; /* of the whole work */
+	MemoryContext step;	   /* reset after every list */
 } Repair;
 
 /* Candidates for the links of a vertex in a layer */
@@ -79,10 +95,33 @@ extern void repair_set_query(Repair *repair, uint32 vertex);
 extern void repair_search(Repair *repair, uint32 vertex, int layer, Candidates *candidates);
 
 /*
+ * Those of a search's pool that may be linked to in a layer, but for the vertex
+ * itself, in the current memory context.  True: the search found no others.
+ */
+extern bool repair_collect(Repair *repair, uint32 vertex, int layer, Candidates *candidates);
+
+/*
  * Repairs the links of all vertices of a page.  plans: room for each of its
  * slots.
  */
 extern void repair_page(Repair *repair, BlockNumber blkno, LinkPlan *plans);
+
+/* repair_back.c */
+
+/*
+ * Asks those chosen anew for a vertex's links in a layer to link back: those
+ * among chosen[] that are not among links[], its links so far.  diverse[]: those
+ * that the heuristic accepts; the others are asked to only if they have room.
+ */
+extern void repair_ask_back(Repair *repair, uint32 vertex, int layer, const uint32 *links,
+							int nlinks, const uint32 *chosen, int nchosen, const uint32 *diverse,
+							int ndiverse);
+
+/* Do the requests take their part of maintenance_work_mem? */
+extern bool repair_backs_full(const Repair *repair);
+
+/* Writes the links back that were asked for. */
+extern void repair_link_back(Repair *repair);
 
 /* reach.c: makes every live vertex reachable from the entry point in layer 0. */
 extern void reach_all(Repair *repair);

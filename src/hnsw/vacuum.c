@@ -282,9 +282,7 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	if (vacuum.index.meta.slots_per_page == 0)
 		return stats;
 	hnsw_merge_pending(&vacuum.index, true);
-	if (vacuum.index.meta.deleted_since == 0)
-		hnsw_set_deleted_since(&vacuum.index,
-							   U64FromFullTransactionId(ReadNextFullTransactionId()));
+	hnsw_note_deleted(&vacuum.index, U64FromFullTransactionId(ReadNextFullTransactionId()));
 	nblocks = RelationGetNumberOfBlocks(info->index);
 	for (BlockNumber blkno = META_BLOCK + 1; blkno < nblocks; blkno++)
 	{

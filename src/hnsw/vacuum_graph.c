@@ -184,7 +184,12 @@ remove_dead(Repair *repair, LinkPlan *plans, uint64 *oldest_left)
 		nblocks = RelationGetNumberOfBlocks(index->relation);
 		hnsw_replace_deleted_entry(index);
 		for (BlockNumber blkno = META_BLOCK + 1; blkno < nblocks; blkno++)
+		{
 			repair_page(repair, blkno, plans);
+			if (repair_backs_full(repair))
+				repair_link_back(repair);
+		}
+		repair_link_back(repair);
 		reach_all(repair);
 		for (uint32 i = 0; i < repair->slot_pages.n; i++)
 		{
@@ -199,20 +204,45 @@ remove_dead(Repair *repair, LinkPlan *plans, uint64 *oldest_left)
 	}
 }
 
-/* Sets HnswMeta.deleted_since. */
-void
-hnsw_set_deleted_since(HnswIndex *index, uint64 xid)
+/* Sets HnswMeta.deleted_since, if it is `expected`; index->meta is up to date then. */
+static void
+replace_deleted_since(HnswIndex *index, uint64 expected, uint64 xid)
 {
 	Buffer buffer = recent_read(index->relation, META_BLOCK);
-	HnswMeta *meta;
+	HnswMeta *meta = (HnswMeta *) PageGetContents(BufferGetPage(buffer));
 	PageChange change;
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	if (meta->deleted_since != expected || expected == xid)
+	{
+		index->meta = *meta;
+		UnlockReleaseBuffer(buffer);
+		return;
+	}
 	page_change_begin(&change, index->relation, index->building);
 	meta = (HnswMeta *) PageGetContents(page_change_page(&change, buffer, false));
 	meta->deleted_since = xid;
 	index->meta = *meta;
 	page_change_finish(&change);
+}
+
+/*
+ * Makes HnswMeta.deleted_since no later than xid: vertices that remember such a
+ * one are about to be deleted, or have been.
+ */
+void
+hnsw_note_deleted(HnswIndex *index, uint64 xid)
+{
+	for (;;)
+	{
+		uint64 since;
+
+		hnsw_read_meta(index);
+		since = index->meta.deleted_since;
+		if (since != 0 && since <= xid)
+			return;
+		replace_deleted_since(index, since, xid);
+	}
 }
 
 static void
@@ -223,6 +253,7 @@ repair_init(Repair *repair, HnswIndex *index, BufferAccessStrategy strategy)
 	memset(repair, 0, sizeof(*repair));
 	repair->index = index;
 	repair->strategy = strategy;
+	repair->context = CurrentMemoryContext;
 	hnsw_search_init(&repair->search, index, CurrentMemoryContext, index->meta.ef_construction,
 					 HNSW_SEARCH_LINKS);
 	repair->query = palloc(query_size);
@@ -247,6 +278,9 @@ allocate_plans(HnswIndex *index)
  * with in parts.  Does nothing if nothing was deleted, nor if all that is left
  * from former vacuums still waits for transactions to end.  deleted_now: this
  * vacuum has marked vertices.
+ *
+ * deleted_since is changed only if no merge has deleted a vertex meanwhile, which
+ * this vacuum may have missed: those set it to HNSW_DELETED_BY_MERGE.
  */
 void
 hnsw_vacuum_graph(HnswIndex *index, BufferAccessStrategy strategy, bool deleted_now)
@@ -254,6 +288,7 @@ hnsw_vacuum_graph(HnswIndex *index, BufferAccessStrategy strategy, bool deleted_
 	uint64 bits = (uint64) maintenance_work_mem * 1024 * BITS_PER_BYTE;
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index->relation);
 	uint64 oldest_left = 0;
+	uint64 started;
 	BlockNumber part;
 	Repair repair;
 	LinkPlan *plans;
@@ -261,6 +296,9 @@ hnsw_vacuum_graph(HnswIndex *index, BufferAccessStrategy strategy, bool deleted_
 	if (index->meta.deleted_since == 0 || index->meta.slots_per_page == 0 ||
 		(!deleted_now && index->meta.deleted_since > oldest_running_xid()))
 		return;
+	if (index->meta.deleted_since == HNSW_DELETED_BY_MERGE)
+		replace_deleted_since(index, HNSW_DELETED_BY_MERGE, HNSW_DELETED_FOUND);
+	started = index->meta.deleted_since;
 	repair_init(&repair, index, strategy);
 	plans = allocate_plans(index);
 	part = (BlockNumber) Min(bits / index->meta.slots_per_page, nblocks);
@@ -272,6 +310,5 @@ hnsw_vacuum_graph(HnswIndex *index, BufferAccessStrategy strategy, bool deleted_
 		repair.end = first + Min(part, nblocks - first);
 		remove_dead(&repair, plans, &oldest_left);
 	}
-	if (oldest_left != index->meta.deleted_since)
-		hnsw_set_deleted_since(index, oldest_left);
+	replace_deleted_since(index, started, oldest_left);
 }
