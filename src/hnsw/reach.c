@@ -173,7 +173,28 @@ add_link(Reach *reach, uint32 from, uint32 vertex, bool force)
 	return true;
 }
 
-/* Attaches a vertex that was not reached to the nearest one that has room. */
+/* Leaves of the candidates those that have been reached. */
+static void
+keep_reached(Reach *reach, Candidates *candidates)
+{
+	int n = 0;
+
+	for (int i = 0; i < candidates->n; i++)
+	{
+		uint32 vertex = candidates->vertices[i];
+
+		if (hnsw_block(reach->repair->index, vertex) < reach->nblocks &&
+			get_bit(reach->reached, vertex))
+			candidates->vertices[n++] = vertex;
+	}
+	candidates->n = n;
+}
+
+/*
+ * Attaches a vertex that was not reached to the nearest one that was and has
+ * room.  The layers above may lead to others near it that were not reached
+ * either; then a search that stays in layer 0 finds some that were.
+ */
 static void
 attach(Reach *reach, uint32 vertex)
 {
@@ -184,7 +205,13 @@ attach(Reach *reach, uint32 vertex)
 
 	CHECK_FOR_INTERRUPTS();
 	repair_set_query(repair, vertex);
-	repair_search(repair, vertex, 0, &candidates);
+	repair_search(repair, vertex, repair->index->meta.entry_level, 0, &candidates);
+	keep_reached(reach, &candidates);
+	if (candidates.n == 0)
+	{
+		repair_search(repair, vertex, 0, 0, &candidates);
+		keep_reached(reach, &candidates);
+	}
 	for (int i = 0; i < candidates.n && !done; i++)
 		done = add_link(reach, candidates.vertices[i], vertex, false);
 	if (!done && candidates.n > 0)

@@ -142,7 +142,7 @@ rank(Repair *repair, int layer, Candidates *candidates, int nlive)
 }
 
 void
-repair_search(Repair *repair, uint32 vertex, int layer, Candidates *candidates)
+repair_search(Repair *repair, uint32 vertex, int top, int layer, Candidates *candidates)
 {
 	HnswIndex *index = repair->index;
 	HnswSearch *search = &repair->search;
@@ -154,7 +154,7 @@ repair_search(Repair *repair, uint32 vertex, int layer, Candidates *candidates)
 		Pool *pool = &search->pool;
 
 		hnsw_search_start(search, search->query, ef);
-		for (int above = index->meta.entry_level; above >= layer; above--)
+		for (int above = top; above >= layer; above--)
 		{
 			hnsw_search_layer(search, above, above > layer ? 1 : ef);
 			hnsw_search_restart(search);
@@ -247,7 +247,7 @@ choose_links(Repair *repair, uint32 vertex, int layer, const uint32 *links, int 
 	nlive = gather(repair, vertex, layer, links, nlinks, &candidates);
 	rank(repair, layer, &candidates, nlive);
 	if (candidates.n < (nlinks + 1) / 2)
-		repair_search(repair, vertex, layer, &candidates);
+		repair_search(repair, vertex, index->meta.entry_level, layer, &candidates);
 	values = hnsw_copy_values(index, candidates.vertices, candidates.n);
 	kept = palloc(sizeof(int) * Max(most, 1));
 	hnsw_graph_distance(&repair->distance, hnsw_copy_space(index));

@@ -73,10 +73,12 @@ extern Buffer repair_read_page(Repair *repair, BlockNumber blkno);
 extern void repair_set_query(Repair *repair, uint32 vertex);
 
 /*
- * Candidates for its links in a layer by a search from the entry point, in the
- * current memory context.  Where all that is near is deleted, it looks farther.
+ * Candidates for its links in a layer by a search from the entry point, which
+ * descends from layer `top`, in the current memory context.  Where all that is
+ * near is deleted, it looks farther.
  */
-extern void repair_search(Repair *repair, uint32 vertex, int layer, Candidates *candidates);
+extern void repair_search(Repair *repair, uint32 vertex, int top, int layer,
+						  Candidates *candidates);
 
 /*
  * Repairs the links of all vertices of a page.  plans: room for each of its
