@@ -328,6 +328,7 @@ typedef struct HnswPendingRow
 {
 	uint32 vertex;
 	ItemPointerData tid;
+	float key;
 	bool taken; /* has been returned */
 } HnswPendingRow;
 
@@ -453,7 +454,7 @@ extern void hnsw_append(HnswIndex *index, const void *encoded, ItemPointer tid);
 extern void hnsw_report_bad_pending(HnswIndex *index, BlockNumber blkno);
 extern bool hnsw_pending_is_long(const HnswIndex *index, int times);
 extern void hnsw_find_pending(HnswSearch *search, HnswPendingRows *pending);
-extern bool hnsw_take_pending(HnswPendingRows *pending, uint32 vertex, ItemPointer tid);
+extern bool hnsw_take_pending(HnswPendingRows *pending, PoolEntry entry, ItemPointer tid);
 extern bool hnsw_was_pending(HnswPendingRows *pending, ItemPointer tid);
 
 /* merge.c: linking what is pending */

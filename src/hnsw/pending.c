@@ -322,6 +322,7 @@ add_pending(HnswPendingRows *pending, HnswVertex record, uint32 vertex, float ke
 	if (record->ntids == 1 && !ItemPointerIsValid(&record->more_tids))
 	{
 		pending->rows[pending->nrows].vertex = vertex;
+		pending->rows[pending->nrows].key = key;
 		pending->rows[pending->nrows].taken = false;
 		pending->rows[pending->nrows++].tid = record->tids[0];
 	}
@@ -481,12 +482,16 @@ index_rows(HnswPendingRows *pending)
 }
 
 /*
- * The TID that a vertex had when it was pending, the first time this is asked;
- * false from then on, and if the vertex was not pending, or had several.
+ * The TID that a vertex had when it was pending and had the candidate's key, the
+ * first time this is asked; false from then on, and if the vertex was not
+ * pending, or had several.  (A slot that is given to another vertex while the
+ * chain is read may be met twice.)
  */
 bool
-hnsw_take_pending(HnswPendingRows *pending, uint32 vertex, ItemPointer tid)
+hnsw_take_pending(HnswPendingRows *pending, PoolEntry entry, ItemPointer tid)
 {
+	uint32 vertex = POOL_ID(entry);
+
 	if (pending->nrows == 0)
 		return false;
 	if (pending->by_vertex == NULL)
@@ -496,7 +501,7 @@ hnsw_take_pending(HnswPendingRows *pending, uint32 vertex, ItemPointer tid)
 	{
 		HnswPendingRow *row = &pending->rows[pending->by_vertex[slot & pending->mask] - 1];
 
-		if (row->vertex == vertex && !row->taken)
+		if (row->vertex == vertex && row->key == entry.key && !row->taken)
 		{
 			row->taken = true;
 			*tid = row->tid;

@@ -410,7 +410,7 @@ load_tids(HnswScan state, PoolEntry entry)
 	state->next_tid = 0;
 	state->ntids = 0;
 	ItemPointerSetInvalid(&state->more_tids);
-	if (hnsw_take_pending(&state->pending, state->vertex, &state->tids[0]))
+	if (hnsw_take_pending(&state->pending, entry, &state->tids[0]))
 	{
 		state->ntids = 1;
 		note_key(state, entry.key);
