@@ -16,7 +16,10 @@
 #include "storage/recent.h"
 
 /* Steps of the search for an anchor beyond a vertex's neighbours */
-#define MAX_ANCHOR_TRIES 100
+#define MAX_ANCHOR_TRIES 1000
+
+/* Anchors followed from a vertex on, at most */
+#define MAX_ANCHOR_STEPS 1000
 
 /* Stores the links above layer 0 as an item, in place of an older one if there is one. */
 static void
@@ -221,7 +224,10 @@ set_anchor(HnswIndex *index, MergeVertex *vertex, int position)
 	hnsw_set_anchor(index, vertex->vertex, anchor);
 }
 
-/* Makes a vertex that is none of its neighbours its anchor, and the first of them. */
+/*
+ * Makes any vertex the anchor of another, and the first of its neighbours; in a
+ * full list in place of the one that was the first.
+ */
 static void
 add_anchor(HnswIndex *index, MergeVertex *vertex, uint32 anchor)
 {
@@ -229,14 +235,45 @@ add_anchor(HnswIndex *index, MergeVertex *vertex, uint32 anchor)
 	Buffer buffer;
 	uint32 *links;
 	HnswVertex record = hnsw_pin_vertex(index, vertex->vertex, BUFFER_LOCK_EXCLUSIVE, &buffer);
+	int place = 0;
 
 	page_change_begin(&change, index->relation, index->building);
 	record = hnsw_page_vertex(index, page_change_page(&change, buffer, false), vertex->vertex);
 	links = hnsw_vertex_links(index, record);
-	if (record->nlinks < HNSW_LAYER_LINKS(index->meta.m, 0))
-		links[record->nlinks++] = links[0];
+	while (place < record->nlinks && links[place] != anchor)
+		place++;
+	if (place < HNSW_LAYER_LINKS(index->meta.m, 0))
+	{
+		links[place] = links[0];
+		record->nlinks = Max(record->nlinks, place + 1);
+	}
 	links[0] = anchor;
 	page_change_finish(&change);
+}
+
+/*
+ * Does one come from a vertex, going from anchor to anchor, to the other?  Then
+ * that must not become the other one's anchor: they would hold each other, and
+ * nothing would hold them.
+ */
+static bool
+is_below(HnswIndex *index, uint32 vertex, uint32 other)
+{
+	uint32 before = HNSW_NO_VERTEX;
+
+	for (int steps = 0; steps < MAX_ANCHOR_STEPS && vertex != HNSW_NO_VERTEX; steps++)
+	{
+		uint32 anchor;
+
+		if (vertex == other)
+			return true;
+		anchor = hnsw_anchor_of(index, vertex);
+		if (anchor == before) /* the root and its first child are each other's */
+			return false;
+		before = vertex;
+		vertex = anchor;
+	}
+	return false;
 }
 
 /*
@@ -261,7 +298,8 @@ find_anchor(MergeState *state, MergeVertex *vertex)
 		if (n == 0)
 			break;
 		host = state->search.links[tries % n];
-		if (host == vertex->vertex || hnsw_vertex_has(index, host, HNSW_VERTEX_FREE))
+		if (is_below(index, host, vertex->vertex) ||
+			hnsw_vertex_has(index, host, HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE))
 			continue;
 		request.vertex = host;
 		add_anchor(index, vertex, host);
@@ -291,7 +329,10 @@ ensure_anchor(MergeState *state, MergeVertex *vertex, const HnswLinkBack *links,
 			continue;
 		if (i > 0)
 			set_anchor(index, vertex, i);
-		return;
+		/* again: that link may have given way to another since */
+		hnsw_link_back(index, 0, &wanted, 1);
+		if (wanted.taken)
+			return;
 	}
 	for (int i = 0; i < vertex->nlinks[0]; i++)
 	{
