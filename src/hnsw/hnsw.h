@@ -382,6 +382,18 @@ hnsw_vertex_value(const HnswIndex *index, HnswVertex vertex)
 	return (char *) vertex + index->meta.value_offset;
 }
 
+/* Is the vertex among n links? */
+static inline bool
+hnsw_contains(const uint32 *links, int n, uint32 vertex)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (links[i] == vertex)
+			return true;
+	}
+	return false;
+}
+
 extern void hnsw_check_vertex(HnswIndex *index, HnswVertex record, uint32 vertex);
 extern void hnsw_check_tid(HnswIndex *index, ItemPointer tid);
 extern HnswVertex hnsw_pin_vertex(HnswIndex *index, uint32 vertex, int lockmode, Buffer *buffer);

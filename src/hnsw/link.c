@@ -364,18 +364,6 @@ find_victim(Linker *linker, Neighbors *neighbors)
 	return farthest_allowed;
 }
 
-/* Does the list contain the vertex? */
-static bool
-contains(const uint32 *links, int n, uint32 vertex)
-{
-	for (int i = 0; i < n; i++)
-	{
-		if (links[i] == vertex)
-			return true;
-	}
-	return false;
-}
-
 /* Puts the newcomers into the copy of the list.  True if that changed it. */
 static bool
 compute_list(Linker *linker, ListChange *change)
@@ -390,7 +378,7 @@ compute_list(Linker *linker, ListChange *change)
 		HnswLinkBack *back = &change->first[i];
 		int victim;
 
-		if (contains(change->links, change->n, back->newcomer))
+		if (hnsw_contains(change->links, change->n, back->newcomer))
 			continue;
 		if (change->n < linker->limit)
 		{
@@ -424,7 +412,7 @@ static void
 note_taken(ListChange *change)
 {
 	for (int i = 0; i < change->nbacks; i++)
-		change->first[i].taken = contains(change->links, change->n, change->first[i].newcomer);
+		change->first[i].taken = hnsw_contains(change->links, change->n, change->first[i].newcomer);
 }
 
 /* Writes the lists computed so far as one record, those that are still as read. */

@@ -141,17 +141,6 @@ walk(Reach *reach)
 	}
 }
 
-static bool
-contains(const uint32 *links, int n, uint32 vertex)
-{
-	for (int i = 0; i < n; i++)
-	{
-		if (links[i] == vertex)
-			return true;
-	}
-	return false;
-}
-
 /* Does a vertex stay reachable without the link from `from`, by that from its anchor? */
 static bool
 is_held(Reach *reach, uint32 vertex, uint32 from)
@@ -160,7 +149,7 @@ is_held(Reach *reach, uint32 vertex, uint32 from)
 	uint32 anchor = hnsw_anchor_of(reach->repair->index, vertex);
 
 	return anchor != from && anchor != HNSW_NO_VERTEX && is_reached(reach, anchor) &&
-		   contains(search->links, hnsw_read_links(search, anchor, 0), vertex);
+		   hnsw_contains(search->links, hnsw_read_links(search, anchor, 0), vertex);
 }
 
 /*
@@ -196,7 +185,7 @@ add_link(Reach *reach, uint32 from, uint32 vertex)
 	HnswVertex record;
 
 	memcpy(seen, repair->search.links, n * sizeof(uint32));
-	if (contains(seen, n, vertex))
+	if (hnsw_contains(seen, n, vertex))
 		return true;
 	if (n == limit && (place = find_displaceable(reach, from, seen, n)) < 0)
 		return false;

@@ -178,17 +178,6 @@ repair_search(Repair *repair, uint32 vertex, int layer, Candidates *candidates)
 	}
 }
 
-static bool
-contains(const uint32 *links, int n, uint32 vertex)
-{
-	for (int i = 0; i < n; i++)
-	{
-		if (links[i] == vertex)
-			return true;
-	}
-	return false;
-}
-
 /*
  * Keeps the rule of anchors (link.c) for links chosen anew in layer 0.  The
  * first link is to the vertex's anchor or, where that is gone, to the nearest
@@ -213,14 +202,14 @@ keep_anchors(Repair *repair, uint32 vertex, const uint32 *links, int nlinks, uin
 	}
 	for (int i = 0; i < n && kept[0] == HNSW_NO_VERTEX; i++)
 	{
-		if (!contains(kept + 1, nkept - 1, chosen[i]))
+		if (!hnsw_contains(kept + 1, nkept - 1, chosen[i]))
 			kept[0] = chosen[i];
 	}
 	if (kept[0] == HNSW_NO_VERTEX)
 		memmove(kept, kept + 1, --nkept * sizeof(uint32));
 	for (int i = 0; i < n && nkept < most; i++)
 	{
-		if (!contains(kept, nkept, chosen[i]))
+		if (!hnsw_contains(kept, nkept, chosen[i]))
 			kept[nkept++] = chosen[i];
 	}
 	nkept = Min(nkept, HNSW_LAYER_LINKS(index->meta.m, 0));

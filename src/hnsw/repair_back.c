@@ -18,17 +18,6 @@
 
 #define MIN_REQUESTS 1024
 
-static bool
-contains(const uint32 *links, int n, uint32 vertex)
-{
-	for (int i = 0; i < n; i++)
-	{
-		if (links[i] == vertex)
-			return true;
-	}
-	return false;
-}
-
 static void
 add_request(Repair *repair, int layer, const HnswLinkBack *request)
 {
@@ -56,9 +45,9 @@ repair_ask_back(Repair *repair, uint32 vertex, int layer, const uint32 *links, i
 	{
 		HnswLinkBack request = {.vertex = chosen[i], .newcomer = vertex};
 
-		if (contains(links, nlinks, chosen[i]))
+		if (hnsw_contains(links, nlinks, chosen[i]))
 			continue;
-		request.weak = !contains(diverse, ndiverse, chosen[i]);
+		request.weak = !hnsw_contains(diverse, ndiverse, chosen[i]);
 		add_request(repair, layer, &request);
 	}
 }
