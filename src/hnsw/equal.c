@@ -151,29 +151,15 @@ typedef enum JoinResult
 	JOIN_IMPOSSIBLE
 } JoinResult;
 
-/* Moves the TID as planned, as one record. */
+/* Can the TID still be moved as planned?  The pages are locked. */
 static JoinResult
-execute_join(EqualJoin *join)
+check_join(EqualJoin *join, const BlockNumber *blocks, const Buffer *buffers)
 {
 	HnswIndex *index = join->index;
-	BlockNumber blocks[3];
-	Buffer buffers[3];
-	Page copies[3] = {NULL, NULL, NULL};
-	PageChange change;
-	HnswVertex record;
-	JoinResult result = JOINED;
 	bool use_list = ItemPointerIsValid(&join->list) && !join->new_list;
-	int n;
+	JoinResult result = JOINED;
+	HnswVertex record;
 
-	n = add_block(blocks, 0, hnsw_block(index, join->vertex));
-	n = add_block(blocks, n, hnsw_block(index, join->pending));
-	if (use_list)
-		n = add_block(blocks, n, ItemPointerGetBlockNumber(&join->list));
-	for (int i = 0; i < n; i++)
-	{
-		buffers[i] = recent_read(index->relation, blocks[i]);
-		LockBuffer(buffers[i], BUFFER_LOCK_EXCLUSIVE);
-	}
 	record = hnsw_page_vertex(
 		index, page_of(blocks, buffers, NULL, hnsw_block(index, join->pending)), join->pending);
 	if (!is_movable(record))
@@ -195,6 +181,33 @@ execute_join(EqualJoin *join)
 		if (tids == NULL || tids->ntids >= tids->capacity)
 			result = JOIN_AGAIN;
 	}
+	return result;
+}
+
+/* Moves the TID as planned, as one record. */
+static JoinResult
+execute_join(EqualJoin *join)
+{
+	HnswIndex *index = join->index;
+	BlockNumber blocks[3];
+	Buffer buffers[3];
+	Page copies[3] = {NULL, NULL, NULL};
+	PageChange change;
+	HnswVertex record;
+	JoinResult result;
+	bool use_list = ItemPointerIsValid(&join->list) && !join->new_list;
+	int n;
+
+	n = add_block(blocks, 0, hnsw_block(index, join->vertex));
+	n = add_block(blocks, n, hnsw_block(index, join->pending));
+	if (use_list)
+		n = add_block(blocks, n, ItemPointerGetBlockNumber(&join->list));
+	for (int i = 0; i < n; i++)
+	{
+		buffers[i] = recent_read(index->relation, blocks[i]);
+		LockBuffer(buffers[i], BUFFER_LOCK_EXCLUSIVE);
+	}
+	result = check_join(join, blocks, buffers);
 	if (result != JOINED)
 	{
 		for (int i = 0; i < n; i++)

@@ -98,13 +98,10 @@ expand_page(Reach *reach, BlockNumber blkno)
 {
 	HnswIndex *index = reach->repair->index;
 	uint32 slots = index->meta.slots_per_page;
-	Buffer buffer = repair_read_page(reach->repair, blkno);
 	PGAlignedBlock copy;
 	uint32 nslots;
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	memcpy(copy.data, BufferGetPage(buffer), BLCKSZ);
-	UnlockReleaseBuffer(buffer);
+	repair_copy_page(reach->repair, blkno, &copy);
 	nslots = page_is(copy.data, PAGE_SLOTS) ? page_slots(copy.data, slots) : 0;
 	for (uint32 slot = 0; slot < slots; slot++)
 	{
@@ -300,13 +297,10 @@ attach_page(Reach *reach, BlockNumber blkno)
 	HnswIndex *index = reach->repair->index;
 	const uint8 flags = HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE | HNSW_VERTEX_UNLINKED;
 	int capacity = index->meta.slots_per_page;
-	Buffer buffer = repair_read_page(reach->repair, blkno);
 	PGAlignedBlock copy;
 	int nslots;
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	memcpy(copy.data, BufferGetPage(buffer), BLCKSZ);
-	UnlockReleaseBuffer(buffer);
+	repair_copy_page(reach->repair, blkno, &copy);
 	nslots = page_is(copy.data, PAGE_SLOTS) ? page_slots(copy.data, capacity) : 0;
 	for (int slot = 0; slot < nslots; slot++)
 	{

@@ -37,6 +37,16 @@ repair_read_page(Repair *repair, BlockNumber blkno)
 							  repair->strategy);
 }
 
+void
+repair_copy_page(Repair *repair, BlockNumber blkno, PGAlignedBlock *copy)
+{
+	Buffer buffer = repair_read_page(repair, blkno);
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	memcpy(copy->data, BufferGetPage(buffer), BLCKSZ);
+	UnlockReleaseBuffer(buffer);
+}
+
 static bool
 has_dead(const Repair *repair, const uint32 *links, int n)
 {

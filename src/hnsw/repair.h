@@ -85,6 +85,9 @@ typedef struct LinkPlan
 /* A page of the index, pinned; read with the vacuum's buffer strategy. */
 extern Buffer repair_read_page(Repair *repair, BlockNumber blkno);
 
+/* Copies a page of the index as it is at one moment. */
+extern void repair_copy_page(Repair *repair, BlockNumber blkno, PGAlignedBlock *copy);
+
 /* Makes a vertex the one whose neighbours are sought; in the current memory context. */
 extern void repair_set_query(Repair *repair, uint32 vertex);
 
