@@ -11,6 +11,7 @@ use ExactScan;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Standby;
 use Test::More;
 
 my $primary = PostgreSQL::Test::Cluster->new('primary');
@@ -25,12 +26,8 @@ wal_consistency_checking = 'all'
 ));
 $primary->start;
 $primary->safe_psql('postgres', 'CREATE EXTENSION ann');
-$primary->backup('base');
 
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($primary, 'base', has_streaming => 1);
-$standby->append_conf('postgresql.conf', "max_standby_streaming_delay = -1\n");
-$standby->start;
+my $standby = start_standby($primary, 'standby', "max_standby_streaming_delay = -1\n");
 
 my ($points, $more, $again) = (points_sql(1, 4000), points_sql(4001, 6000), points_sql(7001, 7500));
 make_queries($primary, 20);

@@ -13,6 +13,7 @@ use IndexCheck;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Standby;
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -30,16 +31,12 @@ sub standby_method
 {
 	my ($method) = @_;
 	my $primary = new_server("primary_$method", "max_wal_size = 2GB\n", allows_streaming => 1, has_archiving => 1);
-	my $standby = PostgreSQL::Test::Cluster->new("standby_$method");
 	my $values = values_sql(1, $rows);
 
 	$primary->safe_psql('postgres', 'CREATE TABLE items (id int, v vector); '
 		  . "INSERT INTO items $values; CREATE " . create_index($method, 'items')
 		  . '; CREATE TABLE queries AS SELECT id, test_value(id * 7 + 100000) AS v FROM generate_series(1, 50) AS id;' . browse_sql($method));
-	$primary->backup('base');
-	$standby->init_from_backup($primary, 'base', has_streaming => 1);
-	$standby->append_conf('postgresql.conf', "max_standby_streaming_delay = -1\nhot_standby_feedback = off\narchive_mode = off\n");
-	$standby->start;
+	my $standby = start_standby($primary, "standby_$method", "max_standby_streaming_delay = -1\nhot_standby_feedback = off\narchive_mode = off\n");
 
 	my $changes = under_load($primary, $standby, $method);
 	$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));

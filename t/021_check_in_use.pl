@@ -5,9 +5,13 @@
 use strict;
 use warnings FATAL => 'all';
 
+use FindBin;
+use lib $FindBin::RealBin;
+
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
+use Standby;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
@@ -18,11 +22,7 @@ $primary->init(allows_streaming => 1);
 $primary->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\nmaintenance_work_mem = 62MB\njit = off\n");
 $primary->start;
 $primary->safe_psql('postgres', 'CREATE EXTENSION ann');
-$primary->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('standby');
-$standby->init_from_backup($primary, 'base', has_streaming => 1);
-$standby->append_conf('postgresql.conf', "max_standby_streaming_delay = -1\nhot_standby_feedback = on\n");
-$standby->start;
+my $standby = start_standby($primary, 'standby', "max_standby_streaming_delay = -1\nhot_standby_feedback = on\n");
 
 # One value in four is shared by many rows, one index stores its values out of the records.
 $primary->safe_psql(
