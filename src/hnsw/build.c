@@ -46,6 +46,13 @@
 /* Pages of pending vertices, beyond maintenance_work_mem, that are merged together */
 #define OVERFLOW_PAGES 2048
 
+/* Coordinates of the vertices that are given codes in one step, and vertices a thread takes */
+#define BATCH_VALUES 1000000
+#define CODE_GRAIN 8
+
+/* Values of the mean between two looks for interrupts */
+#define MEAN_INTERRUPTS 1000
+
 /* Vertices over which the memory of a vertex is averaged */
 #define MEMORY_SAMPLE 100000
 
@@ -55,6 +62,7 @@ typedef struct HnswBuild
 	Relation heap;
 	IndexInfo *index_info;
 	GraphParams params;
+	HnswQuantization quantization;
 	GraphDistance distance;
 	BuildRows *rows; /* NULL once the graph is on pages */
 	Graph *graph;
@@ -126,6 +134,14 @@ vertex_id(const HnswBuild *build, uint32 place)
 	uint32 slots = build->index.meta.slots_per_page;
 
 	return (META_BLOCK + 1 + place / slots) * slots + place % slots;
+}
+
+static uint32
+place_of(const HnswBuild *build, uint32 id)
+{
+	uint32 slots = build->index.meta.slots_per_page;
+
+	return id - (META_BLOCK + 1) * slots;
 }
 
 #define ITEM_PAGE_SPACE (BLCKSZ - SizeOfPageHeaderData - PAGE_SPECIAL_SIZE)
@@ -250,7 +266,7 @@ anchor_first(HnswBuild *build, const Layout *layout, uint32 vertex, uint32 *link
 	return Max(n, at + 1);
 }
 
-/* Fills one slot; `tids` is the head of the vertex's further TID lists. */
+/* Fills one zeroed record; `tids` is the head of the vertex's further TID lists. */
 static void
 fill_vertex(HnswBuild *build, const Layout *layout, uint32 place, ItemPointerData tids,
 			HnswVertex record)
@@ -261,7 +277,6 @@ fill_vertex(HnswBuild *build, const Layout *layout, uint32 place, ItemPointerDat
 	uint64 first = rows->tids_start[vertex];
 	uint64 ntids = rows->tids_start[vertex + 1] - first;
 
-	memset(record, 0, index->meta.slot_size);
 	record->version = 1;
 	record->level = graph_level(build->graph, vertex);
 	record->ntids = Min(ntids, HNSW_INLINE_TIDS);
@@ -310,35 +325,153 @@ plan_tid_lists(HnswBuild *build, Layout *layout, uint32 vertex)
 	return head;
 }
 
+/* Records of consecutive places in memory, to be given codes by threads */
+typedef struct RecordBatch
+{
+	const HnswBuild *build;
+	const Layout *layout;
+	HnswCoder **coders; /* one a thread */
+	uint32 first;		/* place of the first */
+	char *records;
+} RecordBatch;
+
+/* Adds the codes of the links of records [from, to) of a batch.  Runs in threads. */
 static void
-write_slot_pages(HnswBuild *build, Layout *layout)
+code_records(void *arg, int thread, uint32_t from, uint32_t to)
+{
+	const RecordBatch *batch = (const RecordBatch *) arg;
+	const HnswIndex *index = &batch->build->index;
+	const BuildRows *rows = batch->build->rows;
+	const uint32 *order = batch->layout->order;
+	const void *neighbors[HNSW_MAX_LINKS];
+
+	for (uint32 i = from; i < to; i++)
+	{
+		HnswVertex record = (HnswVertex) (batch->records + (Size) i * index->meta.slot_size);
+		const uint32 *links = hnsw_vertex_links(index, record);
+
+		for (int j = 0; j < record->nlinks; j++)
+			neighbors[j] = build_rows_value(rows, order[place_of(batch->build, links[j])]);
+		hnsw_code_links(batch->coders[thread], &index->space.stored, index->meta.codes_offset,
+						record, build_rows_value(rows, order[batch->first + i]), neighbors,
+						record->nlinks);
+	}
+}
+
+/* Makes the n records of consecutive places, from batch->first on. */
+static void
+make_records(HnswBuild *build, Layout *layout, RecordBatch *batch, int n)
+{
+	Size slot_size = build->index.meta.slot_size;
+
+	memset(batch->records, 0, n * slot_size);
+	for (int i = 0; i < n; i++)
+	{
+		uint32 place = batch->first + i;
+		ItemPointerData head = plan_tid_lists(build, layout, layout->order[place]);
+
+		fill_vertex(build, layout, place, head, (HnswVertex) (batch->records + i * slot_size));
+	}
+	if (batch->coders != NULL)
+		parallel_for(build->params.threads, 0, n, CODE_GRAIN, code_records, batch);
+}
+
+/* Writes n records as the next slot page. */
+static void
+write_slot_page(HnswBuild *build, const Layout *layout, uint32 place, const char *records, int n)
+{
+	Size slot_size = build->index.meta.slot_size;
+	Buffer buffer = next_page(build, PAGE_SLOTS,
+							  META_BLOCK + 1 + place / build->index.meta.slots_per_page);
+	Page page = BufferGetPage(buffer);
+
+	page_set_slots(page, slot_size, n);
+	if (place + n == layout->nvertices)
+	{
+		PageGetSpecial(page)->flags = PAGE_CHAINED | PAGE_TAIL;
+		PageGetSpecial(page)->ordinal = 1;
+	}
+	memcpy(page_slot(page, slot_size, 0), records, n * slot_size);
+	finish_page(buffer);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, place + n);
+}
+
+/* Writes all vertices, several pages of them at a time. */
+static void
+write_slot_pages(HnswBuild *build, Layout *layout, const float *mean)
+{
+	const HnswMeta *meta = &build->index.meta;
+	uint32 slots = meta->slots_per_page;
+	uint32 batch_size = Max(BATCH_VALUES / Max(build->index.space.context.dim, 1) / slots, 1) * slots;
+	RecordBatch batch = {.build = build, .layout = layout};
+
+	if (meta->codes_offset != 0)
+	{
+		batch.coders = palloc(build->params.threads * sizeof(HnswCoder *));
+		for (int i = 0; i < build->params.threads; i++)
+			batch.coders[i] = hnsw_coder_init(&build->index, mean);
+	}
+	batch.records = palloc((Size) batch_size * meta->slot_size);
+	for (; batch.first < layout->nvertices; batch.first += batch_size)
+	{
+		uint32 n = Min(batch_size, layout->nvertices - batch.first);
+
+		make_records(build, layout, &batch, n);
+		for (uint32 i = 0; i < n; i += slots)
+			write_slot_page(build, layout, batch.first + i,
+							batch.records + (Size) i * meta->slot_size, Min(slots, n - i));
+	}
+	pfree(batch.records);
+}
+
+/* The rotated mean of all values, as many dimensions as codes have; NULL for the plain form */
+static float *
+compute_mean(HnswBuild *build)
 {
 	HnswIndex *index = &build->index;
-	int slots = index->meta.slots_per_page;
-	ItemPointerData *heads = palloc(slots * sizeof(ItemPointerData));
+	uint32 dim = index->space.context.dim;
+	double *sums;
+	float *mean;
+	float *rotated;
+	HnswCoder *coder;
 
-	for (uint32 place = 0; place < layout->nvertices; place += slots)
+	if (index->meta.codes_offset == 0)
+		return NULL;
+	coder = hnsw_coder_init(index, NULL);
+	sums = palloc0(dim * sizeof(double));
+	mean = palloc(dim * sizeof(float));
+	rotated = palloc(index->meta.code_dim * sizeof(float));
+	for (uint32 i = 0; i < build->rows->nvalues; i++)
 	{
-		int n = Min((uint32) slots, layout->nvertices - place);
-		Buffer buffer = next_page(build, PAGE_SLOTS, META_BLOCK + 1 + place / slots);
-		Page page = BufferGetPage(buffer);
-
-		page_set_slots(page, index->meta.slot_size, n);
-		if (place + n == layout->nvertices)
-		{
-			PageGetSpecial(page)->flags = PAGE_CHAINED | PAGE_TAIL;
-			PageGetSpecial(page)->ordinal = 1;
-		}
-		for (int i = 0; i < n; i++)
-		{
-			heads[i] = plan_tid_lists(build, layout, layout->order[place + i]);
-			fill_vertex(build, layout, place + i, heads[i],
-						(HnswVertex) page_slot(page, index->meta.slot_size, i));
-		}
-		finish_page(buffer);
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, place + n);
+		if (i % MEAN_INTERRUPTS == 0)
+			CHECK_FOR_INTERRUPTS();
+		hnsw_coder_coordinates(coder, &index->space.stored, build_rows_value(build->rows, i), mean);
+		for (uint32 d = 0; d < dim; d++)
+			sums[d] += mean[d];
 	}
-	pfree(heads);
+	for (uint32 d = 0; d < dim; d++)
+		mean[d] = (float) (sums[d] / build->rows->nvalues);
+	hnsw_coder_rotate(coder, mean, rotated);
+	return rotated;
+}
+
+/* Writes the mean onto a page of its own. */
+static void
+write_mean(HnswBuild *build, const float *mean)
+{
+	Size size = build->index.meta.code_dim * sizeof(float);
+	Buffer buffer;
+	Page page;
+
+	if (mean == NULL)
+		return;
+	buffer = page_extend(build->index.relation, MAIN_FORKNUM);
+	page = BufferGetPage(buffer);
+	page_init(page, PAGE_VALUE);
+	memcpy((char *) page + PAGE_DATA_OFFSET, mean, size);
+	page_set_data_size(page, size);
+	build->index.meta.mean_block = BufferGetBlockNumber(buffer);
+	finish_page(buffer);
 }
 
 /* Writes items where place_item() said they would go. */
@@ -493,13 +626,15 @@ write_graph(HnswBuild *build)
 {
 	HnswMeta *meta = &build->index.meta;
 	Layout layout;
+	const float *mean = compute_mean(build);
 
 	set_phase(PHASE_WRITE);
 	plan_layout(build, &layout);
 	layout.value_start = find_value_start(build, &layout);
-	write_slot_pages(build, &layout);
+	write_slot_pages(build, &layout, mean);
 	write_item_pages(build, &layout);
 	write_value_pages(build, &layout);
+	write_mean(build, mean);
 	meta->entry = vertex_id(build, layout.place[graph_entry(build->graph)]);
 	meta->entry_level = graph_level(build->graph, graph_entry(build->graph));
 	meta->insert_block = layout.item_start - 1;
@@ -561,7 +696,8 @@ makes_smaller_records(const HnswBuild *build, SpaceElement element)
 	hnsw_meta_set_geometry(&wide, &build->index.space,
 						   RelationGetRelationName(build->index.relation));
 	hnsw_meta_set_geometry(&narrow, &space, RelationGetRelationName(build->index.relation));
-	return narrow.value_pages < wide.value_pages || narrow.slots_per_page > wide.slots_per_page;
+	return narrow.value_pages < wide.value_pages || narrow.slots_per_page > wide.slots_per_page ||
+		   narrow.code_dim > wide.code_dim;
 }
 
 /*
@@ -592,7 +728,7 @@ flush_rows(HnswBuild *build)
 	{
 		choose_stored_element(build);
 		hnsw_meta_init(&build->index.meta, &build->index.space, build->params.m,
-					   build->params.ef_construction,
+					   build->params.ef_construction, build->quantization,
 					   RelationGetRelationName(build->index.relation));
 		build_graph(build);
 		write_graph(build);
@@ -679,6 +815,17 @@ build_row(Relation relation, ItemPointer tid, Datum *values, bool *isnull, bool 
 	MemoryContextReset(build->row_context);
 }
 
+/* An error if codes are asked for that the space cannot have. */
+static void
+check_quantization(const IndexSpace *space, Relation relation)
+{
+	if (hnsw_option_quantization(relation) == HNSW_QUANTIZATION_RABITQ && !hnsw_is_codable(space))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("quantization \"rabitq\" is not possible for space \"%s\"",
+							   space->context.space->name),
+						errdetail("Codes exist for l2, ip, cosine and angular.")));
+}
+
 static void
 init_build(HnswBuild *build, Relation heap, Relation relation, IndexInfo *index_info)
 {
@@ -697,10 +844,13 @@ init_build(HnswBuild *build, Relation heap, Relation relation, IndexInfo *index_
 						errmsg("ef_construction must be greater than or equal to 2 * m"),
 						errdetail("ef_construction is %d and m is %d.",
 								  build->params.ef_construction, build->params.m)));
+	check_quantization(&build->index.space, relation);
+	build->quantization = hnsw_option_quantization(relation);
 	build->params.threads = build_threads();
 	build->params.seed = 1;
 	hnsw_meta_init(&build->index.meta, &build->index.space, build->params.m,
-				   build->params.ef_construction, RelationGetRelationName(relation));
+				   build->params.ef_construction, build->quantization,
+				   RelationGetRelationName(relation));
 	build->rows = build_rows_create(&build->index.space, graph_memory_per_value(build));
 	build->row_context =
 		AllocSetContextCreate(CurrentMemoryContext, "hnsw build row", ALLOCSET_DEFAULT_SIZES);
@@ -747,8 +897,9 @@ hnsw_build_empty(Relation relation)
 	Buffer buffer;
 
 	index_space_init(&space, relation);
+	check_quantization(&space, relation);
 	hnsw_meta_init(&meta, &space, hnsw_option_m(relation), hnsw_option_ef_construction(relation),
-				   RelationGetRelationName(relation));
+				   hnsw_option_quantization(relation), RelationGetRelationName(relation));
 	buffer = page_extend(relation, INIT_FORKNUM);
 	START_CRIT_SECTION();
 	meta_page_init(BufferGetPage(buffer), &meta, sizeof(HnswMeta));

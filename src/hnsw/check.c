@@ -94,6 +94,10 @@ check_geometry(HnswCheck *state)
 		report_meta(state, "slots per page", meta->slots_per_page, expected.slots_per_page);
 	else if (meta->links_offset != expected.links_offset)
 		report_meta(state, "offset of links", meta->links_offset, expected.links_offset);
+	else if (meta->codes_offset != expected.codes_offset)
+		report_meta(state, "offset of codes", meta->codes_offset, expected.codes_offset);
+	else if (meta->code_dim != expected.code_dim)
+		report_meta(state, "dimensions of codes", meta->code_dim, expected.code_dim);
 	else if (meta->value_offset != expected.value_offset)
 		report_meta(state, "offset of values", meta->value_offset, expected.value_offset);
 	else if (meta->value_pages != expected.value_pages)
@@ -135,7 +139,7 @@ check_meta(HnswCheck *state)
 		return false;
 	}
 	hnsw_meta_init(&limits, &check->space, meta->m, meta->ef_construction,
-				   RelationGetRelationName(check->index));
+				   (HnswQuantization) meta->quantization, RelationGetRelationName(check->index));
 	if (meta->max_level != limits.max_level)
 		report_meta(state, "highest level", meta->max_level, limits.max_level);
 	else if (meta->header.dim > 0)
@@ -765,6 +769,7 @@ hnsw_check(CheckState *check)
 	check_slot_pages(state);
 	check_duplicate_rows(state);
 	hnsw_check_links(state);
+	hnsw_check_codes(state);
 	hnsw_check_items(state);
 	check_chains(state);
 	check_membership(state);

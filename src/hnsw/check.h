@@ -71,4 +71,7 @@ extern void hnsw_check_items(HnswCheck *state);
 extern void hnsw_check_anchors(HnswCheck *state);
 extern void hnsw_check_reachable(HnswCheck *state);
 
+/* check_codes.c: the quantised form */
+extern void hnsw_check_codes(HnswCheck *state);
+
 #endif /* ANN_HNSW_CHECK_H */

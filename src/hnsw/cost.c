@@ -43,7 +43,8 @@ typedef struct HnswScanShape
 	int m;
 	int dim;
 	int ef_search;
-	Cost distance; /* of one */
+	bool quantized; /* neighbours are judged by their codes */
+	Cost distance;	/* of one */
 } HnswScanShape;
 
 /* False: the index cannot serve the path. */
@@ -66,6 +67,7 @@ read_shape(HnswScanShape *shape, PlannerInfo *root, IndexPath *path)
 		shape->m = meta.m;
 		shape->dim = meta.header.dim > 0 ? meta.header.dim : DISTANCE_COST_DIM;
 		shape->ef_search = hnsw_option_ef_search(index);
+		shape->quantized = meta.codes_offset != 0;
 		shape->distance = cost_distance(path, shape->dim);
 	}
 	index_close(index, NoLock);
@@ -86,7 +88,8 @@ scan_cost(const HnswScanShape *shape, double rows)
 		Min(shape->tuples, EXPANDED_PER_ROW * Max(rows + beyond, (double) shape->ef_search));
 	double seen = links * Min(1.0, (double) shape->dim / FULL_DIM) * pow(expanded, SEEN_EXPONENT);
 
-	seen = Min(shape->tuples, descent + Max(seen, expanded));
+	/* codes spare the visit of neighbours that are not expanded */
+	seen = Min(shape->tuples, descent + (shape->quantized ? expanded : Max(seen, expanded)));
 	return cost_page_visits(shape->root, shape->path->indexinfo, seen) + seen * shape->distance +
 		   expanded * links * LINK_OPERATORS * cpu_operator_cost;
 }

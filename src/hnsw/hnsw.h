@@ -8,14 +8,14 @@
  *
  *	0				HnswVertexData, 64 bytes
  *	64				ids of the neighbours in layer 0: 2m times 4 bytes
+ *	codes_offset	quantised form only: blocks of codes of 32 neighbours each
+ *					(core/rabitq.h), centred on this vertex
  *	value_offset	the stored value: the encoded value (space.h), with a
  *					narrower element where the build found that this loses
  *					nothing; or, when the record would not fit a page, the
  *					block numbers of the pages that hold it
  *
- * All offsets are multiples of 64 and stand in the metapage, so that further
- * forms (codes of the neighbours inside the record) only move them.  A vertex
- * id is block * slots_per_page + slot in 31 bits; 0 is no vertex, since block
+ * All offsets are multiples of 64 and stand in the metapage.  A vertex id is block * slots_per_page + slot in 31 bits; 0 is no vertex, since block
  * 0 is the metapage.  Links of the upper layers and lists of more than
  * HNSW_INLINE_TIDS heap TIDs are items on item pages.
  *
@@ -39,6 +39,7 @@
 #include "access/inspect.h"
 #include "core/graph.h"
 #include "core/pool.h"
+#include "core/rabitq.h"
 #include "core/visited.h"
 #include "storage/meta.h"
 #include "storage/page_change.h"
@@ -64,6 +65,17 @@
 #define HNSW_MAX_VERTEX 0x7FFFFFFF /* the pool's flag takes the top bit */
 
 #define HNSW_INLINE_TIDS 4
+
+/* Blocks of codes in a record, at most; links beyond have no codes */
+#define HNSW_MAX_CODE_BLOCKS 5
+
+/* What the option `quantization` asks for; stored in metapages: never renumber */
+typedef enum HnswQuantization
+{
+	HNSW_QUANTIZATION_NONE,
+	HNSW_QUANTIZATION_RABITQ,
+	HNSW_QUANTIZATION_AUTO
+} HnswQuantization;
 
 /* Links a vertex may have in a layer */
 #define HNSW_LAYER_LINKS(m, layer) ((layer) == 0 ? 2 * (m) : (m))
@@ -109,7 +121,11 @@ typedef struct HnswMeta
 	uint16 slots_per_page;
 	uint16 links_offset;
 	uint16 value_offset;
+	uint16 quantization; /* HnswQuantization that was asked for */
 	uint16 codes_offset; /* 0: the plain form, no codes */
+	uint16 code_dim;	 /* rotated dimensions that have a bit in a code */
+	uint16 code_blocks;	 /* blocks of codes in a record */
+	uint16 has_uncoded;	 /* some links may lack codes */
 	uint16 value_pages;	 /* 0: the value is inside the record */
 	uint16 element;		 /* SpaceElement in which values are stored */
 	uint16 has_wide;	 /* some vertices are HNSW_VERTEX_WIDE */
@@ -123,6 +139,7 @@ typedef struct HnswMeta
 	BlockNumber free_slots;	  /* heads of chains: slot pages with free slots, */
 	BlockNumber free_items;	  /* item pages with room, */
 	BlockNumber free_values;  /* free value pages */
+	BlockNumber mean_block;	  /* value page with the mean that codes are relative to, or none */
 	uint32 routing_version;	  /* of a cached routing sample: none yet */
 	uint32 pending_ordinal;	  /* of the page `pending`; those before it have been merged */
 	uint64 deleted_since;	  /* no DELETED vertex remembers an older xid; 0: there is none */
@@ -149,11 +166,11 @@ typedef struct HnswVertexData
 	uint8 flags;
 	uint8 level;
 	uint8 ntids;
-	uint8 ntail; /* of the quantised form: 0 */
+	uint8 reserved;
 	uint16 nlinks;
 	ItemPointerData upper;	   /* item with the links above layer 0, or invalid */
 	ItemPointerData more_tids; /* HnswTidsData with further heap TIDs, or invalid */
-	float factors[5];		   /* of the quantised form: zeroes */
+	uint32 coded[HNSW_MAX_CODE_BLOCKS]; /* bit i: links[i] has its code; plain form: 0 */
 	ItemPointerData tids[HNSW_INLINE_TIDS];
 } HnswVertexData;
 
@@ -258,6 +275,7 @@ typedef struct HnswOptions
 	int m;
 	int ef_construction;
 	int ef_search; /* 0: not set */
+	int quantization; /* HnswQuantization */
 } HnswOptions;
 
 typedef enum HnswIterativeScan
@@ -287,6 +305,9 @@ typedef struct HnswIndex
  */
 typedef struct HnswOverlay HnswOverlay;
 
+/* What encodes neighbours and queries in the quantised form (codes.c) */
+typedef struct HnswCoder HnswCoder;
+
 /* Links that an overlay adds to those of a vertex, at most */
 #define HNSW_OVERLAY_LINKS 64
 
@@ -313,11 +334,16 @@ typedef struct HnswSearch
 	bool ordered;
 	char *value;				/* room for a batch of values that do not lie in their records */
 	const HnswOverlay *overlay; /* of a merge, else NULL */
+	HnswCoder *coder;			/* goes by codes in layer 0; else NULL */
+	uint32 *expanded_ids;		/* with a coder: the vertices done with, as many as `nexpanded` */
+	uint32 nexpanded;
+	uint32 expanded_capacity;
 	uint32 links[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
 	uint32 unvisited[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
 	float keys[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
 	uint64 distances; /* computed so far */
 	uint64 expanded;  /* vertices */
+	uint64 estimates; /* distances estimated from codes */
 } HnswSearch;
 
 /*
@@ -347,7 +373,7 @@ typedef struct HnswPendingRows
 
 /* vertex.c: geometry, records, slots and items */
 extern void hnsw_meta_init(HnswMeta *meta, const IndexSpace *space, int m, int ef_construction,
-						   const char *index_name);
+						   HnswQuantization quantization, const char *index_name);
 extern void hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space, const char *index_name);
 extern void hnsw_open(HnswIndex *index, Relation relation);
 extern void hnsw_read_meta(HnswIndex *index);
@@ -426,6 +452,46 @@ extern void hnsw_replace_deleted_entry(HnswIndex *index);
 extern void hnsw_note_deleted(HnswIndex *index, uint64 xid);
 extern void hnsw_vacuum_graph(HnswIndex *index, BufferAccessStrategy strategy, bool deleted_now);
 
+/* codes.c: codes of neighbours in the quantised form */
+static inline void *
+hnsw_vertex_codes(const HnswIndex *index, HnswVertex vertex)
+{
+	return (char *) vertex + index->meta.codes_offset;
+}
+
+/* The code of the link at `position` in layer 0 is no longer, or not yet, that link's. */
+static inline void
+hnsw_forget_code(HnswVertex record, int position)
+{
+	if (position < HNSW_MAX_CODE_BLOCKS * RABITQ_LANES)
+		record->coded[position / RABITQ_LANES] &= ~(UINT32_C(1) << position % RABITQ_LANES);
+}
+
+static inline bool
+hnsw_has_code(const HnswVertexData *record, int position)
+{
+	return position < HNSW_MAX_CODE_BLOCKS * RABITQ_LANES &&
+		   (record->coded[position / RABITQ_LANES] >> position % RABITQ_LANES & 1) != 0;
+}
+
+extern void hnsw_put_links(HnswIndex *index, HnswVertex record, const uint32 *links, int n);
+extern bool hnsw_is_codable(const IndexSpace *space);
+extern bool hnsw_place_codes(HnswMeta *meta, const IndexSpace *space, Size value_room,
+							 bool is_inline);
+extern HnswCoder *hnsw_coder_init(const HnswIndex *index, const float *mean);
+extern HnswCoder *hnsw_coder_create(HnswIndex *index);
+extern void hnsw_coder_coordinates(HnswCoder *coder, const SpaceContext *space, const void *value,
+								   float *coordinates);
+extern void hnsw_coder_rotate(HnswCoder *coder, const float *coordinates, float *rotated);
+extern void hnsw_code_links(HnswCoder *coder, const SpaceContext *space, Size codes_offset,
+							HnswVertex record, const void *value, const void *const *neighbors,
+							int n);
+extern void hnsw_coder_query(HnswCoder *coder, const float *query);
+extern void hnsw_coder_estimate(const HnswCoder *coder, const void *block, float key, float *keys);
+extern void hnsw_note_uncoded(HnswIndex *index);
+extern void hnsw_code_pages(HnswIndex *index, const BlockNumber *pages, int n, int missing);
+extern void hnsw_code_index(HnswIndex *index);
+
 /* search.c */
 extern bool hnsw_search_key(HnswSearch *search, Buffer buffer, HnswVertex record, float *key);
 extern void hnsw_score(HnswSearch *search, const uint32 *vertices, int n);
@@ -455,6 +521,7 @@ extern bytea *hnsw_options(Datum reloptions, bool validate);
 extern int hnsw_option_m(Relation index);
 extern int hnsw_option_ef_construction(Relation index);
 extern int hnsw_option_ef_search(Relation index);
+extern HnswQuantization hnsw_option_quantization(Relation index);
 
 /* insert.c */
 extern bool hnsw_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid,

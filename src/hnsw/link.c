@@ -446,7 +446,10 @@ write_lists(Linker *linker)
 		locate_links(linker, change, copies[at], &count, &links);
 		change->written = *count == change->nold &&
 						  memcmp(links, change->old, change->nold * sizeof(uint32)) == 0;
-		if (change->written)
+		if (change->written && linker->layer == 0)
+			hnsw_put_links(index, hnsw_page_vertex(index, copies[at], change->vertex),
+						   change->links, change->n);
+		else if (change->written)
 		{
 			memcpy(links, change->links, change->n * sizeof(uint32));
 			*count = change->n;
@@ -609,6 +612,8 @@ hnsw_set_anchor(HnswIndex *index, uint32 vertex, uint32 anchor)
 		{
 			links[i] = links[0];
 			links[0] = anchor;
+			hnsw_forget_code(record, i);
+			hnsw_forget_code(record, 0);
 			break;
 		}
 	}

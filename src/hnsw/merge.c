@@ -49,6 +49,7 @@ merge_batch(MergeState *state)
 	merge_collect_batch(state);
 	/* again: to know whether any of these has a value that does not fit the stored element */
 	hnsw_read_meta(state->index);
+	hnsw_note_uncoded(state->index);
 
 	state->overlay = hnsw_overlay_create(state);
 	state->search.overlay = state->overlay;
@@ -61,6 +62,7 @@ merge_batch(MergeState *state)
 	merge_write_upper_links(state);
 	merge_write_own_links(state);
 	merge_write_links_back(state);
+	merge_write_codes(state);
 	merge_update_entry(state);
 	merge_retire_batch(state);
 	merge_release_claim(state);

@@ -77,6 +77,7 @@ extern void merge_make_first(MergeState *state);
 extern void merge_write_upper_links(MergeState *state);
 extern void merge_write_own_links(MergeState *state);
 extern void merge_write_links_back(MergeState *state);
+extern void merge_write_codes(MergeState *state);
 extern void merge_update_entry(MergeState *state);
 
 #endif /* ANN_MERGE_H */

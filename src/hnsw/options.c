@@ -23,6 +23,13 @@ static int ef_search = HNSW_DEFAULT_EF_SEARCH;
 static bool ef_search_is_set = false;
 static relopt_kind hnsw_relopt_kind;
 
+static relopt_enum_elt_def quantization_values[] = {
+	{"auto", HNSW_QUANTIZATION_AUTO},
+	{"none", HNSW_QUANTIZATION_NONE},
+	{"rabitq", HNSW_QUANTIZATION_RABITQ},
+	{NULL, 0},
+};
+
 static const struct config_enum_entry iterative_scan_values[] = {
 	{"off", HNSW_ITERATIVE_OFF, false},
 	{"relaxed_order", HNSW_ITERATIVE_RELAXED, false},
@@ -62,6 +69,10 @@ hnsw_init_options(void)
 	add_int_reloption(hnsw_relopt_kind, "ef_search",
 					  "Candidates kept while searching, unless hnsw.ef_search is set", 0, 0,
 					  HNSW_MAX_EF_SEARCH, ShareUpdateExclusiveLock);
+	add_enum_reloption(hnsw_relopt_kind, "quantization", "Codes of neighbors in the records",
+					   quantization_values, HNSW_QUANTIZATION_AUTO,
+					   gettext_noop("Valid values are \"auto\", \"none\", and \"rabitq\"."),
+					   AccessExclusiveLock);
 
 	DefineCustomIntVariable("hnsw.ef_search", "Sets the number of candidates kept while searching.",
 							"A larger number finds more of the nearest rows and takes longer.",
@@ -94,6 +105,9 @@ hnsw_options(Datum reloptions, bool validate)
 		{.optname = "ef_search",
 		 .opttype = RELOPT_TYPE_INT,
 		 .offset = offsetof(HnswOptions, ef_search)},
+		{.optname = "quantization",
+		 .opttype = RELOPT_TYPE_ENUM,
+		 .offset = offsetof(HnswOptions, quantization)},
 	};
 
 	return (bytea *) build_reloptions(reloptions, validate, hnsw_relopt_kind, sizeof(HnswOptions),
@@ -114,6 +128,15 @@ hnsw_option_ef_construction(Relation index)
 	HnswOptions *options = (HnswOptions *) index->rd_options;
 
 	return options != NULL ? options->ef_construction : HNSW_DEFAULT_EF_CONSTRUCTION;
+}
+
+/* What the index is to be built with */
+HnswQuantization
+hnsw_option_quantization(Relation index)
+{
+	HnswOptions *options = (HnswOptions *) index->rd_options;
+
+	return options != NULL ? (HnswQuantization) options->quantization : HNSW_QUANTIZATION_AUTO;
 }
 
 /* The size of a scan's pool: the setting, else the option, else the default. */

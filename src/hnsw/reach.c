@@ -196,6 +196,7 @@ add_link(Reach *reach, uint32 from, uint32 vertex)
 	page_change_begin(&change, index->relation, false);
 	record = hnsw_page_vertex(index, page_change_page(&change, buffer, false), from);
 	hnsw_vertex_links(index, record)[place] = vertex;
+	hnsw_forget_code(record, place);
 	record->nlinks = Max(n, place + 1);
 	page_change_finish(&change);
 	reach->displaced |= place < n;
@@ -237,6 +238,8 @@ give_anchor(Reach *reach, uint32 vertex, uint32 anchor)
 	links = hnsw_vertex_links(index, record);
 	links[place] = links[0];
 	links[0] = anchor;
+	hnsw_forget_code(record, place);
+	hnsw_forget_code(record, 0);
 	record->nlinks = Max(n, place + 1);
 	page_change_finish(&change);
 }

@@ -425,12 +425,13 @@ apply_plans(Repair *repair, Page copy, Buffer buffer, const LinkPlan *plans, boo
 		if (plans[slot].n < 0)
 			continue;
 		if (same_links(index, record, hnsw_page_vertex(index, copy, vertex)))
-		{
-			memcpy(links, plans[slot].links, plans[slot].n * sizeof(uint32));
-			record->nlinks = plans[slot].n;
-		}
+			hnsw_put_links(index, record, plans[slot].links, plans[slot].n);
 		else if (force)
-			record->nlinks = copy_live(repair, links, record->nlinks, links);
+		{
+			uint32 live[HNSW_MAX_LINKS];
+
+			hnsw_put_links(index, record, live, copy_live(repair, links, record->nlinks, live));
+		}
 		else
 			done = false;
 	}

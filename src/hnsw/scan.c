@@ -214,6 +214,9 @@ start(IndexScanDesc scan, HnswScan state)
 	hnsw_search_init(&state->search, index, state->context, state->ef,
 					 hnsw_iterative_scan == HNSW_ITERATIVE_OFF ? HNSW_SEARCH_ROWS
 															   : HNSW_SEARCH_ROWS_RESUMABLE);
+	state->search.coder = hnsw_coder_create(index);
+	if (state->search.coder != NULL)
+		hnsw_coder_query(state->search.coder, query);
 	return search_first(state, query);
 }
 

@@ -306,6 +306,7 @@ hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	hnsw_open(&index, info->index);
 	hnsw_merge_pending(&index, true);
 	hnsw_vacuum_graph(&index, info->strategy, stats != NULL);
+	hnsw_code_index(&index);
 	if (stats == NULL)
 	{
 		stats = palloc0(sizeof(IndexBulkDeleteResult));

@@ -299,6 +299,7 @@ hnsw_vacuum_graph(HnswIndex *index, BufferAccessStrategy strategy, bool deleted_
 	if (index->meta.deleted_since == HNSW_DELETED_BY_MERGE)
 		replace_deleted_since(index, HNSW_DELETED_BY_MERGE, HNSW_DELETED_FOUND);
 	started = index->meta.deleted_since;
+	hnsw_note_uncoded(index);
 	repair_init(&repair, index, strategy);
 	plans = allocate_plans(index);
 	part = (BlockNumber) Min(bits / index->meta.slots_per_page, nblocks);

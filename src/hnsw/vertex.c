@@ -21,6 +21,30 @@ hnsw_pages_of_value(Size size)
 	return (size + HNSW_VALUE_PIECE - 1) / HNSW_VALUE_PIECE;
 }
 
+/* Bytes of the numbers of the pages that hold a value, whichever form it has */
+static Size
+value_blocks_size(const IndexSpace *space)
+{
+	return hnsw_pages_of_value(space->encoded_size) * sizeof(BlockNumber);
+}
+
+/*
+ * Does the record have its value inside?  Not if it would not fit a page, nor
+ * if codes that have been asked for would have no room beside it.
+ */
+static bool
+place_value(HnswMeta *meta, const IndexSpace *space)
+{
+	bool fits =
+		TYPEALIGN(CACHE_LINE, meta->value_offset + space->stored_size) <= PAGE_DATA_SIZE;
+
+	if (fits && (hnsw_place_codes(meta, space, space->stored_size, true) ||
+				 meta->quantization != HNSW_QUANTIZATION_RABITQ || !hnsw_is_codable(space)))
+		return true;
+	hnsw_place_codes(meta, space, value_blocks_size(space), false);
+	return false;
+}
+
 /*
  * Lays out the record for values in the space's stored form: inline when the
  * record fits a page, else on value pages.  Called once, when the dimensions
@@ -35,7 +59,6 @@ hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space, const char *inde
 	meta->header.dim = space->context.dim;
 	meta->links_offset = HNSW_VERTEX_HEADER_SIZE;
 	meta->value_offset = TYPEALIGN(CACHE_LINE, meta->links_offset + links);
-	meta->codes_offset = 0;
 	meta->value_pages = 0;
 	meta->element = space->stored.space->element;
 	if (hnsw_pages_of_value(space->encoded_size) > HNSW_MAX_VALUE_PAGES)
@@ -43,13 +66,13 @@ hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space, const char *inde
 						errmsg("values of index \"%s\" take %zu bytes, more than the limit of %zu",
 							   index_name, space->encoded_size,
 							   (Size) HNSW_MAX_VALUE_PAGES * HNSW_VALUE_PIECE)));
-	size = TYPEALIGN(CACHE_LINE, meta->value_offset + space->stored_size);
-	if (size > PAGE_DATA_SIZE)
+	if (place_value(meta, space))
+		size = TYPEALIGN(CACHE_LINE, meta->value_offset + space->stored_size);
+	else
 	{
 		/* room for the pages of a value that does not fit the stored element, too */
 		meta->value_pages = hnsw_pages_of_value(space->stored_size);
-		size = TYPEALIGN(CACHE_LINE, meta->value_offset + hnsw_pages_of_value(space->encoded_size) *
-															  sizeof(BlockNumber));
+		size = TYPEALIGN(CACHE_LINE, meta->value_offset + value_blocks_size(space));
 	}
 	meta->slot_size = size;
 	meta->slots_per_page = PAGE_DATA_SIZE / size;
@@ -58,12 +81,13 @@ hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space, const char *inde
 /* The metapage of an empty index; its geometry follows when dim is known. */
 void
 hnsw_meta_init(HnswMeta *meta, const IndexSpace *space, int m, int ef_construction,
-			   const char *index_name)
+			   HnswQuantization quantization, const char *index_name)
 {
 	memset(meta, 0, sizeof(*meta));
 	meta_header_init(&meta->header, METHOD_HNSW, &space->context);
 	meta->m = m;
 	meta->ef_construction = ef_construction;
+	meta->quantization = quantization;
 	meta->entry = HNSW_NO_VERTEX;
 	meta->max_level = GRAPH_MAX_LEVEL;
 	while (HNSW_UPPER_SIZE(m, meta->max_level) > HNSW_MAX_ITEM_SIZE)
@@ -75,6 +99,7 @@ hnsw_meta_init(HnswMeta *meta, const IndexSpace *space, int m, int ef_constructi
 	meta->free_slots = InvalidBlockNumber;
 	meta->free_items = InvalidBlockNumber;
 	meta->free_values = InvalidBlockNumber;
+	meta->mean_block = InvalidBlockNumber;
 	if (space->context.dim > 0)
 		hnsw_meta_set_geometry(meta, space, index_name);
 }

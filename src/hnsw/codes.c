@@ -1,0 +1,467 @@
+/*-------------------------------------------------------------------------
+ *
+ * codes.c
+ *	  The quantised form of hnsw: codes of a vertex's neighbours in its record.
+ *
+ * Each record has, for its links in layer 0, blocks of one-bit codes centred
+ * on the vertex itself (core/rabitq.h), so that one page tells roughly how far
+ * all its neighbours are from a query.  A bit in the record's `coded` says
+ * that the link at that position has its code.  Whoever changes a link clears
+ * the bit, and no more; a link without a code is scored by its value.  Codes
+ * are filled in page by page: by a build, after a merge, by vacuum.
+ *
+ * Codes are made of the leading code_dim dimensions of the rotated values;
+ * cosine and angular code unit vectors, whose squared distance is twice their
+ * key.  README, "Quantised form".
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "hnsw/hnsw.h"
+#include "storage/page_change.h"
+#include "storage/recent.h"
+
+/* Fewer dimensions than this are searched by their values, unless asked otherwise */
+#define AUTO_MIN_DIM 64
+
+/* Codes of fewer dimensions say too little, unless there are no more */
+#define MIN_CODE_DIM 128
+
+/* Vertices of this many dimensions or more get no more room than other indexes give them */
+#define LARGE_DIM 512
+
+/* What other indexes store beside a value, about */
+#define PEER_LINK_SIZE 12
+#define PEER_OVERHEAD 100
+
+struct HnswCoder
+{
+	Rabitq rabitq;
+	uint32 dim;
+	int blocks;
+	Size block_size;
+	bool normalize;		/* codes are those of unit vectors */
+	float scale;		/* key = scale * what the codes measure */
+	float *coordinates; /* of the vertex, then of a neighbour */
+	float *center;
+	void *query_form;  /* of a value */
+	float *scratch;	   /* rotated */
+	RabitqCenter base; /* the vertex */
+	void *prepared;	   /* the query */
+};
+
+/* The codes' measure of a space.  False: its values cannot be coded. */
+static bool
+find_measure(const Space *space, RabitqMeasure *measure, bool *normalize)
+{
+	*normalize = strcmp(space->name, "cosine") == 0 || strcmp(space->name, "angular") == 0;
+	*measure = strcmp(space->name, "ip") == 0 ? RABITQ_IP : RABITQ_L2;
+	return *normalize || *measure == RABITQ_IP || strcmp(space->name, "l2") == 0;
+}
+
+/* Can an index of this space, of whatever dimensions, be quantised? */
+bool
+hnsw_is_codable(const IndexSpace *space)
+{
+	RabitqMeasure measure;
+	bool normalize;
+
+	return find_measure(space->context.space, &measure, &normalize);
+}
+
+/*
+ * Records a page should have room for.  An index of many dimensions is to be no
+ * larger than one that has a value and its links on pages with line pointers;
+ * one of few dimensions may take 2.5 times that.
+ */
+static int
+least_slots(const HnswMeta *meta, const IndexSpace *space, bool is_inline)
+{
+	Size peer = space->encoded_size + PEER_LINK_SIZE * meta->m + PEER_OVERHEAD;
+	int slots = PAGE_DATA_SIZE / peer;
+
+	if (!is_inline)
+		return 2;
+	return Max(1, space->context.dim >= LARGE_DIM ? slots : slots * 2 / 5);
+}
+
+/*
+ * Sets the metapage's fields about codes, for records whose values take
+ * value_room bytes and would lie at value_offset without codes.  False: there
+ * are to be none.  The dimensions of codes are as many as the room allows.
+ */
+bool
+hnsw_place_codes(HnswMeta *meta, const IndexSpace *space, Size value_room, bool is_inline)
+{
+	bool automatic = meta->quantization == HNSW_QUANTIZATION_AUTO;
+	int full = Min(rotation_padded(space->context.dim), RABITQ_MAX_CODE_DIM);
+	int blocks =
+		Min((HNSW_LAYER_LINKS(meta->m, 0) + RABITQ_LANES - 1) / RABITQ_LANES, HNSW_MAX_CODE_BLOCKS);
+	int room;
+	int code_dim;
+
+	meta->codes_offset = 0;
+	meta->code_dim = 0;
+	meta->code_blocks = 0;
+	if (meta->quantization == HNSW_QUANTIZATION_NONE || !hnsw_is_codable(space) ||
+		(automatic && space->context.dim < AUTO_MIN_DIM))
+		return false;
+	room = PAGE_DATA_SIZE / least_slots(meta, space, is_inline) / PAGE_DATA_OFFSET *
+		   PAGE_DATA_OFFSET;
+	room -= meta->value_offset + (int) TYPEALIGN(PAGE_DATA_OFFSET, value_room);
+	code_dim = Min((room / blocks - (int) rabitq_block_size(0)) / 4, full) / 32 * 32;
+	if (code_dim < Min(full, MIN_CODE_DIM))
+		return false;
+	meta->code_dim = code_dim;
+	meta->code_blocks = blocks;
+	meta->codes_offset = meta->value_offset;
+	meta->value_offset += blocks * rabitq_block_size(code_dim);
+	return true;
+}
+
+/*
+ * What encodes values of an index in the quantised form, in memory of the
+ * current context; mean has code_dim floats or is NULL.  One for each thread.
+ */
+HnswCoder *
+hnsw_coder_init(const HnswIndex *index, const float *mean)
+{
+	const HnswMeta *meta = &index->meta;
+	HnswCoder *coder = palloc0(sizeof(HnswCoder));
+	uint32 dim = index->space.context.dim;
+	uint32 padded = rotation_padded(dim);
+
+	coder->dim = dim;
+	coder->blocks = meta->code_blocks;
+	coder->block_size = rabitq_block_size(meta->code_dim);
+	rotation_init(&coder->rabitq.rotation, dim, meta->seed);
+	coder->rabitq.code_dim = meta->code_dim;
+	coder->rabitq.mean = mean;
+	find_measure(index->space.context.space, &coder->rabitq.measure, &coder->normalize);
+	coder->scale = coder->normalize ? 0.5 : 1.0;
+	coder->coordinates = palloc(dim * sizeof(float));
+	coder->center = palloc(dim * sizeof(float));
+	coder->query_form = palloc(Max(hnsw_copy_query_size(index), 1));
+	coder->scratch = palloc(padded * sizeof(float));
+	coder->base.rotated = palloc(padded * sizeof(float));
+	coder->prepared = palloc(rabitq_query_size(meta->code_dim));
+	return coder;
+}
+
+/* The same with the mean that the index has on a page; NULL for the plain form. */
+HnswCoder *
+hnsw_coder_create(HnswIndex *index)
+{
+	BlockNumber blkno = index->meta.mean_block;
+	float *mean = NULL;
+
+	if (index->meta.codes_offset == 0)
+		return NULL;
+	if (blkno != InvalidBlockNumber)
+	{
+		Buffer buffer = recent_read(index->relation, blkno);
+		Page page = BufferGetPage(buffer);
+		Size size = index->meta.code_dim * sizeof(float);
+
+		if (!page_is(page, PAGE_VALUE))
+			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+							errmsg("index \"%s\" has no mean on block %u",
+								   RelationGetRelationName(index->relation), blkno),
+							errhint("Please REINDEX it.")));
+		mean = palloc(size);
+		memcpy(mean, (char *) page + PAGE_DATA_OFFSET, size);
+		ReleaseBuffer(buffer);
+	}
+	return hnsw_coder_init(index, mean);
+}
+
+/* Sums of squares that may have lost terms, or overflowed: computed again in double */
+#define SAFE_SQUARES_MINIMUM 0x1p-78f
+#define SAFE_SQUARES_MAXIMUM 0x1p+124f
+
+/* Copies the coordinates of a query form, scaled to length 1 if codes want it. */
+static void
+copy_coordinates(const HnswCoder *coder, const float *query, float *coordinates)
+{
+	double squares = coder->normalize ? query[coder->dim] : 0;
+	float factor;
+
+	if (!coder->normalize)
+	{
+		memcpy(coordinates, query, coder->dim * sizeof(float));
+		return;
+	}
+	if (!(squares >= SAFE_SQUARES_MINIMUM && squares <= SAFE_SQUARES_MAXIMUM))
+	{
+		squares = 0;
+		for (uint32 i = 0; i < coder->dim; i++)
+			squares += (double) query[i] * query[i];
+	}
+	factor = squares > 0 ? (float) (1 / sqrt(squares)) : 0;
+	for (uint32 i = 0; i < coder->dim; i++)
+		coordinates[i] = query[i] * factor;
+}
+
+/* Sets coordinates[] (dim) to those of an encoded value of `space` that are coded. */
+void
+hnsw_coder_coordinates(HnswCoder *coder, const SpaceContext *space, const void *value,
+					   float *coordinates)
+{
+	copy_coordinates(coder, space_prepare_query(space, value, coder->query_form), coordinates);
+}
+
+/* Rotates coordinates; the leading code_dim of the result go to rotated[]. */
+void
+hnsw_coder_rotate(HnswCoder *coder, const float *coordinates, float *rotated)
+{
+	rotation_apply(&coder->rabitq.rotation, coordinates, coder->scratch);
+	memcpy(rotated, coder->scratch, coder->rabitq.code_dim * sizeof(float));
+}
+
+/* Writes the first links of a record, whose codes stay valid where the links stay. */
+void
+hnsw_put_links(HnswIndex *index, HnswVertex record, const uint32 *links, int n)
+{
+	uint32 *old = hnsw_vertex_links(index, record);
+	int nold = record->nlinks;
+
+	for (int i = 0; i < Max(n, nold); i++)
+	{
+		if (i >= n || i >= nold || links[i] != old[i])
+			hnsw_forget_code(record, i);
+	}
+	memcpy(old, links, n * sizeof(uint32));
+	record->nlinks = n;
+}
+
+/*
+ * Adds the codes that a record lacks.  value is its own, neighbors[i] that of
+ * its i-th link, n of them, or NULL for one to be left without; all encoded
+ * values of `space`.  May run in a thread.
+ */
+void
+hnsw_code_links(HnswCoder *coder, const SpaceContext *space, Size codes_offset, HnswVertex record,
+				const void *value, const void *const *neighbors, int n)
+{
+	bool centered = false;
+
+	for (int i = 0; i < Min(n, coder->blocks * RABITQ_LANES); i++)
+	{
+		char *block = (char *) record + codes_offset + i / RABITQ_LANES * coder->block_size;
+		RabitqLane lane;
+
+		if (hnsw_has_code(record, i) || neighbors[i] == NULL)
+			continue;
+		if (!centered)
+		{
+			hnsw_coder_coordinates(coder, space, value, coder->center);
+			rabitq_center(&coder->rabitq, coder->center, coder->scratch, &coder->base);
+			centered = true;
+		}
+		hnsw_coder_coordinates(coder, space, neighbors[i], coder->coordinates);
+		rabitq_encode(&coder->rabitq, &coder->base, coder->coordinates, coder->scratch, &lane);
+		rabitq_put_lane(coder->rabitq.code_dim, block, i % RABITQ_LANES, &lane);
+		record->coded[i / RABITQ_LANES] |= UINT32_C(1) << i % RABITQ_LANES;
+	}
+}
+
+/* Prepares a query, in the space's query form. */
+void
+hnsw_coder_query(HnswCoder *coder, const float *query)
+{
+	copy_coordinates(coder, query, coder->coordinates);
+	rabitq_prepare_query(&coder->rabitq, coder->coordinates, coder->scratch, coder->prepared);
+}
+
+/*
+ * Sets keys[] to the estimated keys of the links of a block, RABITQ_LANES of
+ * them; key is the exact one of the vertex.  Those of lanes without a code mean
+ * nothing.
+ */
+void
+hnsw_coder_estimate(const HnswCoder *coder, const void *block, float key, float *keys)
+{
+	rabitq_estimate(coder->rabitq.code_dim, coder->prepared, block, key / coder->scale, keys);
+	for (int i = 0; coder->scale != 1 && i < RABITQ_LANES; i++)
+		keys[i] *= coder->scale;
+}
+
+/* Links of a record that lack a code and could have one */
+static int
+count_uncoded(const HnswIndex *index, const HnswVertexData *record)
+{
+	int n = Min(record->nlinks, index->meta.code_blocks * RABITQ_LANES);
+	int count = 0;
+
+	for (int i = 0; i < n; i++)
+		count += !hnsw_has_code(record, i);
+	return count;
+}
+
+/* Adds the codes missing in a copy of a record. */
+static void
+code_copy(HnswIndex *index, HnswCoder *coder, uint32 vertex, HnswVertex copy)
+{
+	const uint32 *links = hnsw_vertex_links(index, copy);
+	Size stride = MAXALIGN(hnsw_copy_size(index));
+	char *values = palloc_extended(stride * (copy->nlinks + 1), MCXT_ALLOC_HUGE);
+	const void **neighbors = palloc0(sizeof(void *) * Max(copy->nlinks, 1));
+
+	hnsw_copy_value(index, vertex, values);
+	for (int i = 0; i < copy->nlinks; i++)
+	{
+		if (hnsw_has_code(copy, i))
+			continue;
+		neighbors[i] = values + stride * (i + 1);
+		hnsw_copy_value(index, links[i], values + stride * (i + 1));
+	}
+	hnsw_code_links(coder, hnsw_copy_space(index), index->meta.codes_offset, copy, values,
+					neighbors, copy->nlinks);
+	pfree(neighbors);
+	pfree(values);
+}
+
+/* Has a record still the links and codes of the copy that was made of it? */
+static bool
+is_unchanged(const HnswIndex *index, HnswVertex record, HnswVertex before)
+{
+	return record->version == before->version && record->flags == before->flags &&
+		   record->nlinks == before->nlinks &&
+		   memcmp(record->coded, before->coded, sizeof(record->coded)) == 0 &&
+		   memcmp(hnsw_vertex_links(index, record), hnsw_vertex_links(index, before),
+				  record->nlinks * sizeof(uint32)) == 0;
+}
+
+/* Writes the codes added in a copy of a page, for records that are as they were. */
+static void
+write_codes(HnswIndex *index, Buffer buffer, Page before, Page after, const bool *chosen)
+{
+	BlockNumber blkno = BufferGetBlockNumber(buffer);
+	int nslots = page_slots(before, index->meta.slots_per_page);
+	Size size = index->meta.value_offset - index->meta.codes_offset;
+	PageChange change;
+	Page page;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_change_begin(&change, index->relation, index->building);
+	page = page_change_page(&change, buffer, false);
+	for (int slot = 0; slot < nslots; slot++)
+	{
+		uint32 vertex = blkno * index->meta.slots_per_page + slot;
+		HnswVertex record = hnsw_page_vertex(index, page, vertex);
+		HnswVertex coded = hnsw_page_vertex(index, after, vertex);
+
+		if (!chosen[slot] || !is_unchanged(index, record, hnsw_page_vertex(index, before, vertex)))
+			continue;
+		memcpy(hnsw_vertex_codes(index, record), hnsw_vertex_codes(index, coded), size);
+		memcpy(record->coded, coded->coded, sizeof(record->coded));
+	}
+	page_change_finish(&change);
+}
+
+/*
+ * Adds missing codes to the records of a page that lack at least `missing` of
+ * them.  Links of deleted vertices get none.  One record of WAL.
+ */
+static void
+code_page(HnswIndex *index, HnswCoder *coder, BlockNumber blkno, int missing)
+{
+	PGAlignedBlock before;
+	PGAlignedBlock after;
+	bool chosen[HNSW_PAGE_SLOTS];
+	Buffer buffer = recent_read(index->relation, blkno);
+	bool any = false;
+	int nslots;
+
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	memcpy(before.data, BufferGetPage(buffer), BLCKSZ);
+	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	nslots = page_is(before.data, PAGE_SLOTS)
+				 ? page_slots(before.data, index->meta.slots_per_page)
+				 : 0;
+	memcpy(after.data, before.data, BLCKSZ);
+	for (int slot = 0; slot < nslots; slot++)
+	{
+		uint32 vertex = blkno * index->meta.slots_per_page + slot;
+		HnswVertex record = hnsw_page_vertex(index, after.data, vertex);
+
+		hnsw_check_vertex(index, record, vertex);
+		chosen[slot] = (record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) == 0 &&
+					   count_uncoded(index, record) >= missing;
+		if (chosen[slot])
+			code_copy(index, coder, vertex, record);
+		any |= chosen[slot];
+	}
+	if (any)
+		write_codes(index, buffer, before.data, after.data, chosen);
+	else
+		ReleaseBuffer(buffer);
+}
+
+/* Notes in the metapage that some links may lack codes from now on, or that none does. */
+static void
+set_has_uncoded(HnswIndex *index, bool uncoded)
+{
+	Buffer buffer = recent_read(index->relation, META_BLOCK);
+	PageChange change;
+	HnswMeta *meta;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_change_begin(&change, index->relation, index->building);
+	meta = (HnswMeta *) PageGetContents(page_change_page(&change, buffer, false));
+	meta->has_uncoded = uncoded;
+	index->meta = *meta;
+	page_change_finish(&change);
+}
+
+/* Whoever is going to change links says so first. */
+void
+hnsw_note_uncoded(HnswIndex *index)
+{
+	if (index->meta.codes_offset != 0 && !index->meta.has_uncoded)
+		set_has_uncoded(index, true);
+}
+
+/*
+ * Adds the missing codes to the records of n pages, those that lack at least
+ * `missing` of them.
+ */
+void
+hnsw_code_pages(HnswIndex *index, const BlockNumber *pages, int n, int missing)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw codes", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	HnswCoder *coder = hnsw_coder_create(index);
+
+	for (int i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		code_page(index, coder, pages[i], missing);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+/* Adds all codes that are missing, if there may be any. */
+void
+hnsw_code_index(HnswIndex *index)
+{
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index->relation);
+
+	hnsw_read_meta(index);
+	if (index->meta.codes_offset == 0 || !index->meta.has_uncoded)
+		return;
+	for (BlockNumber blkno = META_BLOCK + 1; blkno < nblocks; blkno++)
+	{
+		vacuum_delay_point_compat();
+		hnsw_code_pages(index, &blkno, 1, 1);
+	}
+	set_has_uncoded(index, false);
+}
