@@ -16,8 +16,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/simd.h"
 #include "space/half.h"
-#include "space/kernels.h"
 #include "space/space.h"
 
 #define OBJECTS 32	 /* in a block: as many as a vertex has neighbours */

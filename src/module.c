@@ -11,9 +11,9 @@
 #include "access/compat.h"
 #include "access/inspect.h"
 #include "access/order_column.h"
+#include "core/simd.h"
 #include "fmgr.h"
 #include "hnsw/hnsw.h"
-#include "space/kernels.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;

@@ -13,18 +13,11 @@
 #ifndef ANN_KERNEL_TABLE_H
 #define ANN_KERNEL_TABLE_H
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/simd.h"
 #include "space/space.h"
-
-#if defined(__x86_64__)
-#define KERNELS_HAVE_X86 1
-#endif
-#if defined(__aarch64__) && defined(__ARM_NEON)
-#define KERNELS_HAVE_NEON 1
-#endif
 
 #define KERNEL_ELEMENTS 3 /* members of SpaceElement */
 #define KERNEL_PARAMS 2
@@ -87,21 +80,22 @@ typedef struct KernelTable
 #define KERNEL_POWER_BITS 12
 
 extern const KernelTable kernels_none;
-#ifdef KERNELS_HAVE_X86
+#ifdef SIMD_HAVE_X86
 extern const KernelTable kernels_avx2;
 extern const KernelTable kernels_avx512;
 #endif
-#ifdef KERNELS_HAVE_NEON
+#ifdef SIMD_HAVE_NEON
 extern const KernelTable kernels_neon;
 #endif
 
-extern _Atomic(const KernelTable *) kernels_in_use;
+/* By level; NULL where it is not compiled in */
+extern const KernelTable *const kernel_tables[SIMD_LEVELS];
 
 /* The table in use.  Whoever makes several calls for one result asks once. */
 static inline const KernelTable *
 kernels(void)
 {
-	return atomic_load_explicit(&kernels_in_use, memory_order_relaxed);
+	return kernel_tables[simd_selected()];
 }
 
 #endif /* ANN_KERNEL_TABLE_H */

@@ -15,7 +15,7 @@
 #include "space/kernel_table.h"
 #include "space/logarithm.h"
 
-#ifdef KERNELS_HAVE_X86
+#ifdef SIMD_HAVE_X86
 
 #include <immintrin.h>
 
@@ -206,4 +206,4 @@ v_maximum(V a)
 #pragma GCC pop_options
 #endif
 
-#endif /* KERNELS_HAVE_X86 */
+#endif /* SIMD_HAVE_X86 */

@@ -12,7 +12,7 @@
 #include "space/kernel_table.h"
 #include "space/logarithm.h"
 
-#ifdef KERNELS_HAVE_NEON
+#ifdef SIMD_HAVE_NEON
 
 #include <arm_neon.h>
 
@@ -158,4 +158,4 @@ v_maximum(V a)
 #define KERNELS kernels_neon
 #include "space/kernel_template.h"
 
-#endif /* KERNELS_HAVE_NEON */
+#endif /* SIMD_HAVE_NEON */

@@ -28,10 +28,10 @@
  *
  * Data objects are the left argument of a distance, queries the right one
  * (nmslib-spaces 0.1).  The kernels are chosen at run time for the processor
- * (kernels.h); SQL distance functions and index scans run the same kernels in
+ * (core/simd.h); SQL distance functions and index scans run the same kernels in
  * the same order of additions, so they agree to the last bit.
  *
- * Plain C, no allocation, no global state but the kernel table: every function
+ * Plain C, no allocation, no state of its own: every function
  * may be called from any thread.
  *
  *-------------------------------------------------------------------------

@@ -8,8 +8,8 @@
  */
 #include "unit.h"
 
+#include "core/simd.h"
 #include "space/half.h"
-#include "space/kernels.h"
 
 #define HALVES 65536
 

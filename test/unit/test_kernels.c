@@ -13,8 +13,8 @@
 #include <float.h>
 #include <string.h>
 
+#include "core/simd.h"
 #include "space/half.h"
-#include "space/kernels.h"
 #include "space/space.h"
 
 #define LENGTHS 300

@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/simd.h"
 #include "space/half.h"
-#include "space/kernels.h"
 #include "space/space.h"
 
 #define MAX_DIM 300

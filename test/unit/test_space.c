@@ -11,8 +11,8 @@
 
 #include <string.h>
 
+#include "core/simd.h"
 #include "space/half.h"
-#include "space/kernels.h"
 #include "space/space.h"
 
 #define MAX_DIM 8

@@ -1,0 +1,113 @@
+/*-------------------------------------------------------------------------
+ *
+ * quantise_none.c
+ *	  The kernels of rotation.c and rabitq.c in plain C, for any processor.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "core/quantise_table.h"
+#include "core/random.h"
+#include "core/rotation.h"
+
+#define WIDTH 1
+
+typedef float V;
+
+static inline V
+v_set(float s)
+{
+	return s;
+}
+
+static inline V
+v_load(const float *p)
+{
+	return *p;
+}
+
+static inline void
+v_store(float *p, V a)
+{
+	*p = a;
+}
+
+static inline V
+v_load_bfloat(const uint8_t *p)
+{
+	uint16_t half;
+	uint32_t bits;
+	float value;
+
+	memcpy(&half, p, sizeof(half));
+	bits = (uint32_t) half << 16;
+	memcpy(&value, &bits, sizeof(value));
+	return value;
+}
+
+static inline V
+v_abs(V a)
+{
+	return fabsf(a);
+}
+
+static inline V
+v_min(V a, V b)
+{
+	return a < b ? a : b;
+}
+
+static inline V
+v_max(V a, V b)
+{
+	return a > b ? a : b;
+}
+
+static inline V
+v_flip(V a, uint32_t bits)
+{
+	return (bits & 1) != 0 ? -a : a;
+}
+
+static inline uint32_t
+v_at_least_zero(V a)
+{
+	return a >= 0;
+}
+
+static inline V
+v_butterflies(V a)
+{
+	return a;
+}
+
+/*
+ * In 16-bit parts, as the vector versions do: even bytes hold lanes 0 to 7 (and
+ * 16 to 23), odd ones lanes 8 to 15 (and 24 to 31).
+ */
+static inline void
+block_sums(const uint8_t *table, uint32_t dim, const uint8_t *codes, V *sums)
+{
+	uint16_t lower[16] = {0};
+	uint16_t upper[16] = {0};
+
+	for (uint32_t i = 0; i < 4 * dim; i += 16)
+		for (int k = 0; k < 16; k++)
+		{
+			lower[k] += table[i + (codes[i + k] & 15)];
+			upper[k] += table[i + (codes[i + k] >> 4)];
+		}
+	for (int k = 0; k < 16; k++)
+	{
+		int lane = k / 2 + k % 2 * 8;
+
+		sums[lane] = lower[k];
+		sums[lane + 16] = upper[k];
+	}
+}
+
+#define QUANTISE_KERNELS quantise_none
+#include "core/quantise_template.h"
