@@ -98,6 +98,21 @@ v_butterflies(V a)
 	return _mm256_permute2f128_ps(a, a, 0x01) + v_flip(a, 0xf0);
 }
 
+static inline void
+store_table(uint8_t *p, Quad low, Quad high)
+{
+	__m256 lows = _mm256_set_m128(low, low);
+	__m256 highs = _mm256_set_m128(high, high);
+	__m256 first = _mm256_permutevar_ps(highs, _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1));
+	__m256 second = _mm256_permutevar_ps(highs, _mm256_setr_epi32(2, 2, 2, 2, 3, 3, 3, 3));
+	__m256i words =
+		_mm256_packs_epi32(_mm256_cvttps_epi32(lows + first), _mm256_cvttps_epi32(lows + second));
+
+	words = _mm256_permute4x64_epi64(words, 0xd8); /* packing goes by 128-bit parts */
+	_mm_storeu_si128((__m128i *) p, _mm_packus_epi16(_mm256_castsi256_si128(words),
+													 _mm256_extracti128_si256(words, 1)));
+}
+
 /* 16-bit sums as floats */
 static inline void
 widen_sums(__m256i sums, V *wide)

@@ -98,6 +98,17 @@ v_butterflies(V a)
 	return _mm512_shuffle_f32x4(a, a, 0x4e) + v_flip(a, 0xff00);
 }
 
+static inline void
+store_table(uint8_t *p, Quad low, Quad high)
+{
+	__m512i each_four = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+	__m512 lows = _mm512_broadcast_f32x4(low);
+	__m512 highs = _mm512_broadcast_f32x4(high);
+
+	highs = _mm512_permutevar_ps(highs, each_four);
+	_mm_storeu_si128((__m128i *) p, _mm512_cvtepi32_epi8(_mm512_cvttps_epi32(lows + highs)));
+}
+
 /*
  * Sums of 16-bit words, of which the odd bytes are summed apart and subtracted
  * in the end, modulo 2^16.  Then a0 to a3 are each added up to one of the

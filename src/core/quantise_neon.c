@@ -90,6 +90,17 @@ v_butterflies(V a)
 	return vextq_f32(a, a, 2) + v_flip(a, 0xc);
 }
 
+static inline void
+store_table(uint8_t *p, Quad low, Quad high)
+{
+	uint16x4_t words[4];
+
+	for (int k = 0; k < 4; k++)
+		words[k] = vmovn_u32(vcvtq_u32_f32((float32x4_t) low + vdupq_n_f32(high[k])));
+	vst1q_u8(p, vcombine_u8(vmovn_u16(vcombine_u16(words[0], words[1])),
+							vmovn_u16(vcombine_u16(words[2], words[3]))));
+}
+
 /* 16-bit sums as floats */
 static inline void
 widen_sums(uint16x8_t sums, V *wide)

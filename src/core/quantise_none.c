@@ -69,7 +69,12 @@ v_max(V a, V b)
 static inline V
 v_flip(V a, uint32_t bits)
 {
-	return (bits & 1) != 0 ? -a : a;
+	uint32_t value;
+
+	memcpy(&value, &a, sizeof(value));
+	value ^= bits << 31;
+	memcpy(&a, &value, sizeof(value));
+	return a;
 }
 
 static inline uint32_t
@@ -82,6 +87,13 @@ static inline V
 v_butterflies(V a)
 {
 	return a;
+}
+
+static inline void
+store_table(uint8_t *p, Quad low, Quad high)
+{
+	for (int n = 0; n < 16; n++)
+		p[n] = (uint8_t) (int32_t) (low[n % 4] + high[n / 4]);
 }
 
 /*

@@ -20,6 +20,9 @@
 /* Partial sums; partial sum j has the coordinates i = j modulo this */
 #define QUANTISE_PARTS 32
 
+/* Four numbers, where instruction sets have that in common */
+typedef float Quad __attribute__((vector_size(16)));
+
 /* A query against blocks of codes (rabitq.h) */
 typedef struct QuantiseScan
 {
@@ -43,6 +46,13 @@ typedef struct QuantiseKernels
 	 * sign; parts of the sums of |residual_i| and s_i center_i */
 	void (*signs)(const float *residual, const float *center, uint32_t dim, uint8_t *code,
 				  float *absolute, float *signed_center);
+
+	/*
+	 * For each four of dim numbers, 16 bytes: byte n = the sum of those whose bit
+	 * is set in n, less the sum of the negative ones, times scale, rounded.  The
+	 * absolute values of four numbers, times scale, sum up to 255 at most.
+	 */
+	void (*tables)(const float *values, uint32_t dim, float scale, uint8_t *tables);
 
 	/* Estimates of the 32 lanes of a block, as rabitq_estimate() says */
 	void (*scan)(const QuantiseScan *scan, uint32_t dim, const uint8_t *block, float key,

@@ -18,6 +18,9 @@
  *	v_at_least_zero(a)	 bit k: lane k >= 0, -0 too; other bits 0
  *	v_butterflies(a)	 for stride = 1, 2, ... WIDTH / 2: lanes i and i + stride
  *						 become their sum and their difference
+ *	store_table(p, low, high)
+ *						 byte n of 16 at p = low[n % 4] + high[n / 4], from 0 up to
+ *						 below 256, cut to a whole number
  *	block_sums(table, dim, codes, sums)
  *						 sums: 32 / WIDTH vectors, a lane per code of a block: the
  *						 sum over j of entry number (its half byte j) of the
@@ -55,7 +58,7 @@ transform_block(float *values, uint32_t signs, float scale)
 	for (int stride = 1; stride < VECTORS; stride *= 2)
 		for (int pair = 0; pair < VECTORS / 2; pair++)
 		{
-			int k = pair / stride * 2 * stride + pair % stride;
+			int k = pair + (pair & -stride);
 			V sum = v[k] + v[k + stride];
 
 			v[k + stride] = v[k] - v[k + stride];
@@ -233,6 +236,30 @@ signs(const float *residual, const float *center, uint32_t dim, uint8_t *code, f
 }
 
 /*
+ * Sums are between 1/2 and 255 1/2 up to about 1e-4, so they need no limits
+ * when they are cut to whole numbers.
+ */
+static void
+tables(const float *values, uint32_t dim, float scale, uint8_t *tables)
+{
+	for (uint32_t i = 0; i < dim; i += 4)
+	{
+		float a = values[i] * scale;
+		float b = values[i + 1] * scale;
+		float c = values[i + 2] * scale;
+		float d = values[i + 3] * scale;
+
+		/* Twice the negative part of a number is its absolute value less itself. */
+		float none =
+			0.5f + 0.5f * (((fabsf(a) - a) + (fabsf(b) - b)) + ((fabsf(c) - c) + (fabsf(d) - d)));
+		Quad low = {none, none + a, none + b, none + (a + b)};
+		Quad high = {0, c, d, c + d};
+
+		store_table(tables + 4 * i, low, high);
+	}
+}
+
+/*
  * The product is cut off at the largest number, so that it never meets an
  * infinite add + key of the other sign.
  */
@@ -256,4 +283,9 @@ scan(const QuantiseScan *query, uint32_t dim, const uint8_t *block, float key, f
 }
 
 const QuantiseKernels QUANTISE_KERNELS = {
-	.rotate = rotate, .residual = residual, .signs = signs, .scan = scan};
+	.rotate = rotate,
+	.residual = residual,
+	.signs = signs,
+	.tables = tables,
+	.scan = scan,
+};

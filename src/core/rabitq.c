@@ -202,30 +202,6 @@ rabitq_get_lane(uint32_t code_dim, const void *block, int lane, RabitqLane *code
 }
 
 /*
- * The table of four coordinates: entry n = the sum of w over the set bits of n,
- * less that of the negative w, in units of 1 / scale.
- */
-static void
-fill_table(const float *w, float scale, uint8_t *table)
-{
-	float sums[GROUP_ENTRIES];
-
-	sums[0] = 0.5f; /* for rounding */
-	for (int i = 0; i < GROUP; i++)
-		sums[0] += w[i] < 0 ? -w[i] * scale : 0.0f;
-	for (int i = 0; i < GROUP; i++)
-		for (int n = 0; n < 1 << i; n++)
-			sums[(1 << i) + n] = sums[n] + w[i] * scale;
-	for (int n = 0; n < GROUP_ENTRIES; n++)
-	{
-		/* Rounding may lead just below 0 or above the maximum. */
-		float entry = sums[n] > 0 ? sums[n] : 0;
-
-		table[n] = (uint8_t) (entry < TABLE_ENTRY_MAX ? entry : TABLE_ENTRY_MAX);
-	}
-}
-
-/*
  * S, the sum of w over the set bits of a code, is the sum of negative w plus
  * what the tables have, so S - W/2 is that minus half of the sum of |w|.  The
  * group with the largest range has the whole range of a byte.
@@ -238,7 +214,6 @@ rabitq_prepare_query(const Rabitq *rabitq, const float *query, float *scratch, v
 	QueryHeader header = {0, 0};
 	float largest = 0;
 	double absolute = 0;
-	float scale = 0;
 
 	memset(prepared, 0, TABLE_OFFSET);
 	rotate_around_mean(rabitq, query, scratch);
@@ -253,11 +228,9 @@ rabitq_prepare_query(const Rabitq *rabitq, const float *query, float *scratch, v
 	/* Otherwise w is zero, or nothing can be said: every S - W/2 is 0. */
 	if (absolute < FLT_MAX / 2 && largest > FLT_MIN * TABLE_ENTRY_MAX)
 	{
-		scale = TABLE_ENTRY_MAX / largest;
 		header.delta = largest / TABLE_ENTRY_MAX;
 		header.offset = (float) (-absolute / 2);
-		for (uint32_t i = 0; i < code_dim; i += GROUP)
-			fill_table(scratch + i, scale, tables + GROUP_ENTRIES / GROUP * i);
+		quantise_kernels()->tables(scratch, code_dim, TABLE_ENTRY_MAX / largest, tables);
 	}
 	else
 		memset(tables, 0, GROUP_ENTRIES / GROUP * code_dim);
