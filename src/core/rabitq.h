@@ -139,4 +139,12 @@ extern void rabitq_prepare_query(const Rabitq *rabitq, const float *query, float
 extern void rabitq_estimate(uint32_t code_dim, const void *prepared, const void *block, float key,
 							float *estimates);
 
+/*
+ * Sets precision[] (RABITQ_LANES) to one over the squares of numbers to which
+ * the errors of a block's estimates are proportional, for queries as far from
+ * the centre: f_rescale, which grows with the distance of centre and value.
+ * May be infinite: a value that is the centre.
+ */
+extern void rabitq_precision(uint32_t code_dim, const void *block, float *precision);
+
 #endif /* ANN_RABITQ_H */
