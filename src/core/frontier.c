@@ -33,7 +33,7 @@ frontier_size(uint32_t capacity)
 	size_t bounds;
 
 	count_levels(capacity, sizes, &bounds);
-	return (size_t) capacity * (sizeof(uint32_t) + 2 * sizeof(float) + 2 * sizeof(uint32_t)) +
+	return (size_t) capacity * (sizeof(uint32_t) + 2 * sizeof(float) + 2 * sizeof(FrontierSlot)) +
 		   bounds * sizeof(float);
 }
 
@@ -48,7 +48,7 @@ frontier_init(Frontier *frontier, void *memory, uint32_t capacity)
 	frontier->capacity = capacity;
 	frontier->mask = 2 * capacity - 1;
 	frontier->slots = memory;
-	frontier->ids = frontier->slots + 2 * (size_t) capacity;
+	frontier->ids = (uint32_t *) (frontier->slots + 2 * (size_t) capacity);
 	frontier->keys = (float *) (frontier->ids + capacity);
 	frontier->weights = frontier->keys + capacity;
 	next = frontier->weights + capacity;
@@ -59,7 +59,7 @@ frontier_init(Frontier *frontier, void *memory, uint32_t capacity)
 	}
 	for (float *bound = frontier->bounds[0]; bound < next; bound++)
 		*bound = INFINITY;
-	memset(frontier->slots, 0, 2 * (size_t) capacity * sizeof(uint32_t));
+	memset(frontier->slots, 0, 2 * (size_t) capacity * sizeof(FrontierSlot));
 	frontier->count = 0;
 }
 
@@ -70,16 +70,16 @@ frontier_clear(Frontier *frontier)
 }
 
 /* The slot of an id: where its place stands, or the empty one where it belongs */
-static inline uint32_t *
+static inline FrontierSlot *
 find_slot(const Frontier *frontier, uint32_t id)
 {
 	uint32_t slot = (id * 0x9E3779B1u) >> 7;
 
 	for (;; slot++)
 	{
-		uint32_t *found = &frontier->slots[slot & frontier->mask];
+		FrontierSlot *found = &frontier->slots[slot & frontier->mask];
 
-		if (*found == 0 || frontier->ids[*found - 1] == id)
+		if (found->number == 0 || found->id == id)
 			return found;
 	}
 }
@@ -100,7 +100,7 @@ lower_bounds(Frontier *frontier, uint32_t place, float key)
 
 /* Adds an id that goes to an empty slot. */
 static inline uint32_t
-add(Frontier *frontier, uint32_t *slot, uint32_t id, float key, float weight)
+add(Frontier *frontier, FrontierSlot *slot, uint32_t id, float key, float weight)
 {
 	uint32_t place = frontier->count++;
 
@@ -109,7 +109,8 @@ add(Frontier *frontier, uint32_t *slot, uint32_t id, float key, float weight)
 		for (int i = 0; i < FRONTIER_FAN; i++)
 			frontier->keys[place + i] = INFINITY;
 	}
-	*slot = place + 1;
+	slot->id = id;
+	slot->number = place + 1;
 	frontier->ids[place] = id;
 	frontier->keys[place] = key;
 	frontier->weights[place] = weight;
@@ -135,16 +136,16 @@ frontier_grow(Frontier *frontier, void *memory, uint32_t capacity)
 void
 frontier_estimate(Frontier *frontier, uint32_t id, float key, float weight)
 {
-	uint32_t *slot = find_slot(frontier, id);
+	FrontierSlot *slot = find_slot(frontier, id);
 	uint32_t place;
 	float before;
 
-	if (*slot == 0)
+	if (slot->number == 0)
 	{
 		add(frontier, slot, id, key, weight);
 		return;
 	}
-	place = *slot - 1;
+	place = slot->number - 1;
 	before = frontier->weights[place];
 	if (before < 0)
 		return;
@@ -158,14 +159,15 @@ frontier_estimate(Frontier *frontier, uint32_t id, float key, float weight)
 bool
 frontier_knows(const Frontier *frontier, uint32_t id)
 {
-	return *find_slot(frontier, id) != 0;
+	return find_slot(frontier, id)->number != 0;
 }
 
 bool
 frontier_expand(Frontier *frontier, uint32_t id)
 {
-	uint32_t *slot = find_slot(frontier, id);
-	uint32_t place = *slot == 0 ? add(frontier, slot, id, INFINITY, 1) : *slot - 1;
+	FrontierSlot *slot = find_slot(frontier, id);
+	uint32_t place =
+		slot->number == 0 ? add(frontier, slot, id, INFINITY, 1) : slot->number - 1;
 
 	if (frontier->weights[place] < 0)
 		return false;

@@ -36,6 +36,13 @@
 /* Weight of a key that is exact: estimates change nothing any more */
 #define FRONTIER_EXACT 1e30f
 
+/* Of the hash table: an id and its place + 1, or 0 */
+typedef struct FrontierSlot
+{
+	uint32_t id;
+	uint32_t number;
+} FrontierSlot;
+
 typedef struct Frontier
 {
 	uint32_t count;
@@ -46,7 +53,7 @@ typedef struct Frontier
 	float *keys;	/* INFINITY once expanded */
 	float *weights; /* of the key so far; negative once expanded */
 	float *bounds[FRONTIER_MAX_LEVELS]; /* lowest level first, at least one entry each */
-	uint32_t *slots;					/* place + 1 */
+	FrontierSlot *slots;
 } Frontier;
 
 /* Bytes of memory for so many ids, capacity being a power of two and at least FRONTIER_FAN */

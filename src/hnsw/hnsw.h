@@ -338,6 +338,9 @@ typedef struct HnswSearch
 	HnswCoder *coder;			/* goes by codes in layer 0; else NULL */
 	Frontier frontier;			/* with a coder: vertices seen in layer 0 */
 	void *frontier_memory;
+	PoolEntry *put_off; /* estimates too far to be in the frontier */
+	uint32 nput_off;
+	uint32 put_off_capacity;
 	uint32 links[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
 	uint32 unvisited[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
 	float keys[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
@@ -520,7 +523,7 @@ extern int hnsw_read_links(HnswSearch *search, uint32 vertex, int layer);
 extern void hnsw_coded_begin(HnswSearch *search, const PoolEntry *candidates, uint32 n);
 extern void hnsw_coded_exclude(HnswSearch *search, uint32 vertex);
 extern bool hnsw_coded_add(HnswSearch *search, uint32 vertex);
-extern bool hnsw_coded_goes_on(HnswSearch *search);
+extern bool hnsw_coded_go_on(HnswSearch *search);
 extern void hnsw_search_coded(HnswSearch *search);
 
 /* options.c */

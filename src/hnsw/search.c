@@ -557,7 +557,7 @@ hnsw_search_resume(HnswSearch *search, int ef)
 	Pool *pool = &search->pool;
 
 	hnsw_search_set_ef(search, ef);
-	if (search->nleftover == 0 && !hnsw_coded_goes_on(search))
+	if (!(search->coder != NULL && hnsw_coded_go_on(search)) && search->nleftover == 0)
 		return false;
 	if (!search->ordered)
 	{

@@ -28,6 +28,11 @@
 /* Vertices the frontier starts with room for, per entry of the pool */
 #define FRONTIER_PER_EF 32
 
+/* In shares of the distance between the first and the last of the pool */
+#define LIMIT_MARGIN 0.25f
+
+#define MIN_PUT_OFF 1024
+
 /* Lines of a record asked for ahead; the processor goes on by itself */
 #define PREFETCH_LINES 64
 
@@ -75,6 +80,7 @@ hnsw_coded_begin(HnswSearch *search, const PoolEntry *candidates, uint32 n)
 	}
 	else
 		frontier_clear(&search->frontier);
+	search->nput_off = 0;
 	for (uint32 i = 0; i < n; i++)
 	{
 		make_frontier_room(search, 1);
@@ -105,11 +111,54 @@ hnsw_coded_add(HnswSearch *search, uint32 vertex)
 	return true;
 }
 
-/* Is there anything left to be expanded? */
-bool
-hnsw_coded_goes_on(HnswSearch *search)
+/*
+ * Estimates up to this are taken in.  Beyond the last of a full pool they serve
+ * to correct others of the same vertex; more than this far beyond they no longer
+ * pay (README, "Search by codes").
+ */
+static float
+frontier_limit(const Pool *pool)
 {
-	return search->coder != NULL && frontier_nearest(&search->frontier) != FRONTIER_NONE;
+	float last;
+
+	if (pool->size < pool->capacity)
+		return INFINITY;
+	last = pool->entries[pool->size - 1].key;
+	return last + LIMIT_MARGIN * (last - pool->entries[0].key);
+}
+
+/* Keeps an estimate that is beyond the limit for a search that goes on. */
+static void
+put_off(HnswSearch *search, uint32 vertex, float key)
+{
+	if (search->nput_off == search->put_off_capacity)
+	{
+		uint32 capacity = Max(search->put_off_capacity * 2, MIN_PUT_OFF);
+		Size size = (Size) capacity * sizeof(PoolEntry);
+
+		search->put_off = search->put_off == NULL ? MemoryContextAlloc(search->context, size)
+												  : repalloc_huge(search->put_off, size);
+		search->put_off_capacity = capacity;
+	}
+	search->put_off[search->nput_off].key = key;
+	search->put_off[search->nput_off++].id = vertex;
+}
+
+/*
+ * Goes on with what was put off.  Any further estimate counts for more.  False:
+ * nothing is left to be expanded.
+ */
+bool
+hnsw_coded_go_on(HnswSearch *search)
+{
+	for (uint32 i = 0; i < search->nput_off; i++)
+	{
+		make_frontier_room(search, 1);
+		frontier_estimate(&search->frontier, search->put_off[i].id, search->put_off[i].key,
+						  FLT_MIN);
+	}
+	search->nput_off = 0;
+	return frontier_nearest(&search->frontier) != FRONTIER_NONE;
 }
 
 /* Takes in the links of a locked record that have codes; the others go to search->unvisited. */
@@ -119,6 +168,7 @@ estimate_links(HnswSearch *search, HnswVertex record, float key)
 	const HnswMeta *meta = &search->index->meta;
 	const uint32 *links = hnsw_vertex_links(search->index, record);
 	const char *codes = hnsw_vertex_codes(search->index, record);
+	float limit = frontier_limit(&search->pool);
 	int nuncoded = 0;
 
 	for (int first = 0; first < record->nlinks; first += RABITQ_LANES)
@@ -137,11 +187,13 @@ estimate_links(HnswSearch *search, HnswVertex record, float key)
 		}
 		for (int i = 0; i < n; i++)
 		{
-			if ((coded >> i & 1) != 0)
+			if ((coded >> i & 1) == 0)
+				search->unvisited[nuncoded++] = links[first + i];
+			else if (keys[i] <= limit)
 				frontier_estimate(&search->frontier, links[first + i], finite_key(keys[i]),
 								  weights[i]);
-			else
-				search->unvisited[nuncoded++] = links[first + i];
+			else if (search->purpose == HNSW_SEARCH_ROWS_RESUMABLE)
+				put_off(search, links[first + i], finite_key(keys[i]));
 		}
 	}
 	return nuncoded;
