@@ -204,9 +204,9 @@ residual(const float *value, const float *center, uint32_t dim, float *restrict 
 		for (uint32_t j = 0; j < QUANTISE_PARTS; j++)
 			residual_step(value[i + j], center[i + j], difference + i + j, squares + j,
 						  products + j);
-	for (uint32_t i = whole; i < dim; i++)
-		residual_step(value[i], center[i], difference + i, squares + i - whole,
-					  products + i - whole);
+	for (uint32_t j = 0; j < dim - whole; j++)
+		residual_step(value[whole + j], center[whole + j], difference + whole + j, squares + j,
+					  products + j);
 	*square = sum_of_double_parts(squares);
 	*product = sum_of_double_parts(products);
 }
