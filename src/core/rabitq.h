@@ -20,7 +20,8 @@
  *	| error | <= eps rho |q - c| sqrt((code_dim / k^2 - 1) / (padded - 1)),
  *	k = |r|_1 / rho over the leading dimensions, about sqrt(2/pi) code_dim / sqrt(padded)
  *
- * nearly always with eps = 1.9 (twice that for squared distances).
+ * (twice that for squared distances).  Errors are nearly normal: 94 % of them are
+ * within the bound of eps = 1.9, 99.7 % within that of eps = 3.
  *
  * <s, w> = 2 S - W, S = sum of w over the set bits, W = sum of w.  So a code has
  * two numbers besides its bits,
