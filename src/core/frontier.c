@@ -162,18 +162,20 @@ frontier_knows(const Frontier *frontier, uint32_t id)
 	return find_slot(frontier, id)->number != 0;
 }
 
-bool
-frontier_expand(Frontier *frontier, uint32_t id)
+/* The first of FRONTIER_FAN numbers that is `wanted`, which one is; without a branch */
+static inline uint32_t
+find_number(const float *numbers, float wanted)
 {
-	FrontierSlot *slot = find_slot(frontier, id);
-	uint32_t place =
-		slot->number == 0 ? add(frontier, slot, id, INFINITY, 1) : slot->number - 1;
+	int32_t first[4] = {FRONTIER_FAN, FRONTIER_FAN, FRONTIER_FAN, FRONTIER_FAN};
 
-	if (frontier->weights[place] < 0)
-		return false;
-	frontier->weights[place] = -1;
-	frontier->keys[place] = INFINITY;
-	return true;
+	for (int i = FRONTIER_FAN - 4; i >= 0; i -= 4)
+	{
+		for (int j = 0; j < 4; j++)
+			first[j] = numbers[i + j] == wanted ? i + j : first[j];
+	}
+	first[0] = first[1] < first[0] ? first[1] : first[0];
+	first[2] = first[3] < first[2] ? first[3] : first[2];
+	return (uint32_t) (first[2] < first[0] ? first[2] : first[0]);
 }
 
 /* The least of FRONTIER_FAN numbers */
@@ -194,15 +196,33 @@ least(const float *numbers)
 	return lowest[2] < lowest[0] ? lowest[2] : lowest[0];
 }
 
-/* The first of FRONTIER_FAN numbers that is `wanted`, which one is */
-static inline uint32_t
-find_number(const float *numbers, float wanted)
-{
-	uint32_t i = 0;
 
-	while (numbers[i] != wanted)
-		i++;
-	return i;
+/* Sets the bounds above a node of a level (0: a key) to what lies below them. */
+static inline void
+mend_bounds(Frontier *frontier, uint32_t node, int level)
+{
+	for (; level < frontier->nlevels; level++)
+	{
+		const float *below = level == 0 ? frontier->keys : frontier->bounds[level - 1];
+
+		node /= FRONTIER_FAN;
+		frontier->bounds[level][node] = least(below + (size_t) node * FRONTIER_FAN);
+	}
+}
+
+bool
+frontier_expand(Frontier *frontier, uint32_t id)
+{
+	FrontierSlot *slot = find_slot(frontier, id);
+	uint32_t place =
+		slot->number == 0 ? add(frontier, slot, id, INFINITY, 1) : slot->number - 1;
+
+	if (frontier->weights[place] < 0)
+		return false;
+	frontier->weights[place] = -1;
+	frontier->keys[place] = INFINITY;
+	mend_bounds(frontier, place, 0);
+	return true;
 }
 
 uint32_t
@@ -238,13 +258,6 @@ frontier_nearest(Frontier *frontier)
 			if (level-- == 0)
 				return node * FRONTIER_FAN + find_number(below, key);
 		}
-		for (int above = level + 1; above <= top; above++)
-		{
-			uint32_t parent = node / FRONTIER_FAN;
-
-			frontier->bounds[above][parent] =
-				least(frontier->bounds[above - 1] + (size_t) parent * FRONTIER_FAN);
-			node = parent;
-		}
+		mend_bounds(frontier, node, level + 1);
 	}
 }
