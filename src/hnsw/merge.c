@@ -20,6 +20,7 @@
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 
+#include "access/pause.h"
 #include "hnsw/merge.h"
 #include "storage/recent.h"
 
@@ -52,6 +53,7 @@ merge_batch(MergeState *state)
 
 	state->overlay = hnsw_overlay_create(state);
 	state->search.overlay = state->overlay;
+	PAUSE_POINT("choose links", state->claim.first);
 	hnsw_replace_deleted_entry(state->index);
 	if (state->index->meta.entry == HNSW_NO_VERTEX)
 		merge_make_first(state);

@@ -11,6 +11,7 @@
 
 #include "miscadmin.h"
 
+#include "access/pause.h"
 #include "hnsw/merge.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
@@ -167,6 +168,7 @@ merge_write_own_links(MergeState *state)
 			write_own_links(index, page, vertex);
 		}
 		page_change_finish(&change);
+		PAUSE_POINT("own links written", state->claim.first);
 	}
 }
 

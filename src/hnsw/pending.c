@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "access/pause.h"
 #include "hnsw/hnsw.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
@@ -418,6 +419,7 @@ hnsw_find_pending(HnswSearch *search, HnswPendingRows *pending)
 		bool chained;
 
 		CHECK_FOR_INTERRUPTS();
+		PAUSE_POINT("scan pending page", ordinal);
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		chained = page_is(page, PAGE_SLOTS) && PageGetSpecial(page)->ordinal == ordinal;
 		if (chained)
