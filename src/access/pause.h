@@ -9,8 +9,7 @@
  *
  * A session that has set pause_point.at to 'NAME NUMBER', or to several of these
  * with commas between them, waits there until nobody holds the advisory lock
- * NUMBER.  A point must lie where no page is locked, and where an interrupt may
- * end the statement.
+ * NUMBER.  A point must lie where no page is locked.
  *
  *-------------------------------------------------------------------------
  */

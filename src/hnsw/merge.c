@@ -60,7 +60,6 @@ merge_batch(MergeState *state)
 	if (state->index->meta.entry != HNSW_NO_VERTEX)
 		merge_choose_links(state);
 	qsort(state->vertices, state->nvertices, sizeof(MergeVertex), merge_compare_vertices);
-	merge_write_upper_links(state);
 	merge_write_own_links(state);
 	merge_write_links_back(state);
 	merge_update_entry(state);

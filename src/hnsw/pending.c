@@ -256,19 +256,10 @@ make_record(HnswIndex *index, const void *encoded, ItemPointer tid)
 	return record;
 }
 
-/*
- * Adds a row with an encoded value at the end of the chain.  index->meta may be
- * out of date.  Sets index->pending_pages when the chain has grown by a page.
- */
-void
-hnsw_append(HnswIndex *index, const void *encoded, ItemPointer tid)
+/* Writes a record to the tail, or to another page that becomes it when that is full. */
+static void
+append_record(HnswIndex *index, HnswVertex record)
 {
-	HnswVertex record = NULL;
-
-	if (index->meta.header.dim == 0)
-		add_tail(index);
-	check_dimensions(index, index->space.context.dim);
-	record = make_record(index, encoded, tid);
 	for (;; add_tail(index))
 	{
 		BlockNumber blkno = index->meta.insert_block;
@@ -284,12 +275,33 @@ hnsw_append(HnswIndex *index, const void *encoded, ItemPointer tid)
 			if (slot >= 0)
 			{
 				write_vertex(index, buffer, slot, record);
-				pfree(record);
 				return;
 			}
 		}
 		UnlockReleaseBuffer(buffer);
 	}
+}
+
+/*
+ * Adds a row with an encoded value at the end of the chain.  index->meta may be
+ * out of date.  Sets index->pending_pages when the chain has grown by a page.
+ * No interrupt comes between a value that is stored outside the record and the
+ * record that points to it.
+ */
+void
+hnsw_append(HnswIndex *index, const void *encoded, ItemPointer tid)
+{
+	HnswVertex record;
+
+	if (index->meta.header.dim == 0)
+		add_tail(index);
+	check_dimensions(index, index->space.context.dim);
+	HOLD_INTERRUPTS();
+	record = make_record(index, encoded, tid);
+	PAUSE_POINT("value stored", 0);
+	append_record(index, record);
+	RESUME_INTERRUPTS();
+	pfree(record);
 }
 
 /* Is the chain, as last seen, longer than `times` hnsw.pending_list_limit? */
