@@ -46,8 +46,8 @@
 /* Pages of pending vertices, beyond maintenance_work_mem, that are merged together */
 #define OVERFLOW_PAGES 2048
 
-/* Coordinates of the vertices that are given codes in one step, and vertices a thread takes */
-#define BATCH_VALUES 1000000
+/* Size of the records that are given codes in one step, and vertices a thread takes */
+#define BATCH_SIZE (8 * 1024 * 1024)
 #define CODE_GRAIN 8
 
 /* Values of the mean between two looks for interrupts */
@@ -402,7 +402,7 @@ write_slot_pages(HnswBuild *build, Layout *layout, const float *mean)
 {
 	const HnswMeta *meta = &build->index.meta;
 	uint32 slots = meta->slots_per_page;
-	uint32 batch_size = Max(BATCH_VALUES / Max(build->index.space.context.dim, 1) / slots, 1) * slots;
+	uint32 batch_size = Max(BATCH_SIZE / meta->slot_size / slots, 1) * slots;
 	RecordBatch batch = {.build = build, .layout = layout};
 
 	if (meta->codes_offset != 0)
