@@ -12,6 +12,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/tableam.h"
 #include "access/xloginsert.h"
 #include "catalog/index.h"
@@ -424,7 +426,10 @@ write_slot_pages(HnswBuild *build, Layout *layout, const float *mean)
 	pfree(batch.records);
 }
 
-/* The rotated mean of all values, as many dimensions as codes have; NULL for the plain form */
+/*
+ * The rotated mean of all values, as many dimensions as codes have; NULL for
+ * the plain form, and for values so large that it is not finite.
+ */
 static float *
 compute_mean(HnswBuild *build)
 {
@@ -452,6 +457,11 @@ compute_mean(HnswBuild *build)
 	for (uint32 d = 0; d < dim; d++)
 		mean[d] = (float) (sums[d] / build->rows->nvalues);
 	hnsw_coder_rotate(coder, mean, rotated);
+	for (int d = 0; d < index->meta.code_dim; d++)
+	{
+		if (!isfinite(rotated[d]))
+			return NULL;
+	}
 	return rotated;
 }
 
