@@ -453,6 +453,9 @@ estimate_neighbors(HnswSearch *search, uint32 vertex, float *key, uint32 *uncode
 
 	score_records(search, &record, 1, key);
 	search->distances++;
+	/* garbage of a slot that is being used again */
+	if (unlikely(isnan(*key)))
+		*key = INFINITY;
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	hnsw_check_vertex(index, record, vertex);
 	links = hnsw_vertex_links(index, record);
