@@ -418,7 +418,7 @@ run_tap_file()
 	as_server_user env -u PGHOST -u PGUSER -u PGDATABASE -C "$copy" PATH="$BINDIR:$PATH" LC_ALL=C HOME="$copy" PGPORT=65432 \
 		PG_REGRESS="$PGXS_DIR/src/test/regress/pg_regress" \
 		TESTDIR="$copy" TESTDATADIR="$copy/tmp_check" TESTLOGDIR="$copy/tmp_check/log" \
-		PGCTLTIMEOUT=120 TMPDIR="$copy/tmp_check" \
+		PGCTLTIMEOUT=300 PG_TEST_TIMEOUT_DEFAULT=400 TMPDIR="$copy/tmp_check" \
 		timeout -k 60 "$GROUP_TIMEOUT" perl -I "$PGXS_DIR/src/test/perl" -I "$copy/t" "$copy/t/$name" >"$log" 2>&1
 	status=$?
 	ok=$(grep -cE '^ok [0-9]+' "$log")
