@@ -24,6 +24,9 @@ if [ -n "${ANN_LONG_TESTS:-}" ]; then
 	GROUP_TIMEOUT=7200
 fi
 
+# What must be in no log of a server
+SERVER_TROUBLE='runtime error:|AddressSanitizer|inconsistent page|PANIC|TRAP|terminated by signal|FATAL: .*(WAL|timeline)'
+
 PASSED=0
 FAILED=0
 
@@ -98,6 +101,27 @@ show_tail()
 	[ -s "$2" ] || return 0
 	echo "    --- $1"
 	tail -n "$3" "$2" | sed 's/^/    | /'
+}
+
+# show_ends TITLE FILE LINES: the first and the last lines of a log, indented.
+show_ends()
+{
+	if [ "$(wc -l <"$2")" -le $((2 * $3)) ]; then
+		show_tail "$1" "$2" $((2 * $3))
+	else
+		echo "    --- $1, first and last $3 lines"
+		{ head -n "$3" "$2"; echo ...; tail -n "$3" "$2"; } | sed 's/^/    | /'
+	fi
+}
+
+# show_server_log FILE: what tells of a crash or of the end of a process, and the end of the log
+show_server_log()
+{
+	local worst=$WORK/worst.log
+
+	grep -nE "$SERVER_TROUBLE" "$1" | tail -n 20 >"$worst"
+	show_tail "${1##*/}: the worst" "$worst" 20
+	show_tail "${1##*/}" "$1" 40
 }
 
 # ------------------------------------------------------------------ groups
@@ -254,11 +278,11 @@ run_schedule()
 		fi
 	done
 	if [ -s "$out/regression.diffs" ]; then
-		show_tail "$folder: regression.diffs" "$out/regression.diffs" 150
-		show_tail "server log" "$PGHOST/server.log" 60
+		show_ends "$folder: regression.diffs" "$out/regression.diffs" 100
+		show_server_log "$PGHOST/server.log"
 	elif ! grep -q 'All [0-9]* tests passed' "$log"; then
 		show_tail "$folder: output" "$log" 30
-		show_tail "server log" "$PGHOST/server.log" 60
+		show_server_log "$PGHOST/server.log"
 	fi
 }
 
@@ -303,7 +327,7 @@ group_sanitized()
 	else
 		failed "a server with sanitizers, or its report of an overflow"
 		show_tail "output" "$log" 40
-		show_tail "server log" "$dir/server.log" 40
+		show_server_log "$dir/server.log"
 	fi
 	delete_server "$dir"
 	SERVER_ENV=
@@ -363,15 +387,12 @@ sanitizers_work()
 # recover_sanitized DIR LOG: crash, recovery, and a look at everything the server in DIR said
 recover_sanitized()
 {
-	local bad='runtime error:|AddressSanitizer|inconsistent page|PANIC|TRAP|terminated by signal'
-
 	step "Recovery with wal_consistency_checking"
 	stop_sanitized "$1"
 	start_server "$1"
-	if grep -E "$bad" "$1/server.log" >"$2"; then
+	if grep -E -A 40 "$SERVER_TROUBLE" "$1/server.log" >"$2"; then
 		failed "recovery, sanitized: reports in the server's log"
-		show_tail "server log" "$2" 40
-		grep -E -A 40 -m 1 "$bad" "$1/server.log" | sed 's/^/    | /'
+		show_ends "server log" "$2" 60
 	elif ! grep -q 'redo done' "$1/server.log"; then
 		failed "recovery, sanitized: nothing was recovered"
 	else
@@ -413,7 +434,7 @@ group_tap()
 # run_tap_file COPY NAME LOG
 run_tap_file()
 {
-	local copy=$1 name=$2 log=$3 status ok bad
+	local copy=$1 name=$2 log=$3 status ok bad file
 
 	as_server_user env -u PGHOST -u PGUSER -u PGDATABASE -C "$copy" PATH="$BINDIR:$PATH" LC_ALL=C HOME="$copy" PGPORT=65432 \
 		PG_REGRESS="$PGXS_DIR/src/test/regress/pg_regress" \
@@ -433,9 +454,10 @@ run_tap_file()
 	fi
 	if [ "$status" -ne 0 ]; then
 		grep -vE '^ok ' "$log" >"$log.short"
-		show_tail "t/$name" "$log.short" 60
-		for file in "$copy"/tmp_check/log/*"${name%.pl}"*.log; do
-			show_tail "${file##*/}" "$file" 25
+		show_ends "t/$name" "$log.short" 60
+		show_tail "commands of t/$name" "$copy/tmp_check/log/regress_log_${name%.pl}" 60
+		for file in "$copy"/tmp_check/log/"${name%.pl}"_*.log; do
+			[ ! -e "$file" ] || show_server_log "$file"
 		done
 	fi
 }

@@ -91,6 +91,8 @@ sub under_load
 
 	like($standby->safe_psql('postgres', $settings . 'EXPLAIN ' . invariant_sql($method, 'items', '(SELECT v FROM queries WHERE id = 1)')),
 		qr/Index Scan using items_v/, "$method: searches use the index");
+	# gone with its folder should this program die
+	append_to_file("$folder/go_on", '');
 	foreach my $client (1 .. $clients)
 	{
 		my $sql = $settings . join '', map {
@@ -102,12 +104,12 @@ sub under_load
 
 		append_to_file("$folder/client$client.sql", $sql);
 		push @loops, IPC::Run::start(
-			[ 'sh', '-c', "while [ ! -e '$folder/stop' ]; do psql -X -q -A -t -d '" . $standby->connstr('postgres') . "' -f '$folder/client$client.sql'; done" ],
+			[ 'sh', '-c', "while [ -e '$folder/go_on' ]; do psql -X -q -A -t -d '" . $standby->connstr('postgres') . "' -f '$folder/client$client.sql'; done" ],
 			'<', \'', '>', "$folder/out$client", '2>', "$folder/error$client");
 	}
 
 	my $changes = change_until($primary, time + $seconds);
-	append_to_file("$folder/stop", '');
+	unlink "$folder/go_on" or die $!;
 	$_->finish foreach @loops;
 
 	my @lines = map { split /\n/, slurp_file("$folder/out$_") } 1 .. $clients;
