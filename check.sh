@@ -114,14 +114,17 @@ show_ends()
 	fi
 }
 
-# show_server_log FILE: what tells of a crash or of the end of a process, and the end of the log
+# show_server_log FILE: what tells of a crash or of the end of a process, and the end of the log,
+# without the further lines of statements
 show_server_log()
 {
-	local worst=$WORK/worst.log
+	local short=$WORK/short.log
 
-	grep -nE "$SERVER_TROUBLE" "$1" | tail -n 20 >"$worst"
-	show_tail "${1##*/}: the worst" "$worst" 20
-	show_tail "${1##*/}" "$1" 40
+	[ -e "$1" ] || return
+	grep -nE "$SERVER_TROUBLE" "$1" >"$short"
+	show_tail "${1##*/}: the worst" "$short" 20
+	grep -v "^$(printf '\t')" "$1" >"$short"
+	show_tail "${1##*/}" "$short" 40
 }
 
 # ------------------------------------------------------------------ groups
@@ -457,9 +460,20 @@ run_tap_file()
 		show_ends "t/$name" "$log.short" 60
 		show_tail "commands of t/$name" "$copy/tmp_check/log/regress_log_${name%.pl}" 60
 		for file in "$copy"/tmp_check/log/"${name%.pl}"_*.log; do
-			[ ! -e "$file" ] || show_server_log "$file"
+			show_server_log "$file"
 		done
+		stop_left_servers "$copy"
 	fi
+}
+
+# stop_left_servers COPY: the servers of a TAP test that was killed
+stop_left_servers()
+{
+	local file
+
+	for file in "$1"/tmp_check/t_*_data/pgdata/postmaster.pid; do
+		[ ! -e "$file" ] || as_server_user "$BINDIR/pg_ctl" -D "${file%/*}" -m immediate -w -s stop
+	done
 }
 
 main "$@"
