@@ -24,6 +24,10 @@ if [ -n "${ANN_LONG_TESTS:-}" ]; then
 	GROUP_TIMEOUT=7200
 fi
 
+# Settings of the servers for regression and isolation tests.  On a slow machine autovacuum would
+# find the time to vacuum and analyze tables whose rows, plans and index pages a test looks at.
+TEST_SETTINGS="max_prepared_transactions=5 autovacuum=off"
+
 # What must be in no log of a server
 SERVER_TROUBLE='runtime error:|AddressSanitizer|inconsistent page|PANIC|TRAP|terminated by signal|FATAL: .*(WAL|timeline)'
 
@@ -377,7 +381,8 @@ sanitizers_work()
 			return 1
 		fi
 	done
-	start_server "$1" max_prepared_transactions=5 wal_level=replica wal_consistency_checking=all
+	# shellcheck disable=SC2086
+	start_server "$1" $TEST_SETTINGS wal_level=replica wal_consistency_checking=all
 	run_sql postgres "CREATE FUNCTION overflow(int) RETURNS int STRICT LANGUAGE C
 		AS '${BINDIR%"$("$PG_CONFIG" --bindir)"}/overflow', 'sanitized_overflow'" >"$2" 2>&1 || return 1
 	run_sql postgres "SELECT overflow(100)" >>"$2" 2>&1
@@ -412,7 +417,8 @@ stop_sanitized()
 
 start_test_server()
 {
-	start_server "$WORK" max_prepared_transactions=5
+	# shellcheck disable=SC2086
+	start_server "$WORK" $TEST_SETTINGS
 	SERVER_STARTED=yes
 }
 
