@@ -228,7 +228,8 @@ prepare_side()
 		find_exact "$db" "$ROWS" "$EXACT_SAMPLE" "$(exact_file "$ROWS" "$QUERIES" "$EXACT_SAMPLE")"
 		step "$(side_label "$side"): building the index"
 		build_index "$db" "$(side_class_prefix "$side")" "$M" "$EF_CONSTRUCTION" "$(side_index_options "$side")"
-		PGOPTIONS=$(side_session "$side" 40) require_index_plan "$db" 40
+		require_index_plan "$db" 40
+		require_settings "$side"
 		warm_cache "$db"
 	fi
 	echo "    $BUILD_SECONDS s, $INDEX_MB MB"
@@ -250,6 +251,18 @@ prepare_database()
 	else
 		copy_data "bench_$OURS" "$2"
 	fi
+}
+
+# require_settings SIDE: the server knows the settings of --with or --versus; a wrong name with
+# a dot would pass without an error.
+require_settings()
+{
+	local name
+
+	for name in $(side_options "$1" | sed -n 's/\(.*\..*\)=.*/\1/p'); do
+		[ -n "$(run_sql "bench_$1" "SET client_min_messages = warning; LOAD '$(side_extension "$1")';
+			SELECT name FROM pg_settings WHERE name = lower('$name')")" ] || die "no setting is named $name"
+	done
 }
 
 warm_cache()
