@@ -32,7 +32,7 @@ usage()
 		  --ef "LIST"              "$EF_VALUES"
 		  --clients "LIST"         1; "1 2" measures with one, then with two
 		  --seconds N              length of a slice, 3
-		  --rounds N               slices a setting and side, 3
+		  --rounds N               slices a setting and side, 3; 0 for builds, sizes and recall only
 		  --with OPTIONS           of ann's index, "name=value,..."; a name with a dot in it is a
 		                           setting of the sessions that search
 		  --versus OPTIONS         beside ann with these options, in place of pgvector
@@ -89,9 +89,10 @@ main()
 	for side in $SIDES; do
 		prepare_side "$side"
 	done
+	warn_of_size
 	watch_load "$(head -1 "$SERVER_DIR/data/postmaster.pid")" ${LIBRARY_PID:+"$LIBRARY_PID"}
 	measure_recall
-	measure_speed
+	[ "$ROUNDS" -eq 0 ] || measure_speed
 	report
 }
 
@@ -253,6 +254,19 @@ prepare_database()
 	fi
 }
 
+# Warm means in shared buffers.
+warn_of_size()
+{
+	local side sum=0
+
+	for side in $SIDES; do
+		[ "$side" = "$LIBRARY" ] ||
+			sum=$((sum + $(run_sql "bench_$side" "SELECT pg_relation_size('items_v_idx') / 1048576")))
+	done
+	[ "$sum" -lt "$(run_sql postgres "SELECT setting::int8 / 128 FROM pg_settings WHERE name = 'shared_buffers'")" ] ||
+		echo "    note: the indexes, $sum MB, do not fit in shared_buffers (--server shared_buffers=...)"
+}
+
 # require_settings SIDE: the server knows the settings of --with or --versus; a wrong name with
 # a dot would pass without an error.
 require_settings()
@@ -383,7 +397,7 @@ report()
 	title="$DATA_NAME, $count x $dim, $SPACE, m = $M, ef_construction = $EF_CONSTRUCTION"
 	report_lines | perl "$TOP/bench/report.pl" --title "$title" --curves "$RESULTS" "$RESULTS.tsv" >"$RESULTS.md" ||
 		die "bench/report.pl failed"
-	draw "$title" || echo "    (no picture: gnuplot failed)"
+	[ "$ROUNDS" -eq 0 ] || draw "$title" || echo "    (no picture: gnuplot failed)"
 	step_done
 	echo
 	cat "$RESULTS.md"
@@ -395,8 +409,9 @@ report()
 # What was measured, and how: one line a paragraph.
 report_lines()
 {
-	local db=bench_$OURS side versions='' commit
+	local db=bench_$OURS side versions='' speed='' commit
 
+	[ "$ROUNDS" -eq 0 ] || speed=" clients $CLIENTS, prepared statements, Unix socket, warm cache, JIT off; $ROUNDS alternating slices of $SECONDS_A_SLICE s, median (least-most); each query looks its vector up by primary key;"
 	commit=$(git -C "$TOP" rev-parse --short HEAD 2>/dev/null)
 	for side in $SIDES; do
 		case $side in
@@ -409,10 +424,8 @@ report_lines()
 	echo "\`$COMMAND\`, $(date +%Y-%m-%d)${commit:+, commit $commit}"
 	echo "$(machine_line); PostgreSQL $("$PG_CONFIG" --version | sed 's/^PostgreSQL //; s/ .*//')$versions"
 	echo "shared_buffers $(setting shared_buffers), maintenance_work_mem $(setting maintenance_work_mem)," \
-		"$((BUILD_WORKERS + 1)) processes or threads build; clients $CLIENTS, prepared statements, Unix socket, warm" \
-		"cache, JIT off; $ROUNDS alternating slices of $SECONDS_A_SLICE s, median (least-most); each query looks its" \
-		"vector up by primary key; recall@$K over $(run_sql "$db" "SELECT count(*) FROM exact") queries against:" \
-		"$EXACT_SOURCE"
+		"$((BUILD_WORKERS + 1)) processes or threads build;$speed recall@$K over" \
+		"$(run_sql "$db" "SELECT count(*) FROM exact") queries against: $EXACT_SOURCE"
 	case $SIDES in
 		*"$LIBRARY"*) echo "$LIBRARY: in process, without a server, rows, visibility and logging, 4-byte values; a" \
 			"thread a client; queries/s of the best of 5 passes over the queries, each round; MB of memory" ;;

@@ -35,7 +35,7 @@ namespace
 {
 
 const int SPEED_PASSES = 5;
-const int MAX_DIM = 16000;		/* what the type vector holds */
+const int MAX_DIM = 16000; /* what the type vector holds */
 
 /* "PGCOPY\n\377\r\n\0", flags, length of the header's extension (0). */
 const size_t COPY_SIGNATURE_BYTES = 11;
@@ -60,8 +60,14 @@ struct Vectors
 	std::vector<int32_t> ids;
 	std::vector<float> values;
 
-	const float *row(size_t i) const { return &values[i * dim]; }
-	size_t count() const { return ids.size(); }
+	const float *row(size_t i) const
+	{
+		return &values[i * dim];
+	}
+	size_t count() const
+	{
+		return ids.size();
+	}
 };
 
 [[noreturn]] void
@@ -95,7 +101,8 @@ parse_options(int argc, char **argv)
 			die("unknown option --" + name);
 	}
 	if (argc - i != 2)
-		die("usage: hnswlib [--space S] [--m N] [--ef-construction N] [--threads N] [--k N] ITEMS QUERIES");
+		die("usage: hnswlib [--space S] [--m N] [--ef-construction N] [--threads N] [--k N] ITEMS "
+			"QUERIES");
 	options.items = argv[i];
 	options.queries = argv[i + 1];
 	return options;
@@ -225,10 +232,12 @@ build(Graph *graph, const Vectors &items, int threads)
 	std::atomic<size_t> next(1);
 
 	graph->addPoint(items.row(0), items.ids[0]);
-	run_threads(threads, [&](int) {
-		for (size_t i = next++; i < items.count(); i = next++)
-			graph->addPoint(items.row(i), items.ids[i]);
-	});
+	run_threads(threads,
+				[&](int)
+				{
+					for (size_t i = next++; i < items.count(); i = next++)
+						graph->addPoint(items.row(i), items.ids[i]);
+				});
 }
 
 double
@@ -271,12 +280,14 @@ answer_speed(const Graph &graph, const Vectors &queries, size_t k, int threads)
 	{
 		auto start = std::chrono::steady_clock::now();
 
-		run_threads(threads, [&](int thread) {
-			size_t first = queries.count() * thread / threads;
+		run_threads(threads,
+					[&](int thread)
+					{
+						size_t first = queries.count() * thread / threads;
 
-			for (size_t q = 0; q < queries.count(); q++)
-				graph.searchKnn(queries.row((first + q) % queries.count()), k);
-		});
+						for (size_t q = 0; q < queries.count(); q++)
+							graph.searchKnn(queries.row((first + q) % queries.count()), k);
+					});
 		best = std::max(best, threads * queries.count() / seconds_since(start));
 	}
 	printf("speed %.1f\n", best);
@@ -335,7 +346,7 @@ main(int argc, char **argv)
 	auto start = std::chrono::steady_clock::now();
 
 	build(&graph, items, options.threads);
-	printf("built %.1f %.0f\n", seconds_since(start), memory_mb(graph));
+	printf("built %.1f %.1f\n", seconds_since(start), memory_mb(graph));
 	fflush(stdout);
 	items = Vectors();
 	answer_requests(&graph, queries, options.k);

@@ -213,7 +213,7 @@ build_index()
 		die "CREATE INDEX failed"
 	end=$(date +%s%N)
 	BUILD_SECONDS=$(awk "BEGIN {printf \"%.1f\", ($end - $start) / 1e9}")
-	INDEX_MB=$(run_sql "$db" "SELECT pg_relation_size('items_v_idx') / 1048576")
+	INDEX_MB=$(run_sql "$db" "SELECT round(pg_relation_size('items_v_idx') / 1048576.0, 1)")
 }
 
 # search_options EF: the session settings of an index search.  Sequential scans are off

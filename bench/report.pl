@@ -33,16 +33,8 @@ print "## $title\n\n";
 print "- $_" for <STDIN>;
 print_load();
 print_head();
-for my $clients (@clients)
-{
-	write_curves($clients);
-	print_settings($clients);
-	print_levels($clients);
-}
-print "\nBetween settings: straight lines in (recall, logarithm of queries/s); the best one where several ",
-  "reach the recall. \">\": the least setting measured is already above that recall.",
-  (@peers ? ' Ratios: median (least-most) of the ratios of the rounds.' : ''), "\n";
-print_costs();
+if (@clients) { print_speeds(); }
+else { print_recall(); }
 exit 0;
 
 sub read_results
@@ -184,6 +176,32 @@ sub print_comparison
 
 	print_row($name, (map { $value_of->($_) } @sides),
 		map { $own > 0 ? sprintf('%.2fx', $value_of->($_) / $own) : '-' } @peers);
+	return;
+}
+
+sub print_speeds
+{
+	for my $clients (@clients)
+	{
+		write_curves($clients);
+		print_settings($clients);
+		print_levels($clients);
+	}
+	print "\nBetween settings: straight lines in (recall, logarithm of queries/s); the best one where several ",
+	  "reach the recall. \">\": the least setting measured is already above that recall.",
+	  (@peers ? ' Ratios: median (least-most) of the ratios of the rounds.' : ''), "\n";
+	print_costs();
+	return;
+}
+
+# Without any round of slices.
+sub print_recall
+{
+	print_table_head('ef_search', map { "recall $label{$_}" } @sides);
+	for my $ef (@efs)
+	{
+		print_row($ef, map { $recall{$_}{$ef} } @sides);
+	}
 	return;
 }
 
