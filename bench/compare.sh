@@ -257,14 +257,14 @@ prepare_database()
 # Warm means in shared buffers.
 warn_of_size()
 {
-	local side sum=0
+	local side bytes=0
 
 	for side in $SIDES; do
 		[ "$side" = "$LIBRARY" ] ||
-			sum=$((sum + $(run_sql "bench_$side" "SELECT pg_relation_size('items_v_idx') / 1048576")))
+			bytes=$((bytes + $(run_sql "bench_$side" "SELECT pg_relation_size('items_v_idx')")))
 	done
-	[ "$sum" -lt "$(run_sql postgres "SELECT setting::int8 / 128 FROM pg_settings WHERE name = 'shared_buffers'")" ] ||
-		echo "    note: the indexes, $sum MB, do not fit in shared_buffers (--server shared_buffers=...)"
+	[ "$bytes" -lt "$(run_sql postgres "SELECT pg_size_bytes(current_setting('shared_buffers'))")" ] ||
+		echo "    note: the indexes, $((bytes / 1048576)) MB, do not fit in shared_buffers (--server shared_buffers=...)"
 }
 
 # require_settings SIDE: the server knows the settings of --with or --versus; a wrong name with

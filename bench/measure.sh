@@ -281,7 +281,7 @@ distances_per_query()
 	local costs
 
 	costs=$(scan_costs "$1" "$2" 200) || exit 1
-	printf '%s\n' "$costs" | awk -F '|' -v found=- '$1 == "distances" {found = $2} END {print found}'
+	printf '%s\n' "$costs" | awk -F '|' -v found=- '$1 == "distances" {found = int($2 + 0.5)} END {print found}'
 }
 
 # plot OUTPUT.png TITLE CLIENTS FILE LABEL...: recall against queries/s; the files have recall

@@ -185,7 +185,7 @@ sub print_speeds
 	{
 		write_curves($clients);
 		print_settings($clients);
-		print_levels($clients);
+		print_levels($clients, 'queries/s, ' . plural($clients) . ', at');
 	}
 	print "\nBetween settings: straight lines in (recall, logarithm of queries/s); the best one where several ",
 	  "reach the recall. \">\": the least setting measured is already above that recall.",
@@ -219,11 +219,12 @@ sub print_settings
 	return;
 }
 
+# print_levels(CLIENTS, NAME): the sides at equal recall.
 sub print_levels
 {
-	my ($clients) = @_;
+	my ($clients, $name) = @_;
 
-	print_table_head('queries/s, ' . plural($clients) . ', at', (map { $label{$_} } @sides),
+	print_table_head($name, (map { $label{$_} } @sides),
 		map { "against $label{$_}" } @peers);
 	for my $level (@RECALL_LEVELS)
 	{
@@ -281,7 +282,8 @@ sub speed_at
 	return defined $best ? exp $best : undef;
 }
 
-# Time in the server and the counters that are not the same at every setting.
+# Inside the server: time, the counters that are not the same at every setting, and the
+# sides at equal recall (a library is always inside: its speed with one client).
 sub print_costs
 {
 	my @columns;
@@ -296,12 +298,18 @@ sub print_costs
 			push @columns, [ $side, $name ] if keys %different > 1;
 		}
 	}
-	return unless @columns;
 	print "\nIn the server, a search of one session (execution alone, no client):\n";
 	print_table_head('ef_search', map { "$_->[1] $label{$_->[0]}" } @columns);
 	for my $ef (@efs)
 	{
 		print_row($ef, map { round_off(median(@{ $cost{ $_->[0] }{ $_->[1] }{$ef} })) } @columns);
 	}
+	for my $side (@sides)
+	{
+		my $of_side = $cost{$side} ? $cost{$side}{$TIME} : undef;
+		$speed{$side}{inside} =
+		  $of_side ? { map { $_ => [ map { 1e6 / $_ } @{ $of_side->{$_} } ] } @efs } : $speed{$side}{1};
+	}
+	print_levels('inside', 'searches/s inside, at') unless grep { !$speed{$_}{inside} } @sides;
 	return;
 }
