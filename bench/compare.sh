@@ -411,7 +411,10 @@ report_lines()
 {
 	local db=bench_$OURS side versions='' speed='' commit
 
-	[ "$ROUNDS" -eq 0 ] || speed=" clients $CLIENTS, prepared statements, Unix socket, warm cache, JIT off; $ROUNDS alternating slices of $SECONDS_A_SLICE s, median (least-most); each query looks its vector up by primary key;"
+	if [ "$ROUNDS" -gt 0 ]; then
+		speed=" clients $CLIENTS, prepared statements, Unix socket, warm cache, JIT off; $ROUNDS alternating slices of"
+		speed="$speed $SECONDS_A_SLICE s, median (least-most); each query looks its vector up by primary key;"
+	fi
 	commit=$(git -C "$TOP" rev-parse --short HEAD 2>/dev/null)
 	for side in $SIDES; do
 		case $side in
