@@ -49,12 +49,13 @@ struct HnswCoder
 	Size block_size;
 	bool normalize;		/* codes are those of unit vectors */
 	float scale;		/* key = scale * what the codes measure */
-	float *coordinates; /* of the vertex, then of a neighbour */
-	float *center;
-	void *query_form;  /* of a value */
-	float *scratch;	   /* rotated */
-	RabitqCenter base; /* the vertex */
-	void *prepared;	   /* the query */
+	float *coordinates; /* of a neighbour */
+	float *center;		/* of the vertex */
+	float *query;		/* of the query */
+	void *query_form;	/* of a value */
+	float *scratch;		/* rotated */
+	RabitqCenter base;	/* the vertex */
+	void *prepared;		/* the query */
 };
 
 /* The codes' measure of a space.  False: its values cannot be coded. */
@@ -160,6 +161,7 @@ hnsw_coder_init(const HnswIndex *index, const float *mean)
 	coder->scale = coder->normalize ? 0.5 : 1.0;
 	coder->coordinates = palloc(dim * sizeof(float));
 	coder->center = palloc(dim * sizeof(float));
+	coder->query = palloc(dim * sizeof(float));
 	coder->query_form = palloc(Max(hnsw_copy_query_size(index), 1));
 	coder->scratch = palloc(padded * sizeof(float));
 	coder->base.rotated = palloc(padded * sizeof(float));
@@ -253,6 +255,23 @@ hnsw_put_links(HnswIndex *index, HnswVertex record, const uint32 *links, int n)
 	record->nlinks = n;
 }
 
+/* Centres the codes to be made on a point, whose coordinates stay the caller's. */
+void
+hnsw_coder_center(HnswCoder *coder, const float *coordinates)
+{
+	rabitq_center(&coder->rabitq, coordinates, coder->scratch, &coder->base);
+}
+
+/* Puts the code of a value into a lane of a block. */
+void
+hnsw_coder_encode(HnswCoder *coder, const float *coordinates, void *block, int lane)
+{
+	RabitqLane code;
+
+	rabitq_encode(&coder->rabitq, &coder->base, coordinates, coder->scratch, &code);
+	rabitq_put_lane(coder->rabitq.code_dim, block, lane, &code);
+}
+
 /*
  * Adds the codes that a record lacks.  value is its own, neighbors[i] that of
  * its i-th link, n of them, or NULL for one to be left without; all encoded
@@ -267,19 +286,17 @@ hnsw_code_links(HnswCoder *coder, const SpaceContext *space, Size codes_offset, 
 	for (int i = 0; i < Min(n, coder->blocks * RABITQ_LANES); i++)
 	{
 		char *block = (char *) record + codes_offset + i / RABITQ_LANES * coder->block_size;
-		RabitqLane lane;
 
 		if (hnsw_has_code(record, i) || neighbors[i] == NULL)
 			continue;
 		if (!centered)
 		{
 			hnsw_coder_coordinates(coder, space, value, coder->center);
-			rabitq_center(&coder->rabitq, coder->center, coder->scratch, &coder->base);
+			hnsw_coder_center(coder, coder->center);
 			centered = true;
 		}
 		hnsw_coder_coordinates(coder, space, neighbors[i], coder->coordinates);
-		rabitq_encode(&coder->rabitq, &coder->base, coder->coordinates, coder->scratch, &lane);
-		rabitq_put_lane(coder->rabitq.code_dim, block, i % RABITQ_LANES, &lane);
+		hnsw_coder_encode(coder, coder->coordinates, block, i % RABITQ_LANES);
 		record->coded[i / RABITQ_LANES] |= UINT32_C(1) << i % RABITQ_LANES;
 	}
 }
@@ -288,8 +305,26 @@ hnsw_code_links(HnswCoder *coder, const SpaceContext *space, Size codes_offset, 
 void
 hnsw_coder_query(HnswCoder *coder, const float *query)
 {
-	copy_coordinates(coder, query, coder->coordinates);
-	rabitq_prepare_query(&coder->rabitq, coder->coordinates, coder->scratch, coder->prepared);
+	copy_coordinates(coder, query, coder->query);
+	rabitq_prepare_query(&coder->rabitq, coder->query, coder->scratch, coder->prepared);
+}
+
+/* The key of the query to a point by its coordinates, up to rounding */
+float
+hnsw_coder_key(const HnswCoder *coder, const float *coordinates)
+{
+	double sum = 0;
+
+	for (uint32 i = 0; i < coder->dim; i++)
+	{
+		double difference = (double) coder->query[i] - coordinates[i];
+
+		if (coder->rabitq.measure == RABITQ_IP)
+			sum -= (double) coder->query[i] * coordinates[i];
+		else
+			sum += difference * difference;
+	}
+	return (float) (sum * coder->scale);
 }
 
 /*

@@ -89,6 +89,13 @@ typedef enum HnswQuantization
 #define HNSW_CANDIDATES(ef_construction) (2 * (ef_construction))
 #define HNSW_SELECTED_LINKS(m, layer) ((layer) == 0 ? (3 * (m) + 1) / 2 : (m))
 
+/* Vertices that a scan keeps while it descends, and begins layer 0 with */
+#define HNSW_SEEDS 4
+
+/* The same of a search that begins with a sample, and vertices in a sample, at most */
+#define HNSW_ROUTED_SEEDS 8
+#define HNSW_ROUTING_SAMPLE 2048
+
 #define HNSW_MAX_LINKS HNSW_LAYER_LINKS(HNSW_MAX_M, 0)
 
 /* Slots a page can have: the smallest record has its header, links and a value */
@@ -141,7 +148,8 @@ typedef struct HnswMeta
 	BlockNumber free_items;	  /* item pages with room, */
 	BlockNumber free_values;  /* free value pages */
 	BlockNumber mean_block;	  /* value page with the mean that codes are relative to, or none */
-	uint32 routing_version;	  /* of a cached routing sample: none yet */
+	uint32 routing_version;	  /* of samples that backends keep: routing.c */
+	uint32 routing_end;		  /* vertices before this one are the sample; 0: there is none */
 	uint32 pending_ordinal;	  /* of the page `pending`; those before it have been merged */
 	uint64 deleted_since;	  /* no DELETED vertex remembers an older xid; 0: there is none */
 	HnswClaim claims[HNSW_MERGES];
@@ -489,7 +497,10 @@ extern void hnsw_coder_rotate(HnswCoder *coder, const float *coordinates, float 
 extern void hnsw_code_links(HnswCoder *coder, const SpaceContext *space, Size codes_offset,
 							HnswVertex record, const void *value, const void *const *neighbors,
 							int n);
+extern void hnsw_coder_center(HnswCoder *coder, const float *coordinates);
+extern void hnsw_coder_encode(HnswCoder *coder, const float *coordinates, void *block, int lane);
 extern void hnsw_coder_query(HnswCoder *coder, const float *query);
+extern float hnsw_coder_key(const HnswCoder *coder, const float *coordinates);
 extern void hnsw_coder_estimate(const HnswCoder *coder, const void *block, float key, float *keys,
 								float *weights);
 extern void hnsw_note_uncoded(HnswIndex *index);
@@ -506,7 +517,7 @@ extern void hnsw_search_begin(HnswSearch *search, const void *query, int ef,
 							  const PoolEntry *candidates, uint32 n);
 extern void hnsw_search_exclude(HnswSearch *search, const PoolEntry *candidates, uint32 n);
 extern void hnsw_search_add(HnswSearch *search, const PoolEntry *candidates, uint32 n,
-							uint32 except);
+							const PoolEntry *seeds, int nseeds);
 extern void hnsw_search_values(HnswSearch *search, const HnswVertex *records, int n, float *keys);
 extern void hnsw_prefetch_vertex(HnswIndex *index, uint32 vertex);
 extern void hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer);
@@ -525,6 +536,9 @@ extern void hnsw_coded_exclude(HnswSearch *search, uint32 vertex);
 extern bool hnsw_coded_add(HnswSearch *search, uint32 vertex);
 extern bool hnsw_coded_go_on(HnswSearch *search);
 extern void hnsw_search_coded(HnswSearch *search);
+
+/* routing.c: where searches of a quantised index begin */
+extern int hnsw_route(HnswSearch *search, PoolEntry *seeds, int limit);
 
 /* options.c */
 extern void hnsw_init_options(void);

@@ -306,6 +306,7 @@ free_page_slots(HnswIndex *index, BlockNumber blkno, uint64 horizon)
 	page_change_begin(&change, index->relation, false);
 	meta_page = page_change_page(&change, meta_buffer, false);
 	insert_block = ((HnswMeta *) PageGetContents(meta_page))->insert_block;
+	((HnswMeta *) PageGetContents(meta_page))->routing_version++;
 	page = page_change_page(&change, buffer, false);
 	for (int slot = 0; slot < page_slots(page, index->meta.slots_per_page); slot++)
 	{

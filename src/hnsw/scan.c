@@ -163,7 +163,8 @@ search_first(HnswScan state, const void *query)
 	HnswIndex *index = &state->index;
 	HnswSearch *search = &state->search;
 	const PoolEntry *pending;
-	PoolEntry nearest = {0, HNSW_NO_VERTEX};
+	PoolEntry seeds[HNSW_ROUTED_SEEDS];
+	int nseeds = 0;
 	uint32 npending;
 
 	search->query = query;
@@ -172,21 +173,18 @@ search_first(HnswScan state, const void *query)
 	npending = state->pending.ncandidates;
 	hnsw_read_meta(index);
 	if (index->meta.entry != HNSW_NO_VERTEX)
+		nseeds = hnsw_route(search, seeds, HNSW_ROUTED_SEEDS);
+	if (index->meta.entry != HNSW_NO_VERTEX && nseeds == 0)
 	{
-		hnsw_search_start(search, query, 1);
+		hnsw_search_start(search, query, HNSW_SEEDS);
 		hnsw_search_descend(search, index->meta.entry_level, 1);
-		nearest = search->pool.entries[0];
-		nearest.id = POOL_ID(nearest);
-		hnsw_search_begin(search, query, state->ef, &nearest, 1);
-		hnsw_search_exclude(search, pending, npending);
-		hnsw_search_layer(search, 0, state->ef);
+		nseeds = search->pool.size;
+		memcpy(seeds, search->pool.entries, nseeds * sizeof(PoolEntry));
 	}
-	else
-	{
-		hnsw_search_begin(search, query, state->ef, NULL, 0);
-		hnsw_search_exclude(search, pending, npending);
-	}
-	hnsw_search_add(search, pending, npending, nearest.id);
+	hnsw_search_begin(search, query, state->ef, seeds, nseeds);
+	hnsw_search_exclude(search, pending, npending);
+	hnsw_search_layer(search, 0, state->ef);
+	hnsw_search_add(search, pending, npending, seeds, nseeds);
 	return search->pool.size > 0;
 }
 

@@ -424,7 +424,7 @@ hnsw_search_forget(HnswSearch *search, int room)
 	make_visited_room(search, room);
 }
 
-/* Keeps a search from scoring these vertices when it comes to them. */
+/* Keeps a search from scoring these vertices when it comes to them; its seeds stay. */
 void
 hnsw_search_exclude(HnswSearch *search, const PoolEntry *candidates, uint32 n)
 {
@@ -440,9 +440,21 @@ hnsw_search_exclude(HnswSearch *search, const PoolEntry *candidates, uint32 n)
 	}
 }
 
-/* Gives the pool candidates with keys, flagged as said; all of them but `except`. */
+static bool
+is_among(uint32 vertex, const PoolEntry *entries, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (entries[i].id == vertex)
+			return true;
+	}
+	return false;
+}
+
+/* Gives the pool candidates with keys, flagged as said; all but those it was begun with. */
 static void
-add_known(HnswSearch *search, const PoolEntry *candidates, uint32 n, uint32 except, uint32 flag)
+add_known(HnswSearch *search, const PoolEntry *candidates, uint32 n, const PoolEntry *seeds,
+		  int nseeds, uint32 flag)
 {
 	bool keep = search->purpose == HNSW_SEARCH_ROWS_RESUMABLE;
 
@@ -450,7 +462,7 @@ add_known(HnswSearch *search, const PoolEntry *candidates, uint32 n, uint32 exce
 	{
 		uint32 vertex = candidates[i].id | flag;
 
-		if (candidates[i].id == except)
+		if (is_among(candidates[i].id, seeds, nseeds))
 			continue;
 		search->keys[0] = candidates[i].key;
 		add_candidates(search, &vertex, 1, keep);
@@ -459,13 +471,14 @@ add_known(HnswSearch *search, const PoolEntry *candidates, uint32 n, uint32 exce
 
 /*
  * Gives a search in layer 0 further candidates, with their keys; all of them
- * but `except`.  A search that goes by codes does not expand them: its pool has
+ * but its seeds.  A search that goes by codes does not expand them: its pool has
  * nothing but what is expanded.
  */
 void
-hnsw_search_add(HnswSearch *search, const PoolEntry *candidates, uint32 n, uint32 except)
+hnsw_search_add(HnswSearch *search, const PoolEntry *candidates, uint32 n, const PoolEntry *seeds,
+				int nseeds)
 {
-	add_known(search, candidates, n, except, search->coder != NULL ? POOL_EXPANDED : 0);
+	add_known(search, candidates, n, seeds, nseeds, search->coder != NULL ? POOL_EXPANDED : 0);
 }
 
 /* Starts anew in layer 0 with a pool of ef that holds n candidates whose keys are known. */
@@ -485,7 +498,7 @@ hnsw_search_begin(HnswSearch *search, const void *query, int ef, const PoolEntry
 		return;
 	}
 	hnsw_search_exclude(search, candidates, n);
-	add_known(search, candidates, n, HNSW_NO_VERTEX, 0);
+	add_known(search, candidates, n, NULL, 0, 0);
 }
 
 /*
@@ -534,15 +547,15 @@ hnsw_search_layer(HnswSearch *search, int layer, int ef)
 }
 
 /*
- * Greedy descent from layer from_layer down to, and with, to_layer; the pool,
- * of size 1 then, ends up with the nearest vertex found.
+ * Descent from layer from_layer down to, and with, to_layer; the pool ends up
+ * with the nearest vertices found, as many as it has room for.
  */
 void
 hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer)
 {
 	for (int layer = from_layer; layer >= to_layer; layer--)
 	{
-		hnsw_search_layer(search, layer, 1);
+		hnsw_search_layer(search, layer, search->pool.capacity);
 		hnsw_search_restart(search);
 	}
 }

@@ -89,12 +89,13 @@ hnsw_coded_begin(HnswSearch *search, const PoolEntry *candidates, uint32 n)
 	}
 }
 
-/* Keeps the search from expanding a vertex. */
+/* Keeps the search from expanding a vertex, unless it has begun with it. */
 void
 hnsw_coded_exclude(HnswSearch *search, uint32 vertex)
 {
 	make_frontier_room(search, 1);
-	frontier_expand(&search->frontier, vertex);
+	if (!frontier_knows(&search->frontier, vertex))
+		frontier_expand(&search->frontier, vertex);
 }
 
 /* Gives the search a vertex that no link led to.  False if it knows it. */

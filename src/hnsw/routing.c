@@ -1,0 +1,229 @@
+/*-------------------------------------------------------------------------
+ *
+ * routing.c
+ *	  Where searches of a quantised index begin: a sample of vertices, by codes.
+ *
+ * Instead of descending through the upper layers, a page at a time, a backend
+ * that searches an index again and again keeps codes of some two thousand
+ * vertices in memory of its own, estimates all their keys, and begins layer 0
+ * with the nearest.  The sample is what a build laid out first: vertices of the
+ * upper layers, a random choice.  Codes are centred on their mean.
+ *
+ * A sample may be out of date: then a search begins with worse vertices, no
+ * more.  Vacuum counts meta.routing_version up when it frees vertices, and the
+ * sample is made again; where few of the vertices are left, or none was built,
+ * searches descend.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "hnsw/hnsw.h"
+
+/* Indexes a backend keeps samples of */
+#define MAX_SAMPLES 8
+
+/* Searches of an index by a backend before a sample is made: it takes as long as some dozens */
+#define WARM_SEARCHES 16
+
+/* A sample smaller than this is not worth more than a descent */
+#define MIN_SAMPLE 64
+
+typedef struct RoutingSample
+{
+	Oid filenode;	/* of the index; InvalidOid: not in use */
+	uint32 version; /* of the sample, HnswMeta.routing_version */
+	uint32 end;		/* HnswMeta.routing_end */
+	uint32 code_dim;
+	uint32 searches;
+	uint64 used; /* when it was used last */
+	bool loaded; /* or found to be of no use: n is 0 then */
+	MemoryContext context;
+	uint32 n;
+	uint32 *vertices;
+	float *center; /* coordinates that codes are centred on */
+	char *blocks;  /* of codes */
+} RoutingSample;
+
+static RoutingSample samples[MAX_SAMPLES];
+static uint64 sample_clock = 0;
+
+/* Forgets what a sample holds. */
+static void
+reset_sample(RoutingSample *sample, const HnswIndex *index)
+{
+	if (sample->context != NULL)
+		MemoryContextDelete(sample->context);
+	memset(sample, 0, sizeof(*sample));
+	sample->filenode = index->relation->rd_rel->relfilenode;
+	sample->version = index->meta.routing_version;
+	sample->end = index->meta.routing_end;
+	sample->code_dim = index->meta.code_dim;
+}
+
+/* The sample of an index, or the one used longest ago, emptied. */
+static RoutingSample *
+find_sample(const HnswIndex *index)
+{
+	RoutingSample *found = &samples[0];
+
+	for (int i = 0; i < MAX_SAMPLES; i++)
+	{
+		if (samples[i].filenode == index->relation->rd_rel->relfilenode)
+		{
+			found = &samples[i];
+			break;
+		}
+		if (samples[i].used < found->used)
+			found = &samples[i];
+	}
+	if (found->filenode != index->relation->rd_rel->relfilenode ||
+		found->version != index->meta.routing_version || found->end != index->meta.routing_end ||
+		found->code_dim != index->meta.code_dim)
+		reset_sample(found, index);
+	found->used = ++sample_clock;
+	return found;
+}
+
+/* Is this a vertex that a search may begin with?  It may change at any moment. */
+static bool
+is_usable(HnswIndex *index, uint32 vertex)
+{
+	Buffer buffer;
+	HnswVertex record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_SHARE, &buffer);
+	bool usable = (record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) == 0;
+
+	UnlockReleaseBuffer(buffer);
+	return usable;
+}
+
+/* Reads the coordinates of the vertices that are left, and their mean. */
+static float *
+read_coordinates(HnswIndex *index, HnswCoder *coder, RoutingSample *sample)
+{
+	uint32 first = (META_BLOCK + 1) * index->meta.slots_per_page;
+	uint32 dim = index->space.context.dim;
+	float *coordinates =
+		palloc_extended((Size) (sample->end - first) * dim * sizeof(float), MCXT_ALLOC_HUGE);
+	double *sums = palloc0(dim * sizeof(double));
+	char *value = palloc(hnsw_copy_size(index));
+
+	for (uint32 vertex = first; vertex < sample->end; vertex++)
+	{
+		float *to = coordinates + (Size) sample->n * dim;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!is_usable(index, vertex))
+			continue;
+		hnsw_copy_value(index, vertex, value);
+		hnsw_coder_coordinates(coder, hnsw_copy_space(index), value, to);
+		for (uint32 i = 0; i < dim; i++)
+			sums[i] += to[i];
+		sample->vertices[sample->n++] = vertex;
+	}
+	for (uint32 i = 0; i < dim; i++)
+		sample->center[i] = (float) (sums[i] / Max(sample->n, 1));
+	return coordinates;
+}
+
+/* Makes the sample.  It stays empty where searches had better descend. */
+static void
+load_sample(HnswIndex *index, HnswCoder *coder, RoutingSample *sample)
+{
+	uint32 first = (META_BLOCK + 1) * index->meta.slots_per_page;
+	uint32 size = sample->end - first;
+	Size block_size = rabitq_block_size(index->meta.code_dim);
+	MemoryContext scratch;
+	MemoryContext old;
+	float *coordinates;
+
+	/* of an attempt that was cancelled */
+	if (sample->context != NULL)
+		MemoryContextDelete(sample->context);
+	sample->n = 0;
+	sample->context =
+		AllocSetContextCreate(TopMemoryContext, "hnsw routing sample", ALLOCSET_DEFAULT_SIZES);
+	scratch = AllocSetContextCreate(CurrentMemoryContext, "hnsw routing", ALLOCSET_DEFAULT_SIZES);
+	sample->vertices = MemoryContextAlloc(sample->context, size * sizeof(uint32));
+	sample->center = MemoryContextAlloc(sample->context, index->space.context.dim * sizeof(float));
+	sample->blocks = MemoryContextAllocZero(sample->context,
+											(size + RABITQ_LANES - 1) / RABITQ_LANES * block_size);
+	old = MemoryContextSwitchTo(scratch);
+	coordinates = read_coordinates(index, coder, sample);
+	if (sample->n < Max(MIN_SAMPLE, size / 2))
+		sample->n = 0;
+	hnsw_coder_center(coder, sample->center);
+	for (uint32 i = 0; i < sample->n; i++)
+	{
+		if (i % RABITQ_LANES == 0)
+			CHECK_FOR_INTERRUPTS();
+		hnsw_coder_encode(coder, coordinates + (Size) i * index->space.context.dim,
+						  sample->blocks + i / RABITQ_LANES * block_size, i % RABITQ_LANES);
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
+	sample->loaded = true;
+}
+
+/* Puts an estimate among the nearest, which are in order; *n grows up to `limit`. */
+static inline void
+keep_nearest(PoolEntry *nearest, int *n, int limit, float key, uint32 vertex)
+{
+	int place;
+
+	if (*n == limit && !(key < nearest[limit - 1].key))
+		return;
+	place = *n < limit ? (*n)++ : limit - 1;
+	for (; place > 0 && key < nearest[place - 1].key; place--)
+		nearest[place] = nearest[place - 1];
+	nearest[place].key = key;
+	nearest[place].id = vertex;
+}
+
+/*
+ * Finds vertices for a search by codes to begin layer 0 with, at most `limit`,
+ * and their exact keys.  Returns how many; 0 where the search has to descend.
+ */
+int
+hnsw_route(HnswSearch *search, PoolEntry *seeds, int limit)
+{
+	HnswIndex *index = search->index;
+	uint32 first = (META_BLOCK + 1) * index->meta.slots_per_page;
+	RoutingSample *sample;
+	float keys[RABITQ_LANES];
+	float weights[RABITQ_LANES];
+	float key;
+	int n = 0;
+
+	if (search->coder == NULL || index->meta.routing_end < first + MIN_SAMPLE)
+		return 0;
+	sample = find_sample(index);
+	if (!sample->loaded)
+	{
+		if (++sample->searches < WARM_SEARCHES)
+			return 0;
+		load_sample(index, search->coder, sample);
+	}
+	key = hnsw_coder_key(search->coder, sample->center);
+	for (uint32 i = 0; i < sample->n; i += RABITQ_LANES)
+	{
+		hnsw_coder_estimate(search->coder,
+							sample->blocks +
+								i / RABITQ_LANES * rabitq_block_size(index->meta.code_dim),
+							key, keys, weights);
+		for (uint32 lane = 0; lane < Min(RABITQ_LANES, sample->n - i); lane++)
+			keep_nearest(seeds, &n, limit, keys[lane], sample->vertices[i + lane]);
+	}
+	search->estimates += sample->n;
+	for (int i = 0; i < n; i++)
+		search->unvisited[i] = seeds[i].id;
+	hnsw_score(search, search->unvisited, n);
+	for (int i = 0; i < n; i++)
+		seeds[i].key = search->keys[i];
+	return n;
+}
