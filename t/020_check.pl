@@ -18,17 +18,19 @@ my ($slot_pages, $item_pages, $value_pages) = (2, 3, 4);
 # Offsets in the metapage and in a vertex record (src/storage/meta.h, src/hnsw/hnsw.h)
 my %meta = (
 	magic => 0, version => 4, dim => 8, space => 16, m => 64, slot_size => 68, slots_per_page => 70,
-	links => 72, value => 74, element => 80, has_wide => 82, entry => 84, entry_level => 88, insert_block => 104,
-	item_block => 108, pending => 112, free_slots => 116, free_values => 124, pending_ordinal => 132, deleted_since => 136);
-my %vertex = (version => 0, flags => 2, level => 3, ntids => 4, nlinks => 6, upper => 8, more_tids => 14, tids => 40);
+	links => 72, value => 74, quantization => 76, codes => 78, code_dim => 80, element => 88, has_wide => 90, entry => 92,
+	entry_level => 96, insert_block => 112, item_block => 116, pending => 120, free_slots => 124, free_values => 132, mean_block => 136,
+	pending_ordinal => 144, deleted_since => 152);
+my %vertex = (version => 0, flags => 2, level => 3, ntids => 4, nlinks => 6, upper => 8, more_tids => 14, coded => 20, tids => 40);
 my ($deleted, $unlinked, $free, $wide) = (1, 2, 4, 8);
 
-# The tables a case may damage: type, rows, key of the index, what is inserted after its build.
+# The tables a case may damage: type, rows, key of the index, what is inserted after its build, options.
 # Those of whole numbers store narrow values (and wide ones that came later), others do not.
 my $numbers = 'FROM generate_series(1, 600) i';
 my %tables = (
 	plain => [ 'vector(3)', "SELECT i, ARRAY[i + 0.1, i % 7, i % 50]::vector $numbers UNION ALL SELECT 1000 + i, '[1.1,2,3]' FROM generate_series(1, 100) i", 'v' ],
-	large => [ 'vector(2100)', 'SELECT i, array_agg(((i * j) % 97 + 0.1)::real)::vector FROM generate_series(1, 20) i, generate_series(1, 2100) j GROUP BY i', 'v' ],
+	large => [ 'vector(2100)', 'SELECT i, array_agg(((i * j) % 97 + 0.1)::real)::vector FROM generate_series(1, 20) i, generate_series(1, 2100) j GROUP BY i', 'v', '', 'm = 2, quantization = none' ],
+	coded => [ 'vector(8)', "SELECT i, array_agg(((i * j * 31 + i * 7) % 97 + 0.1)::real)::vector $numbers, generate_series(1, 8) j GROUP BY i", 'v', '', 'm = 2, quantization = rabitq' ],
 	cosine => [ 'vector(3)', "SELECT i, ARRAY[i + 0.1, i % 7, i % 50]::vector $numbers", 'v vec_cosine_ops' ],
 	kl => [ 'vector(3)', "SELECT i, ARRAY[i + 0.1, i % 7 + 1, i % 50 + 1]::vector $numbers", 'v vec_gkl_ops' ],
 	narrow => [ 'vector(40)', "SELECT i, array_fill(i % 200, ARRAY[38])::vector || ARRAY[i % 7, i % 50]::vector FROM generate_series(1, 1100) i", 'v',
@@ -101,6 +103,24 @@ my @cases = (
 	[ 'narrow', 'wide value of another size', sub { $_->shorten_wide_value }, qr/item \(\d+,\d+\) holds no value of 160 bytes/ ],
 	[ 'narrow', 'wide value of another kind', sub { my $at = $_->wide_vertex; $_->put_value($at, a6 => $_->get_vertex($_->upper_vertex, 'upper', 'a6')) }, qr/item \(\d+,\d+\) is of kind 5550, not 5744/ ],
 	[ 'narrow', 'narrow value', sub { $_->put_value($_->single_vertex, C => 250) }, qr/index has another value for the row than the table/ ],
+	[ 'coded', 'form', sub { $_->put_meta(quantization => v => 0) }, qr/metapage says slot size is \d+, but it must be \d+/ ],
+	[ 'coded', 'place of codes', sub { $_->put_meta(codes => v => 0) }, qr/metapage says offset of codes is 0, but it must be 128/ ],
+	[ 'coded', 'dimensions of codes', sub { $_->put_meta(code_dim => v => 64) }, qr/metapage says dimensions of codes is 64, but it must be 32/ ],
+	[ 'coded', 'code', sub { $_->change_codes(7, 0, 1) }, qr/^error\|\d+\|vertex \d+\|code of link 1, to vertex \d+, is not its$/m ],
+	[ 'coded', 'last bit of a code', sub { $_->change_codes(7, 7 * 16 + 2, 8) }, qr/^error\|\d+\|vertex \d+\|code of link 2, to vertex \d+, is not its$/m ],
+	[ 'coded', 'first number of a code', sub { $_->change_codes(7, 8 * 16, 1) }, qr/^error\|\d+\|vertex \d+\|code of link 1, to vertex \d+, is not its$/m ],
+	[ 'coded', 'second number of a code', sub { $_->change_codes(7, 8 * 16 + 64 + 2, 1) }, qr/^error\|\d+\|vertex \d+\|code of link 2, to vertex \d+, is not its$/m ],
+	[ 'coded', 'codes of each other', sub { $_->swap_links(7) }, qr/code of link 1, to vertex \d+, is not its.*code of link 2, to vertex \d+, is not its/s ],
+	[ 'coded', 'code without a link', sub { $_->put_vertex(7, coded => V => 0xFFFFFFFF) }, qr/^error\|\d+\|vertex \d+\|vertex has a code of link [2-5], but [1-4] links$/m ],
+	[ 'coded', 'code beyond all links', sub { $_->put_vertex(7, coded => x19C => 0x80) }, qr/^error\|\d+\|vertex \d+\|vertex has a code of link 160, but [1-4] links$/m ],
+	[ 'coded', 'code of another value', sub { $_->put_value(7, f => 12345) }, qr/code of link \d+, to vertex \d+, is not its.*index has another value for the row than the table/s ],
+	[ 'coded', 'mean of another kind', sub { $_->put_meta(mean_block => V => 1) }, qr/^error\|0\|\|block 1 holds no mean of 32 coordinates$/m, qr/has no mean on block 1/ ],
+	[ 'coded', 'mean beyond the file', sub { $_->put_meta(mean_block => V => 9999) }, qr/^error\|0\|\|block 9999 holds no mean of 32 coordinates$/m, qr/refers to block 9999 but has only \d+ blocks/ ],
+	[ 'coded', 'mean cut', sub { $_->put($_->first_page($value_pages), $lower, v => 80) }, qr/^error\|0\|\|block \d+ holds no mean of 32 coordinates$/m ],
+	[ 'coded', 'mean that is no number', sub { $_->put($_->first_page($value_pages), $first_slot + 4, f => 'NaN') }, qr/^error\|\d+\|\|coordinate 2 of the mean is not finite$/m ],
+	[ 'coded', 'mean infinite', sub { $_->put($_->first_page($value_pages), $first_slot + 31 * 4, f => 'Inf') }, qr/^error\|\d+\|\|coordinate 32 of the mean is not finite$/m ],
+	[ 'coded', 'another mean', sub { $_->put($_->first_page($value_pages), $first_slot, f => 1000) }, qr/code of link \d+, to vertex \d+, is not its/ ],
+	[ 'coded', 'no mean', sub { $_->put_meta(mean_block => V => 0xFFFFFFFF) }, qr/code of link \d+, to vertex \d+, is not its/ ],
 	[ 'plain', 'chain to another kind', sub { $_->put_meta(free_slots => V => $_->first_page($item_pages)) }, qr/chain of free slots leads to block \d+, which is not such a page/ ],
 	[ 'plain', 'chain of unmarked pages', sub { $_->put_meta(free_slots => V => 2) }, qr/page is in the chain of free slots but not marked as chained/ ],
 	[ 'plain', 'circular chain', sub { $_->chain($slot_pages, 'free_slots'); $_->put(1, $next, V => 1) }, qr/chain of free slots comes back to this page/ ],
@@ -126,9 +146,9 @@ $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION ann');
 foreach my $n (0 .. $#cases)
 {
-	my ($type, $rows, $key, $more) = @{ $tables{ $cases[$n][0] } };
+	my ($type, $rows, $key, $more, $options) = @{ $tables{ $cases[$n][0] } };
 
-	$node->safe_psql('postgres', "CREATE TABLE t$n (id int, v $type); INSERT INTO t$n $rows; CREATE INDEX t${n}_v ON t$n USING hnsw ($key) WITH (m = 2)" . ($more ? "; INSERT INTO t$n $more" : ''));
+	$node->safe_psql('postgres', "CREATE TABLE t$n (id int, v $type); INSERT INTO t$n $rows; CREATE INDEX t${n}_v ON t$n USING hnsw ($key) WITH (" . ($options // 'm = 2') . ')' . ($more ? "; INSERT INTO t$n $more" : ''));
 }
 is($node->safe_psql('postgres', join(';', map { "SELECT * FROM ann_check('t${_}_v', true, true)" } 0 .. $#cases)), '', 'nothing is wrong with sound indexes');
 my @files = map { $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('t${_}_v')") } 0 .. $#cases;
@@ -178,7 +198,7 @@ sub new
 
 	open my $handle, '+<:raw', $file or die "$file: $!";
 	my $self = bless { file => $handle, name => $name, pages => (-s $file) / $page_size }, $class;
-	$self->{$_} = $self->get(0, $contents + $meta{$_}, 'v') foreach qw(m slot_size slots_per_page links value);
+	$self->{$_} = $self->get(0, $contents + $meta{$_}, 'v') foreach qw(m slot_size slots_per_page links value codes);
 	return $self;
 }
 
@@ -270,6 +290,26 @@ sub put_link
 	my ($block, $offset) = $self->place($n);
 
 	return $self->put($block, $offset + $self->{links} + 4 * $i, V => $target);
+}
+
+# Exchanges the first two links of a vertex, and leaves their codes where they are.
+sub swap_links
+{
+	my ($self, $n) = @_;
+	my @links = map { $self->link($n, $_) } 0, 1;
+
+	$self->put_link($n, $_, $links[ 1 - $_ ]) foreach 0, 1;
+	return;
+}
+
+# Inverts some bits of a byte of the codes of a vertex.
+sub change_codes
+{
+	my ($self, $n, $byte, $bits) = @_;
+	my ($block, $offset) = $self->place($n);
+
+	$offset += $self->{codes} + $byte;
+	return $self->put($block, $offset, C => $self->get($block, $offset, 'C') ^ $bits);
 }
 
 sub put_value

@@ -12,6 +12,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/tableam.h"
 #include "access/xloginsert.h"
 #include "catalog/index.h"
@@ -46,8 +48,8 @@
 /* Pages of pending vertices, beyond maintenance_work_mem, that are merged together */
 #define OVERFLOW_PAGES 2048
 
-/* Coordinates of the vertices that are given codes in one step, and vertices a thread takes */
-#define BATCH_VALUES 1000000
+/* Size of the records that are given codes in one step, and vertices a thread takes */
+#define BATCH_SIZE (8 * 1024 * 1024)
 #define CODE_GRAIN 8
 
 /* Values of the mean between two looks for interrupts */
@@ -402,7 +404,7 @@ write_slot_pages(HnswBuild *build, Layout *layout, const float *mean)
 {
 	const HnswMeta *meta = &build->index.meta;
 	uint32 slots = meta->slots_per_page;
-	uint32 batch_size = Max(BATCH_VALUES / Max(build->index.space.context.dim, 1) / slots, 1) * slots;
+	uint32 batch_size = Max(BATCH_SIZE / meta->slot_size / slots, 1) * slots;
 	RecordBatch batch = {.build = build, .layout = layout};
 
 	if (meta->codes_offset != 0)
@@ -424,7 +426,10 @@ write_slot_pages(HnswBuild *build, Layout *layout, const float *mean)
 	pfree(batch.records);
 }
 
-/* The rotated mean of all values, as many dimensions as codes have; NULL for the plain form */
+/*
+ * The rotated mean of all values, as many dimensions as codes have; NULL for
+ * the plain form, and for values so large that it is not finite.
+ */
 static float *
 compute_mean(HnswBuild *build)
 {
@@ -452,6 +457,11 @@ compute_mean(HnswBuild *build)
 	for (uint32 d = 0; d < dim; d++)
 		mean[d] = (float) (sums[d] / build->rows->nvalues);
 	hnsw_coder_rotate(coder, mean, rotated);
+	for (int d = 0; d < index->meta.code_dim; d++)
+	{
+		if (!isfinite(rotated[d]))
+			return NULL;
+	}
 	return rotated;
 }
 

@@ -92,19 +92,32 @@ least_slots(const HnswMeta *meta, const IndexSpace *space, bool is_inline)
 	return Max(1, space->context.dim >= LARGE_DIM ? slots : slots * 2 / 5);
 }
 
+/* Dimensions of codes that there is room for, of records of which a page has `slots` */
+static int
+code_dim_for(const HnswMeta *meta, const IndexSpace *space, Size value_room, int blocks, int slots)
+{
+	int full = Min(rotation_padded(space->context.dim), RABITQ_MAX_CODE_DIM);
+	int room = PAGE_DATA_SIZE / slots / PAGE_DATA_OFFSET * PAGE_DATA_OFFSET;
+	int code_dim;
+
+	room -= meta->value_offset + (int) TYPEALIGN(PAGE_DATA_OFFSET, value_room);
+	code_dim = Min((room / blocks - (int) rabitq_block_size(0)) / 4, full) / 32 * 32;
+	return code_dim < Min(full, MIN_CODE_DIM) ? 0 : code_dim;
+}
+
 /*
  * Sets the metapage's fields about codes, for records whose values take
  * value_room bytes and would lie at value_offset without codes.  False: there
- * are to be none.  The dimensions of codes are as many as the room allows.
+ * are to be none.  The dimensions of codes are as many as the room allows;
+ * codes that have been asked for take more room if they need it.
  */
 bool
 hnsw_place_codes(HnswMeta *meta, const IndexSpace *space, Size value_room, bool is_inline)
 {
 	bool automatic = meta->quantization == HNSW_QUANTIZATION_AUTO;
-	int full = Min(rotation_padded(space->context.dim), RABITQ_MAX_CODE_DIM);
 	int blocks =
 		Min((HNSW_LAYER_LINKS(meta->m, 0) + RABITQ_LANES - 1) / RABITQ_LANES, HNSW_MAX_CODE_BLOCKS);
-	int room;
+	int slots = least_slots(meta, space, is_inline);
 	int code_dim;
 
 	meta->codes_offset = 0;
@@ -113,11 +126,10 @@ hnsw_place_codes(HnswMeta *meta, const IndexSpace *space, Size value_room, bool 
 	if (meta->quantization == HNSW_QUANTIZATION_NONE || !hnsw_is_codable(space) ||
 		(automatic && space->context.dim < AUTO_MIN_DIM))
 		return false;
-	room = PAGE_DATA_SIZE / least_slots(meta, space, is_inline) / PAGE_DATA_OFFSET *
-		   PAGE_DATA_OFFSET;
-	room -= meta->value_offset + (int) TYPEALIGN(PAGE_DATA_OFFSET, value_room);
-	code_dim = Min((room / blocks - (int) rabitq_block_size(0)) / 4, full) / 32 * 32;
-	if (code_dim < Min(full, MIN_CODE_DIM))
+	code_dim = code_dim_for(meta, space, value_room, blocks, slots);
+	while (code_dim == 0 && !automatic && --slots > 0)
+		code_dim = code_dim_for(meta, space, value_room, blocks, slots);
+	if (code_dim == 0)
 		return false;
 	meta->code_dim = code_dim;
 	meta->code_blocks = blocks;
@@ -395,9 +407,8 @@ code_page(HnswIndex *index, HnswCoder *coder, BlockNumber blkno, int missing)
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	memcpy(before.data, BufferGetPage(buffer), BLCKSZ);
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-	nslots = page_is(before.data, PAGE_SLOTS)
-				 ? page_slots(before.data, index->meta.slots_per_page)
-				 : 0;
+	nslots =
+		page_is(before.data, PAGE_SLOTS) ? page_slots(before.data, index->meta.slots_per_page) : 0;
 	memcpy(after.data, before.data, BLCKSZ);
 	for (int slot = 0; slot < nslots; slot++)
 	{

@@ -145,6 +145,7 @@ static void
 update_stats(HnswScan state)
 {
 	last_scan_stats.distances = state->search.distances;
+	last_scan_stats.estimates = state->search.estimates;
 	last_scan_stats.expanded = state->search.expanded;
 	last_scan_stats.rows = state->rows;
 }
