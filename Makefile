@@ -62,6 +62,6 @@ objects: $(OBJS)
 CLANG_FORMAT ?= clang-format
 
 format-check:
-	$(CLANG_FORMAT) --dry-run -Werror $(wildcard src/*.c src/*/*.[ch] test/unit/*.[ch])
+	$(CLANG_FORMAT) --dry-run -Werror $(wildcard src/*.c src/*/*.[ch] test/*/*.[ch])
 
 .PHONY: unit objects format-check

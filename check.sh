@@ -24,6 +24,13 @@ if [ -n "${ANN_LONG_TESTS:-}" ]; then
 	GROUP_TIMEOUT=7200
 fi
 
+# Settings of the servers for regression and isolation tests.  On a slow machine autovacuum would
+# find the time to vacuum and analyze tables whose rows, plans and index pages a test looks at.
+TEST_SETTINGS="max_prepared_transactions=5 autovacuum=off"
+
+# What must be in no log of a server
+SERVER_TROUBLE='runtime error:|AddressSanitizer|inconsistent page|PANIC|TRAP|terminated by signal|FATAL: .*(WAL|timeline)'
+
 PASSED=0
 FAILED=0
 
@@ -98,6 +105,30 @@ show_tail()
 	[ -s "$2" ] || return 0
 	echo "    --- $1"
 	tail -n "$3" "$2" | sed 's/^/    | /'
+}
+
+# show_ends TITLE FILE LINES: the first and the last lines of a log, indented.
+show_ends()
+{
+	if [ "$(wc -l <"$2")" -le $((2 * $3)) ]; then
+		show_tail "$1" "$2" $((2 * $3))
+	else
+		echo "    --- $1, first and last $3 lines"
+		{ head -n "$3" "$2"; echo ...; tail -n "$3" "$2"; } | sed 's/^/    | /'
+	fi
+}
+
+# show_server_log FILE: what tells of a crash or of the end of a process, and the end of the log,
+# without the further lines of statements
+show_server_log()
+{
+	local short=$WORK/short.log
+
+	[ -e "$1" ] || return
+	grep -nE "$SERVER_TROUBLE" "$1" >"$short"
+	show_tail "${1##*/}: the worst" "$short" 20
+	grep -v "^$(printf '\t')" "$1" >"$short"
+	show_tail "${1##*/}" "$short" 40
 }
 
 # ------------------------------------------------------------------ groups
@@ -183,7 +214,8 @@ group_unit()
 	local log=$WORK/unit.log
 
 	step "Unit tests"
-	timeout "$GROUP_TIMEOUT" make -C "$TOP/test/unit" -k -j"$(cores)" -O check >"$log" 2>&1
+	timeout -k 30 "$GROUP_TIMEOUT" make -C "$TOP/test/unit" -k -j"$(cores)" -O check >"$log" 2>&1
+	stopped_by_timeout $? && failed "unit tests: stopped after $GROUP_TIMEOUT s"
 	grep -E '^(ok|not ok) - ' "$log" >"$WORK/unit.results"
 	PASSED=$((PASSED + $(grep -c '^ok' "$WORK/unit.results")))
 	FAILED=$((FAILED + $(grep -c '^not ok' "$WORK/unit.results")))
@@ -265,10 +297,11 @@ run_schedule()
 	[ -n "${SERVER_STARTED:-}" ] || start_test_server
 	mkdir -p "$out"
 	# shellcheck disable=SC2086
-	(cd "$TOP" && timeout "$GROUP_TIMEOUT" "$program" --inputdir="$root" --outputdir="$out" \
+	(cd "$TOP" && timeout -k 30 "$GROUP_TIMEOUT" "$program" --inputdir="$root" --outputdir="$out" \
 		$(expected_folder "$program" "$root") \
 		--host="$PGHOST" --port="$PGPORT" --user="$PGUSER" --bindir="$BINDIR" \
 		--dbname="ann_$folder" ${SCHEDULE_OPTIONS:---load-extension=ann} $names) >"$log" 2>&1
+	stopped_by_timeout $? && failed "$title: stopped after $GROUP_TIMEOUT s"
 	for name in $names; do
 		# Before 16: "test name ... ok"; since: "ok 1 - name  12 ms".
 		if grep -qE "^(test )?$name +\.\.\. +ok\b|^ok [0-9]+ +[-+] $name +[0-9]+ ms" "$log"; then
@@ -278,12 +311,18 @@ run_schedule()
 		fi
 	done
 	if [ -s "$out/regression.diffs" ]; then
-		show_tail "$folder: regression.diffs" "$out/regression.diffs" 150
-		show_tail "server log" "$WORK/server.log" 30
+		show_ends "$folder: regression.diffs" "$out/regression.diffs" 100
+		show_server_log "$PGHOST/server.log"
 	elif ! grep -q 'All [0-9]* tests passed' "$log"; then
 		show_tail "$folder: output" "$log" 30
-		show_tail "server log" "$WORK/server.log" 30
+		show_server_log "$PGHOST/server.log"
 	fi
+}
+
+# stopped_by_timeout STATUS: is this what timeout returns when time was up?
+stopped_by_timeout()
+{
+	[ "$1" -eq 124 ] || [ "$1" -eq 137 ]
 }
 
 # expected_folder PROGRAM ROOT: since 16, pg_regress looks for expected/ in a folder of its own.
@@ -300,32 +339,28 @@ expected_folder()
 group_sanitized()
 {
 	local BINDIR=$BINDIR SERVER_STARTED=yes SCHEDULE_NOTE=", sanitized" SERVER_ENV dir=$WORK/sanitized
-	local tools=$BINDIR
-	local bad='runtime error:|AddressSanitizer|inconsistent page|PANIC|TRAP|terminated by signal'
+	local root=$WORK/private log=$WORK/sanitized.log
 
 	step "Building with sanitizers"
 	as_server_user mkdir -p "$dir"
-	if ! build_sanitized "$WORK/sanitized_build" "$WORK/private" >"$WORK/sanitized.log" 2>&1; then
+	if ! build_sanitized "$WORK/sanitized_build" "$root" >"$log" 2>&1; then
 		failed "build with sanitizers"
-		show_tail "output" "$WORK/sanitized.log" 20
+		show_tail "output" "$log" 20
 		return
 	fi
 	passed "build with sanitizers"
-	BINDIR=$WORK/private$tools
-	SERVER_ENV="LD_PRELOAD=$(gcc -print-file-name=libasan.so)"
+	BINDIR=$root$BINDIR
+	SERVER_ENV="LD_PRELOAD=$(runtime_of "$root$("$PG_CONFIG" --pkglibdir)/ann.so"):$root/first.so"
 	SERVER_ENV="$SERVER_ENV ASAN_OPTIONS=detect_leaks=0:abort_on_error=1 UBSAN_OPTIONS=print_stacktrace=1:abort_on_error=1"
-	start_server "$dir" max_prepared_transactions=5 wal_level=replica wal_consistency_checking=all
-	run_schedule "Regression tests, sanitized" sql sql "$PGXS_DIR/src/test/regress/pg_regress"
-	run_schedule "Isolation tests, sanitized" specs spec "$PGXS_DIR/src/test/isolation/pg_isolation_regress"
-
-	step "Recovery with wal_consistency_checking"
-	as_server_user "$BINDIR/pg_ctl" -D "$dir/data" -m immediate -w -s stop
-	start_server "$dir"
-	if grep -E "$bad" "$dir/server.log" >"$WORK/sanitized.log"; then
-		failed "recovery, sanitized: reports in the server's log"
-		show_tail "server log" "$WORK/sanitized.log" 40
+	if sanitizers_work "$dir" "$log"; then
+		passed "a server with sanitizers, and it reports an overflow"
+		run_schedule "Regression tests, sanitized" sql sql "$PGXS_DIR/src/test/regress/pg_regress"
+		run_schedule "Isolation tests, sanitized" specs spec "$PGXS_DIR/src/test/isolation/pg_isolation_regress"
+		recover_sanitized "$dir" "$log"
 	else
-		passed "recovery, sanitized"
+		failed "a server with sanitizers, or its report of an overflow"
+		show_tail "output" "$log" 40
+		show_server_log "$dir/server.log"
 	fi
 	delete_server "$dir"
 	SERVER_ENV=
@@ -336,23 +371,80 @@ group_sanitized()
 # under ROOT.  A server finds its files relative to its programs, so the copy uses its own.
 build_sanitized()
 {
-	local folder
+	local folder flags="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
 
 	mkdir -p "$1" "$2" &&
 		cp -R "$TOP/Makefile" "$TOP/src" "$TOP"/ann.control "$TOP"/ann--*.sql "$1" || return 1
 	find "$1" -name '*.o' -delete
-	make -C "$1" -j"$(cores)" PG_CONFIG="$PG_CONFIG" CC=gcc \
-		COPT="-fsanitize=address,undefined -fno-sanitize-recover=undefined" || return 1
+	make -C "$1" -j"$(cores)" PG_CONFIG="$PG_CONFIG" CC=gcc COPT="$flags" || return 1
 	for folder in --bindir --pkglibdir --sharedir; do
 		folder=$("$PG_CONFIG" "$folder")
 		mkdir -p "$2$folder" && cp -RL "$folder/." "$2$folder" || return 1
 	done
-	make -C "$1" PG_CONFIG="$PG_CONFIG" DESTDIR="$2" install
+	make -C "$1" PG_CONFIG="$PG_CONFIG" DESTDIR="$2" install || return 1
+	gcc -shared -fPIC -Wl,-z,initfirst -o "$2/first.so" "$TOP/test/sanitized/first.c" || return 1
+	# shellcheck disable=SC2086
+	gcc -shared -fPIC $flags -I"$("$PG_CONFIG" --includedir-server)" \
+		-o "$2/overflow.so" "$TOP/test/sanitized/overflow.c"
+}
+
+# runtime_of LIBRARY: the address sanitizer's runtime that a library was linked with
+runtime_of()
+{
+	ldd "$1" | awk '/libasan/ { print $3 }'
+}
+
+# sanitizers_work DIR LOG: does a server with the sanitizers start in DIR, and report an overflow?
+# Then it runs, with an empty log.  A program that hangs is stopped, and this fails.
+sanitizers_work()
+{
+	local program
+
+	for program in postgres pg_ctl; do
+		# shellcheck disable=SC2086
+		if ! as_server_user env $SERVER_ENV timeout 30 "$BINDIR/$program" -V >"$2" 2>&1; then
+			echo "$program with $SERVER_ENV failed, or took more than 30 s" >>"$2"
+			return 1
+		fi
+	done
+	# shellcheck disable=SC2086
+	start_server "$1" $TEST_SETTINGS wal_level=replica wal_consistency_checking=all
+	run_sql postgres "CREATE FUNCTION overflow(int) RETURNS int STRICT LANGUAGE C
+		AS '${BINDIR%"$("$PG_CONFIG" --bindir)"}/overflow', 'sanitized_overflow'" >"$2" 2>&1 || return 1
+	run_sql postgres "SELECT overflow(100)" >>"$2" 2>&1
+	grep -q 'ERROR: AddressSanitizer: heap-buffer-overflow' "$1/server.log" || return 1
+	stop_sanitized "$1"
+	rm -f "$1/server.log"
+	start_server "$1"
+}
+
+# recover_sanitized DIR LOG: crash, recovery, and a look at everything the server in DIR said
+recover_sanitized()
+{
+	step "Recovery with wal_consistency_checking"
+	stop_sanitized "$1"
+	start_server "$1"
+	if grep -E -A 40 "$SERVER_TROUBLE" "$1/server.log" >"$2"; then
+		failed "recovery, sanitized: reports in the server's log"
+		show_ends "server log" "$2" 60
+	elif ! grep -q 'redo done' "$1/server.log"; then
+		failed "recovery, sanitized: nothing was recovered"
+	else
+		passed "recovery, sanitized"
+	fi
+}
+
+# stop_sanitized DIR: without any shutdown work
+stop_sanitized()
+{
+	# shellcheck disable=SC2086
+	as_server_user env $SERVER_ENV "$BINDIR/pg_ctl" -D "$1/data" -m immediate -w -s stop
 }
 
 start_test_server()
 {
-	start_server "$WORK" max_prepared_transactions=5
+	# shellcheck disable=SC2086
+	start_server "$WORK" $TEST_SETTINGS
 	SERVER_STARTED=yes
 }
 
@@ -377,29 +469,43 @@ group_tap()
 # run_tap_file COPY NAME LOG
 run_tap_file()
 {
-	local copy=$1 name=$2 log=$3 status ok bad
+	local copy=$1 name=$2 log=$3 status ok bad file
 
 	as_server_user env -u PGHOST -u PGUSER -u PGDATABASE -C "$copy" PATH="$BINDIR:$PATH" LC_ALL=C HOME="$copy" PGPORT=65432 \
 		PG_REGRESS="$PGXS_DIR/src/test/regress/pg_regress" \
 		TESTDIR="$copy" TESTDATADIR="$copy/tmp_check" TESTLOGDIR="$copy/tmp_check/log" \
-		PGCTLTIMEOUT=120 TMPDIR="$copy/tmp_check" \
-		timeout "$GROUP_TIMEOUT" perl -I "$PGXS_DIR/src/test/perl" -I "$copy/t" "$copy/t/$name" >"$log" 2>&1
+		PGCTLTIMEOUT=300 PG_TEST_TIMEOUT_DEFAULT=400 TMPDIR="$copy/tmp_check" \
+		timeout -k 60 "$GROUP_TIMEOUT" perl -I "$PGXS_DIR/src/test/perl" -I "$copy/t" "$copy/t/$name" >"$log" 2>&1
 	status=$?
 	ok=$(grep -cE '^ok [0-9]+' "$log")
 	bad=$(grep -cE '^not ok [0-9]+' "$log")
 	PASSED=$((PASSED + ok))
 	FAILED=$((FAILED + bad))
 	echo "    t/$name: $ok ok, $bad failed"
-	if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
+	if stopped_by_timeout "$status"; then
+		failed "t/$name: stopped after $GROUP_TIMEOUT s"
+	elif [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
 		failed "t/$name ended with code $status"
 	fi
 	if [ "$status" -ne 0 ]; then
 		grep -vE '^ok ' "$log" >"$log.short"
-		show_tail "t/$name" "$log.short" 60
-		for file in "$copy"/tmp_check/log/*"${name%.pl}"*.log; do
-			show_tail "${file##*/}" "$file" 25
+		show_ends "t/$name" "$log.short" 60
+		show_tail "commands of t/$name" "$copy/tmp_check/log/regress_log_${name%.pl}" 60
+		for file in "$copy"/tmp_check/log/"${name%.pl}"_*.log; do
+			show_server_log "$file"
 		done
+		stop_left_servers "$copy"
 	fi
+}
+
+# stop_left_servers COPY: the servers of a TAP test that was killed
+stop_left_servers()
+{
+	local file
+
+	for file in "$1"/tmp_check/t_*_data/pgdata/postmaster.pid; do
+		[ ! -e "$file" ] || as_server_user "$BINDIR/pg_ctl" -D "${file%/*}" -m immediate -w -s stop
+	done
 }
 
 main "$@"

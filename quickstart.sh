@@ -225,8 +225,8 @@ measure()
 			"$(distances_per_query "$DATABASE" "$options")" \
 			"$(awk "BEGIN {printf \"%.0fx\", $speed / $exact_speed}")"
 	done
-	plot "$OUT/quickstart.png" "$DATA_NAME, $ROW_COUNT x $DIMENSION, $SPACE, hnsw m = $M, ef_construction = $EF_CONSTRUCTION" \
-		"$results=$EXTENSION" || echo "    (no picture: gnuplot failed)"
+	plot "$OUT/quickstart.png" "$DATA_NAME, $ROW_COUNT x $DIMENSION, $SPACE, hnsw m = $M, ef_construction = $EF_CONSTRUCTION" 1 \
+		"$results" "$EXTENSION" || echo "    (no picture: gnuplot failed)"
 }
 
 table_row()

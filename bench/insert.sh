@@ -3,6 +3,7 @@
 # bench/insert.sh: single-row INSERTs into an hnsw index, ann beside pgvector.
 #
 #   bench/insert.sh [--data NAME|FILE] [--rows N] [--inserts N] [--clients N] [--recall]
+#                   [--with "name=value,..."]
 #
 # One throw-away server, two databases, the same rows.  An index over the first N rows
 # is built, then pgbench inserts further rows one a transaction, in slices that
@@ -13,7 +14,7 @@
 #
 # --clients N runs the inserts from N sessions at once.  --recall also builds an index
 # over the first half of the N rows, inserts the second half, and compares its recall
-# with that of an index built over all of them.
+# with that of an index built over all of them.  --with gives options of ann's index.
 
 OURS=${EXTENSION:-ann}
 OUR_CLASS_PREFIX=${CLASS_PREFIX:-vec}
@@ -28,6 +29,7 @@ INSERTS=30000
 ROUNDS=3
 CLIENTS=1
 RECALL=
+WITH=
 RECALL_QUERIES=500
 
 main()
@@ -44,6 +46,7 @@ main()
 			--rows) ROWS=$2 ;;
 			--inserts) INSERTS=$2 ;;
 			--clients) CLIENTS=$2 ;;
+			--with) WITH=$2 ;;
 			*) die "unknown option $1" ;;
 		esac
 		shift 2
@@ -94,17 +97,22 @@ compare_recall()
 	run_sql "$db" "CREATE EXTENSION $side" || die "CREATE EXTENSION $side failed"
 	load_data "$db" "$ROWS" "$RECALL_QUERIES"
 	find_exact "$db" "$ROWS" "$RECALL_QUERIES"
-	build_index "$db" "$2" 16 64
+	build_index "$db" "$2" 16 64 "$(side_options "$side")"
 	for ef in 40 100; do
 		echo "- $side, ef_search $ef: recall@$K $(recall "$db" "$(search_options "$ef")" "$RECALL_QUERIES") built"
 	done
 	run_sql "$db" "ALTER TABLE items RENAME TO rows; CREATE TABLE items (LIKE rows INCLUDING DEFAULTS);
 		INSERT INTO items SELECT * FROM rows WHERE id < $ROWS / 2"
-	build_index "$db" "$2" 16 64
+	build_index "$db" "$2" 16 64 "$(side_options "$side")"
 	run_sql "$db" "INSERT INTO items SELECT * FROM rows WHERE id >= $ROWS / 2; ANALYZE items"
 	for ef in 40 100; do
 		echo "- $side, ef_search $ef: recall@$K $(recall "$db" "$(search_options "$ef")" "$RECALL_QUERIES") half built, half inserted"
 	done
+}
+
+side_options()
+{
+	[ "$1" != "$OURS" ] || echo "$WITH"
 }
 
 prepare_side()
@@ -117,7 +125,7 @@ prepare_side()
 	SIDES="$SIDES $side"
 	load_data "$db" "$((ROWS + INSERTS))" "$INSERTS"
 	run_sql "$db" "CREATE TABLE plain (LIKE items INCLUDING INDEXES)"
-	build_index "$db" "$prefix" 16 64
+	build_index "$db" "$prefix" 16 64 "$(side_options "$side")"
 	run_sql "$db" "CHECKPOINT"
 }
 
@@ -146,7 +154,7 @@ report()
 	echo
 	echo "## single-row inserts, $CLIENTS client(s), $DATA_NAME, index of $ROWS rows, m = 16, ef_construction = 64"
 	echo
-	echo "- \`bench/insert.sh --inserts $INSERTS --clients $CLIENTS\`, $(date +%Y-%m-%d); $(machine_line); PostgreSQL $SERVER_VERSION; median of $ROUNDS alternating slices"
+	echo "- \`bench/insert.sh --inserts $INSERTS --clients $CLIENTS${WITH:+ --with $WITH}\`, $(date +%Y-%m-%d); $(machine_line); PostgreSQL $SERVER_VERSION; median of $ROUNDS alternating slices"
 	echo
 	echo "| side | rows/s | rows/s without the index | WAL bytes a row | WAL bytes a row without the index |"
 	echo "| --- | ---: | ---: | ---: | ---: |"

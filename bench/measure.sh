@@ -58,14 +58,16 @@ distance_to()
 # ------------------------------------------------------------------ data
 
 # use_data NAME|FILE [QUERY_FILE]: sets DATA_NAME, BASE_FILE, QUERY_FILE and, for the
-# current space, TRUTH_FILE; the files are empty for "generated" or when there are none.
+# current space, TRUTH_FILE; the files are empty when there are none, and for "generated"
+# (128 dimensions) and "generatedN", which set GENERATED_DIM.
 use_data()
 {
 	local dir=$DATA_DIR/$1
 
-	BASE_FILE='' QUERY_FILE=${2:-} TRUTH_FILE=''
+	BASE_FILE='' QUERY_FILE=${2:-} TRUTH_FILE='' GENERATED_DIM=''
 	DATA_NAME=$1
-	if [ "$1" = generated ]; then
+	if [[ $1 =~ ^generated([1-9][0-9]*)?$ ]]; then
+		GENERATED_DIM=${BASH_REMATCH[1]:-128}
 		return
 	elif [ -f "$1" ]; then
 		BASE_FILE=$1
@@ -90,7 +92,7 @@ load_data()
 		dim=$(perl "$TOP/bench/load_vectors.pl" --dim "$BASE_FILE") || die "cannot read $BASE_FILE"
 		make_rows=(perl "$TOP/bench/load_vectors.pl" ${rows:+--rows "$rows"} "$BASE_FILE")
 	else
-		dim=128
+		dim=$GENERATED_DIM
 		make_rows=(perl "$TOP/bench/generate_vectors.pl" --dim "$dim" --rows $((${rows:-100000} + queries)))
 	fi
 	run_sql "$db" "SET client_min_messages = warning; DROP TABLE IF EXISTS items, queries, exact, truth"
@@ -102,9 +104,35 @@ load_data()
 		"$BINDIR/psql" -X -q -v ON_ERROR_STOP=1 -v held_out="$queries" -d "$db" \
 			-f "$TOP/bench/hold_out.sql" || die "holding out queries failed"
 	fi
-	run_sql "$db" "ALTER TABLE items ADD PRIMARY KEY (id)"
-	run_sql "$db" "VACUUM (FREEZE, ANALYZE) items"
-	run_sql "$db" "VACUUM (FREEZE, ANALYZE) queries"
+	finish_data "$db"
+}
+
+# copy_data FROM TO: the items and queries of another database, which may have the vectors
+# of another extension: they travel in the same binary form.
+copy_data()
+{
+	local from=$1 db=$2 dim table
+
+	dim=$(run_sql "$from" "SELECT vector_dims(v) FROM items LIMIT 1")
+	for table in items queries; do
+		copy_rows "$db" "CREATE TABLE $table (id int4 NOT NULL, v vector($dim) NOT NULL)" "$table" \
+			dump_rows "$from" "$table"
+	done
+	run_sql "$db" "ALTER TABLE queries ADD PRIMARY KEY (id)"
+	finish_data "$db"
+}
+
+# dump_rows DATABASE TABLE: (id, v) as COPY binary.
+dump_rows()
+{
+	run_sql "$1" "COPY $2 (id, v) TO STDOUT (FORMAT binary)"
+}
+
+finish_data()
+{
+	run_sql "$1" "ALTER TABLE items ADD PRIMARY KEY (id)"
+	run_sql "$1" "VACUUM (FREEZE, ANALYZE) items"
+	run_sql "$1" "VACUUM (FREEZE, ANALYZE) queries"
 }
 
 # copy_rows DATABASE "CREATE TABLE ..." TABLE command args...: the command's output is
@@ -119,22 +147,40 @@ copy_rows()
 		-c "\\copy $table FROM STDIN (FORMAT binary)") || die "loading $table failed"
 }
 
-# find_exact DATABASE ROWS SAMPLE: fills exact from the ground-truth file when it fits (all
-# rows are loaded), else by exact scans for the first SAMPLE queries.
+# find_exact DATABASE ROWS SAMPLE [FILE]: fills exact from the ground-truth file when it fits
+# (all rows are loaded), else by exact scans for the first SAMPLE queries.  FILE keeps the
+# neighbours found by scans for the next time.
 find_exact()
 {
-	local db=$1 rows=$2 sample=$3
+	local db=$1 rows=$2 sample=$3 kept=${4:-} create
 
+	create="CREATE TABLE truth (query_id int4 PRIMARY KEY, neighbours int4[])"
 	if [ -n "$TRUTH_FILE" ] && [ -z "$rows" ]; then
 		EXACT_SOURCE="ground-truth file"
-		copy_rows "$db" "CREATE TABLE truth (query_id int4 PRIMARY KEY, neighbours int4[])" truth \
-			perl "$TOP/bench/load_vectors.pl" "$TRUTH_FILE"
+		copy_rows "$db" "$create" truth perl "$TOP/bench/load_vectors.pl" "$TRUTH_FILE"
 		run_bench_sql "$db" exact_from_truth.sql
-		run_sql "$db" "DROP TABLE truth"
+	elif [ -n "$kept" ] && [ -s "$kept" ]; then
+		EXACT_SOURCE="exact scan"
+		copy_rows "$db" "$create" truth cat "$kept"
+		run_bench_sql "$db" exact_from_truth.sql
 	else
 		EXACT_SOURCE="exact scan"
 		run_bench_sql "$db" exact_from_scan.sql -v sample="$sample"
+		[ -z "$kept" ] || { run_sql "$db" "COPY truth TO STDOUT (FORMAT binary)" >"$kept.new" &&
+			mv "$kept.new" "$kept"; } || die "cannot write $kept"
 	fi
+	run_sql "$db" "DROP TABLE truth"
+}
+
+# exact_file ROWS QUERIES SAMPLE: where the neighbours of these data may be kept; the name
+# changes with everything they depend on.
+exact_file()
+{
+	local key
+
+	key="$K $* $GENERATED_DIM $(stat -L -c '%n %s %Y' ${BASE_FILE:+"$BASE_FILE"} ${QUERY_FILE:+"$QUERY_FILE"} 2>/dev/null)
+		$(cat "$TOP/bench/generate_vectors.pl" "$TOP/bench/load_vectors.pl")"
+	echo "$TOP/bench/out/exact-$DATA_NAME-$SPACE-$(md5sum <<<"$key" | cut -c1-12).copy"
 }
 
 # run_bench_sql DATABASE FILE [psql options]: a file of this folder, with the variables
@@ -151,19 +197,23 @@ run_bench_sql()
 
 # ------------------------------------------------------------------ index
 
-# build_index DATABASE CLASS_PREFIX M EF_CONSTRUCTION: sets BUILD_SECONDS and INDEX_MB.
+# build_index DATABASE CLASS_PREFIX M EF_CONSTRUCTION [OPTIONS]: sets BUILD_SECONDS and
+# INDEX_MB.  OPTIONS, "name=value,...", are further options of the index, or other values
+# of the two.
 build_index()
 {
-	local db=$1 class="${2}_${SPACE_CLASS}_ops" start end
+	local db=$1 class="${2}_${SPACE_CLASS}_ops" options=${5:-} start end
 
+	case ",$options" in *,m=*) ;; *) options="m=$3${options:+,$options}" ;; esac
+	case ",$options" in *,ef_construction=*) ;; *) options="ef_construction=$4,$options" ;; esac
 	run_sql "$db" "SET client_min_messages = warning; DROP INDEX IF EXISTS items_v_idx; CHECKPOINT"
 	start=$(date +%s%N)
 	run_sql "$db" "CREATE INDEX items_v_idx ON items
-		USING hnsw (v $class $SPACE_CLASS_OPTIONS) WITH (m = $3, ef_construction = $4)" ||
+		USING hnsw (v $class $SPACE_CLASS_OPTIONS) WITH ($options)" ||
 		die "CREATE INDEX failed"
 	end=$(date +%s%N)
 	BUILD_SECONDS=$(awk "BEGIN {printf \"%.1f\", ($end - $start) / 1e9}")
-	INDEX_MB=$(run_sql "$db" "SELECT pg_relation_size('items_v_idx') / 1048576")
+	INDEX_MB=$(run_sql "$db" "SELECT round(pg_relation_size('items_v_idx') / 1048576.0, 1)")
 }
 
 # search_options EF: the session settings of an index search.  Sequential scans are off
@@ -217,28 +267,35 @@ queries_per_second()
 	printf '%s\n' "$out" | awk '/^tps = / {printf "%.1f\n", $3; exit}'
 }
 
+# scan_costs DATABASE "session options" QUERIES: lines "name|value" of what a search costs in
+# the server: microseconds, and counters where the server has them.
+scan_costs()
+{
+	PGOPTIONS=$2 run_bench_sql "$1" scan_costs.sql -v query_count="$3"
+}
+
 # distances_per_query DATABASE "session options": mean number of distance computations of a
 # search, or - when the server does not count them.
 distances_per_query()
 {
-	if [ -z "$(run_sql "$1" "SELECT to_regprocedure('ann_scan_stats()')")" ]; then
-		echo -
-	else
-		PGOPTIONS=$2 run_bench_sql "$1" distances.sql
-	fi
+	local costs
+
+	costs=$(scan_costs "$1" "$2" 200) || exit 1
+	printf '%s\n' "$costs" | awk -F '|' -v found=- '$1 == "distances" {found = int($2 + 0.5)} END {print found}'
 }
 
-# plot OUTPUT.png TITLE FILE=LABEL...: recall against queries/s; the files have recall and
-# queries/s in their second and third column.
+# plot OUTPUT.png TITLE CLIENTS FILE LABEL...: recall against queries/s; the files have recall
+# and queries/s in their second and third column.  No spaces in files and labels.
 plot()
 {
-	local output=$1 title=$2 files="" labels="" pair
+	local output=$1 title=$2 clients=$3 files="" labels=""
 
-	shift 2
-	for pair in "$@"; do
-		files="$files ${pair%%=*}"
-		labels="$labels ${pair#*=}"
+	shift 3
+	while [ $# -ge 2 ]; do
+		files="$files $1"
+		labels="$labels $2"
+		shift 2
 	done
-	gnuplot -e "output='$output'; title='$title'; files='$files'; labels='$labels'; k=$K" \
+	gnuplot -e "output='$output'; title='$title'; files='$files'; labels='$labels'; k=$K; clients=$clients" \
 		"$TOP/bench/plot.gp"
 }

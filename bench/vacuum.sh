@@ -2,7 +2,7 @@
 #
 # bench/vacuum.sh: VACUUM of a table with an hnsw index, ann beside pgvector.
 #
-#   bench/vacuum.sh [--data NAME|FILE] [--rows N] [--every N] [--rounds N]
+#   bench/vacuum.sh [--data NAME|FILE] [--rows N] [--every N] [--rounds N] [--with "name=value,..."]
 #
 # One throw-away server, two databases, the same rows.  An index over N rows is built,
 # every tenth row (or every Nth) deleted, and the table vacuumed; the same with a table
@@ -11,6 +11,7 @@
 # synchronous_commit are off).  With rounds, as many rows as were deleted are inserted
 # after each VACUUM, others are deleted and the table is vacuumed again.  At the end the
 # rows are inserted again, and recall and size compared with those of an index built anew.
+# --with gives options of ann's index.
 
 OURS=${EXTENSION:-ann}
 OUR_CLASS_PREFIX=${CLASS_PREFIX:-vec}
@@ -23,6 +24,7 @@ TOP=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 ROWS=100000
 EVERY=10
 ROUNDS=1
+WITH=
 QUERIES=500
 EF=40
 
@@ -36,11 +38,12 @@ main()
 			--rows) ROWS=$2 ;;
 			--every) EVERY=$2 ;;
 			--rounds) ROUNDS=$2 ;;
+			--with) WITH=$2 ;;
 			*) die "unknown option $1" ;;
 		esac
 		shift 2
 	done
-	[ $# -eq 0 ] || die "usage: bench/vacuum.sh [--data NAME|FILE] [--rows N] [--every N] [--rounds N]"
+	[ $# -eq 0 ] || die "usage: bench/vacuum.sh [--data NAME|FILE] [--rows N] [--every N] [--rounds N] [--with OPTIONS]"
 	use_space l2
 	use_data "$data"
 	mkdir -p "$TOP/bench/out" || exit 1
@@ -73,6 +76,11 @@ main()
 	report
 }
 
+side_options()
+{
+	[ "$1" != "$OURS" ] || echo "$WITH"
+}
+
 prepare_side()
 {
 	local side=$1 prefix=$2 db=bench_$1
@@ -84,7 +92,7 @@ prepare_side()
 	load_data "$db" "$ROWS" "$QUERIES"
 	run_sql "$db" "CREATE TABLE plain AS SELECT * FROM items; ALTER TABLE plain ADD PRIMARY KEY (id)"
 	run_sql "$db" "VACUUM (FREEZE, ANALYZE) plain"
-	build_index "$db" "$prefix" 16 64
+	build_index "$db" "$prefix" 16 64 "$(side_options "$side")"
 	find_exact "$db" "$ROWS" "$QUERIES"
 	note "$side" 0 - - - "$(measured_recall "$db")" "$(index_mb "$db")"
 	run_sql "$db" "CHECKPOINT"
@@ -157,14 +165,14 @@ report()
 		step "$side: building anew"
 		prefix=$side
 		[ "$side" != "$OURS" ] || prefix=$OUR_CLASS_PREFIX
-		build_index "bench_$side" "$prefix" 16 64
+		build_index "bench_$side" "$prefix" 16 64 "$(side_options "$side")"
 		note "$side" "built anew" - - - "$(measured_recall "bench_$side")" "$(index_mb "bench_$side")"
 	done
 	step_done
 	echo
 	echo "## VACUUM, $DATA_NAME, $ROWS rows, one in $EVERY deleted a round, m = 16, ef_construction = 64"
 	echo
-	echo "- \`bench/vacuum.sh\`, $(date +%Y-%m-%d); $(machine_line); PostgreSQL $SERVER_VERSION; recall@$K at ef_search = $EF"
+	echo "- \`bench/vacuum.sh${WITH:+ --with $WITH}\`, $(date +%Y-%m-%d); $(machine_line); PostgreSQL $SERVER_VERSION; recall@$K at ef_search = $EF"
 	echo
 	echo "| side | round | s | s without the index | WAL MB | recall | index MB |"
 	echo "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"

@@ -17,7 +17,7 @@ my $create = 'CREATE INDEX items_v ON items USING hnsw (v) WITH (m = 32, ef_cons
 
 # A cancelled build must end within this time; the promise is a second, the rest is for a
 # machine that has other things to do.
-my $patience = 3;
+my $patience = 6;
 
 my $node = PostgreSQL::Test::Cluster->new('cancel');
 $node->init;

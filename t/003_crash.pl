@@ -47,6 +47,7 @@ foreach my $round (1 .. $crashes)
 	my $from = 10_000 * $round;
 	my @writers = map { start_writer($from + $_ * 3000) } 0, 1;
 
+	$node->poll_query_until('postgres', "SELECT count(*) > 0 FROM items WHERE id >= $from") or die 'nothing is written';
 	sleep $writing;
 	$node->safe_psql('postgres', 'CHECKPOINT') if $round == 2;
 	crash($node);

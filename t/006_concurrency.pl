@@ -89,7 +89,7 @@ while (time - $start < $seconds - 1)
 }
 ok($clients->finish, 'clients end well') or diag($error);
 unlike($error, qr/ERROR|aborted/, '... without an error');
-like($out, qr/actually processed: [1-9]\d{2}/, '... and did something');
+like($out, qr/actually processed: [1-9]\d/, '... and did something');
 note($out =~ /(number of transactions actually processed: \d+)/, ", $vacuums vacuums");
 
 is_exact($node, 'items', 'after the clients');

@@ -82,6 +82,7 @@ foreach my $round (1 .. 3)
 	my $from = 100_000 * $round;
 	my @writers = map { start_writer($from + $_ * 10_000) } 0, 1;
 
+	$node->poll_query_until('postgres', "SELECT count(*) > 0 FROM items WHERE id >= $from") or die 'nothing is written';
 	sleep 1;
 	$node->stop('immediate');
 	$node->start;

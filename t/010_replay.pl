@@ -275,7 +275,7 @@ sub checked_at
 		'postgres', qq(
 DO \$\$
 BEGIN
-	FOR i IN 1 .. 10000 LOOP
+	FOR i IN 1 .. 60000 LOOP
 		EXIT WHEN pg_wal_lsn_diff('$target', pg_last_wal_replay_lsn()) <= 64;
 		PERFORM pg_sleep(0.002);
 	END LOOP;

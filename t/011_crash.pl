@@ -107,15 +107,31 @@ sub crash_how
 	my $pid = $node->safe_psql('postgres',
 		"SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY pid LIMIT 1");
 
-	# the operation may have come to its end already: then a crash of another kind
-	return crash($node) if $pid eq '';
 	my $starts = starts($node);
-	my $patience = 3000;
 
-	kill 'KILL', $pid;
+	# the operation may have come to its end already, or do so now: then a crash of another kind
+	return crash($node) if $pid eq '' || !kill('KILL', $pid) || !crashed_by($node, $pid);
+	my $patience = 9000;
+
 	sleep 0.02 while starts($node) == $starts && $patience-- > 0;
 	die 'the server did not restart' if $patience <= 0;
 	return;
+}
+
+# Has a server noticed that a backend was killed, or is the backend gone without that?
+sub crashed_by
+{
+	my ($node, $pid) = @_;
+	my $patience = 3000;
+	my $gone = 0;
+
+	while ($gone < 50 && $patience-- > 0)
+	{
+		return 1 if slurp_file($node->logfile) =~ /process \(PID $pid\) was terminated by signal 9/;
+		$gone++ if IndexCheck::parent($pid) == 0;
+		sleep 0.02;
+	}
+	return 0;
 }
 
 # How often a server has said that it is ready

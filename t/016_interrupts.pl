@@ -55,6 +55,7 @@ sub interrupts
 		'vacuum full' => sub { 'VACUUM FULL items' },);
 
 	my $seed = 100;
+	my $in_time = 0;
 	foreach my $operation (sort keys %operations)
 	{
 		my $statement = $operations{$operation};
@@ -72,6 +73,7 @@ sub interrupts
 			}
 			my $expected = $function eq 'pg_cancel_backend' ? qr/canceling statement due to user request/ : qr/terminating connection due to administrator command/;
 			is(join('', grep { $_ ne '' && $_ !~ $expected } @said), '', "$method: $operation, $function: says nothing else");
+			$in_time += grep { $_ ne '' } @said;
 			note("$operation, $function: " . scalar(grep { $_ ne '' } @said) . " of $interrupts in time");
 			is_sound($node, "$method: $operation, $function: index is sound");
 			is($node->safe_psql('postgres', "SELECT count(*) FROM pg_locks WHERE relation::regclass::text LIKE 'items%' AND pid <> pg_backend_pid()"),
@@ -80,6 +82,7 @@ sub interrupts
 		clean_up($node, $values);
 	}
 	is(relation_files($node), $files, "$method: no file is left");
+	cmp_ok($in_time, '>', 0, "$method: statements were interrupted before their end");
 	grown($node, $method, $next);
 	memory($node, $method, $scan);
 	is_clean_log($node, "$method: nothing wrong in the log",
@@ -110,7 +113,7 @@ sub interrupted
 		'postgres', qq(
 DO \$\$
 BEGIN
-	FOR i IN 1 .. 200 LOOP
+	FOR i IN 1 .. 2000 LOOP
 		PERFORM pg_stat_clear_snapshot();
 		EXIT WHEN EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'victim' AND state = 'active');
 		PERFORM pg_sleep(0.001);
@@ -187,7 +190,8 @@ sub memory
 		'SELECT count(*) FROM (SELECT items.id FROM source, LATERAL (SELECT * FROM items ORDER BY items.v <-> source.v) AS items) AS s',
 		'INSERT INTO items SELECT id + 500000, v + v FROM source', 'REINDEX INDEX items_v')
 	{
-		my $repeated = sub { "SET statement_timeout = '4ms';\n" . "$statement;\n" x $_[0] . "RESET statement_timeout;\n" };
+		# the time limit ends with the transaction, so that nothing but it can be cancelled
+		my $repeated = sub { "BEGIN;\nSET LOCAL statement_timeout = '4ms';\n$statement;\nCOMMIT;\n" x $_[0] };
 		my ($session, $out, $error) = background_sql($node, "$scan\n" . $repeated->(20) . "$used;\n" . $repeated->($repeats) . "$used;\n", on_error_stop => 0);
 
 		$session->finish;

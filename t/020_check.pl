@@ -141,7 +141,7 @@ my @cases = (
 
 my $node = PostgreSQL::Test::Cluster->new('check');
 $node->init;
-$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\nrestart_after_crash = off\nstatement_timeout = 3s\nmax_parallel_maintenance_workers = 0\n");
+$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\nrestart_after_crash = off\nstatement_timeout = 60s\nmax_parallel_maintenance_workers = 0\n");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION ann');
 foreach my $n (0 .. $#cases)

@@ -383,8 +383,8 @@ static void
 write_slot_page(HnswBuild *build, const Layout *layout, uint32 place, const char *records, int n)
 {
 	Size slot_size = build->index.meta.slot_size;
-	Buffer buffer = next_page(build, PAGE_SLOTS,
-							  META_BLOCK + 1 + place / build->index.meta.slots_per_page);
+	Buffer buffer =
+		next_page(build, PAGE_SLOTS, META_BLOCK + 1 + place / build->index.meta.slots_per_page);
 	Page page = BufferGetPage(buffer);
 
 	page_set_slots(page, slot_size, n);

@@ -142,8 +142,8 @@ hnsw_check_codes(HnswCheck *state)
 		if ((state->place[vertex] & (PLACE_VALUE | PLACE_DELETED | PLACE_FREE)) != PLACE_VALUE)
 			continue;
 		CHECK_FOR_INTERRUPTS();
-		record = hnsw_page_vertex(&state->index, check_page(state->check, state->slots, block),
-								  vertex);
+		record =
+			hnsw_page_vertex(&state->index, check_page(state->check, state->slots, block), vertex);
 		if (check_marks(state, record, vertex) && coder != NULL)
 			check_codes(state, coder, record, vertex);
 		MemoryContextReset(context);

@@ -169,8 +169,8 @@ typedef struct HnswVertexData
 	uint8 ntids;
 	uint8 reserved;
 	uint16 nlinks;
-	ItemPointerData upper;	   /* item with the links above layer 0, or invalid */
-	ItemPointerData more_tids; /* HnswTidsData with further heap TIDs, or invalid */
+	ItemPointerData upper;				/* item with the links above layer 0, or invalid */
+	ItemPointerData more_tids;			/* HnswTidsData with further heap TIDs, or invalid */
 	uint32 coded[HNSW_MAX_CODE_BLOCKS]; /* bit i: links[i] has its code; plain form: 0 */
 	ItemPointerData tids[HNSW_INLINE_TIDS];
 } HnswVertexData;
@@ -275,7 +275,7 @@ typedef struct HnswOptions
 	int32 vl_len_;
 	int m;
 	int ef_construction;
-	int ef_search; /* 0: not set */
+	int ef_search;	  /* 0: not set */
 	int quantization; /* HnswQuantization */
 } HnswOptions;
 

@@ -24,8 +24,8 @@ typedef struct HnswInfo
 	uint64 deleted;
 	uint64 free;
 	uint64 uncoded; /* links without a code, in the quantised form */
-	uint64 wide;  /* whose value does not fit the stored element */
-	uint64 links; /* in layer 0, of all that are neither pending nor free */
+	uint64 wide;	/* whose value does not fit the stored element */
+	uint64 links;	/* in layer 0, of all that are neither pending nor free */
 	uint64 rows;
 	ItemPointerData *lists; /* of one page's vertices */
 } HnswInfo;

@@ -35,8 +35,7 @@ value_blocks_size(const IndexSpace *space)
 static bool
 place_value(HnswMeta *meta, const IndexSpace *space)
 {
-	bool fits =
-		TYPEALIGN(CACHE_LINE, meta->value_offset + space->stored_size) <= PAGE_DATA_SIZE;
+	bool fits = TYPEALIGN(CACHE_LINE, meta->value_offset + space->stored_size) <= PAGE_DATA_SIZE;
 
 	if (fits && (hnsw_place_codes(meta, space, space->stored_size, true) ||
 				 meta->quantization != HNSW_QUANTIZATION_RABITQ || !hnsw_is_codable(space)))
