@@ -22,21 +22,28 @@
 #ifndef ANN_FRONTIER_H
 #define ANN_FRONTIER_H
 
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define FRONTIER_FAN 32
-#define FRONTIER_MAX_LEVELS 6
+#define FRONTIER_FAN 64
+#define FRONTIER_MAX_LEVELS 5
+
+/* Estimates that frontier_estimate_lanes() takes at a time */
+#define FRONTIER_LANES 32
 
 /* No place */
 #define FRONTIER_NONE UINT32_MAX
 
-/* Weight of a key that is exact: estimates change nothing any more */
+/* Weight of a key that is exact, and the largest: estimates change nothing any more */
 #define FRONTIER_EXACT 1e30f
 
-/* Of the hash table: an id and its place + 1, or 0 */
+/* Keys above it, or below its negative, count as that: differences stay finite */
+#define FRONTIER_MAX_KEY (FLT_MAX / 2)
+
+/* Of the hash table: an id and its place + 1, with a flag once expanded, or 0 */
 typedef struct FrontierSlot
 {
 	uint32_t id;
@@ -46,20 +53,23 @@ typedef struct FrontierSlot
 typedef struct Frontier
 {
 	uint32_t count;
-	uint32_t capacity; /* a multiple of FRONTIER_FAN */
-	uint32_t mask;	   /* slots of the hash table less one */
-	int nlevels;	   /* of bounds */
+	uint32_t capacity;
+	uint32_t mask;	/* slots of the hash table less one */
+	uint32_t shift; /* of a hash of 32 bits to a slot */
+	int nlevels;	/* of bounds */
 	uint32_t *ids;
-	float *keys;	/* INFINITY once expanded */
-	float *weights; /* of the key so far; negative once expanded */
-	float *bounds[FRONTIER_MAX_LEVELS]; /* lowest level first, at least one entry each */
+	float *keys;						/* INFINITY once expanded */
+	float *weights;						/* of the key so far; INFINITY: exact */
+	float *bounds[FRONTIER_MAX_LEVELS]; /* lowest level first */
 	FrontierSlot *slots;
 } Frontier;
 
-/* Bytes of memory for so many ids, capacity being a power of two and at least FRONTIER_FAN */
+/*
+ * Bytes of memory for so many ids, a power of two from FRONTIER_FAN to 2^30.
+ */
 extern size_t frontier_size(uint32_t capacity);
 
-/* An empty frontier in memory of frontier_size(capacity) bytes, aligned for a pointer */
+/* An empty frontier in memory of frontier_size(capacity) bytes */
 extern void frontier_init(Frontier *frontier, void *memory, uint32_t capacity);
 
 /* Empties it. */
@@ -76,11 +86,18 @@ frontier_has_room(const Frontier *frontier, uint32_t n)
 extern void frontier_grow(Frontier *frontier, void *memory, uint32_t capacity);
 
 /*
- * Takes in an estimate of the key of an id, with its weight, more than 0: a new
- * id, which there must be room for, or one that has been estimated before.
- * Nothing happens if it has been expanded.
+ * Takes in an estimate of the key of an id, with its weight, more than 0 and at
+ * most FRONTIER_EXACT: a new id, which there must be room for, or one that has
+ * been estimated before.  Nothing happens if it has been expanded.
  */
 extern void frontier_estimate(Frontier *frontier, uint32_t id, float key, float weight);
+
+/*
+ * The same for every lane of three arrays whose bit is set in `lanes`; their
+ * ids differ.
+ */
+extern void frontier_estimate_lanes(Frontier *frontier, const uint32_t *ids, const float *keys,
+									const float *weights, uint32_t lanes);
 
 /*
  * Marks an id as expanded, which adds it if it is new.  False if it was

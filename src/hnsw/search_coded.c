@@ -18,6 +18,7 @@
 #include <math.h>
 
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
 #include "hnsw/hnsw.h"
@@ -58,13 +59,6 @@ make_frontier_room(HnswSearch *search, int n)
 	}
 }
 
-/* Keys that can be averaged */
-static inline float
-finite_key(float key)
-{
-	return Max(Min(key, FLT_MAX), -FLT_MAX);
-}
-
 /* Starts anew with a frontier of n candidates whose exact keys are known. */
 void
 hnsw_coded_begin(HnswSearch *search, const PoolEntry *candidates, uint32 n)
@@ -84,8 +78,7 @@ hnsw_coded_begin(HnswSearch *search, const PoolEntry *candidates, uint32 n)
 	for (uint32 i = 0; i < n; i++)
 	{
 		make_frontier_room(search, 1);
-		frontier_estimate(&search->frontier, candidates[i].id, finite_key(candidates[i].key),
-						  FRONTIER_EXACT);
+		frontier_estimate(&search->frontier, candidates[i].id, candidates[i].key, FRONTIER_EXACT);
 	}
 }
 
@@ -107,8 +100,7 @@ hnsw_coded_add(HnswSearch *search, uint32 vertex)
 	hnsw_score(search, &vertex, 1);
 	make_frontier_room(search, 1);
 	frontier_estimate(&search->frontier, vertex,
-					  isnan(search->keys[0]) ? FLT_MAX : finite_key(search->keys[0]),
-					  FRONTIER_EXACT);
+					  isnan(search->keys[0]) ? INFINITY : search->keys[0], FRONTIER_EXACT);
 	return true;
 }
 
@@ -162,6 +154,30 @@ hnsw_coded_go_on(HnswSearch *search)
 	return frontier_nearest(&search->frontier) != FRONTIER_NONE;
 }
 
+/* Takes in the links in those lanes of a block that have codes. */
+static void
+estimate_block(HnswSearch *search, const uint32 *links, const char *block, uint32 coded, float key)
+{
+	float limit = frontier_limit(&search->pool);
+	float keys[RABITQ_LANES];
+	float weights[RABITQ_LANES];
+	uint32 within = 0;
+
+	hnsw_coder_estimate(search->coder, block, key, keys, weights);
+	for (int i = 0; i < RABITQ_LANES; i++)
+		within |= (uint32) (keys[i] <= limit) << i;
+	within &= coded;
+	frontier_estimate_lanes(&search->frontier, links, keys, weights, within);
+	if (search->purpose != HNSW_SEARCH_ROWS_RESUMABLE)
+		return;
+	for (uint32 beyond = coded & ~within; beyond != 0; beyond &= beyond - 1)
+	{
+		int i = pg_rightmost_one_pos32(beyond);
+
+		put_off(search, links[i], keys[i]);
+	}
+}
+
 /* Takes in the links of a locked record that have codes; the others go to search->unvisited. */
 static int
 estimate_links(HnswSearch *search, HnswVertex record, float key)
@@ -169,7 +185,7 @@ estimate_links(HnswSearch *search, HnswVertex record, float key)
 	const HnswMeta *meta = &search->index->meta;
 	const uint32 *links = hnsw_vertex_links(search->index, record);
 	const char *codes = hnsw_vertex_codes(search->index, record);
-	float limit = frontier_limit(&search->pool);
+	Size block_size = rabitq_block_size(meta->code_dim);
 	int nuncoded = 0;
 
 	for (int first = 0; first < record->nlinks; first += RABITQ_LANES)
@@ -177,25 +193,16 @@ estimate_links(HnswSearch *search, HnswVertex record, float key)
 		int n = Min(RABITQ_LANES, record->nlinks - first);
 		int block = first / RABITQ_LANES;
 		uint32 coded = block < meta->code_blocks ? record->coded[block] : 0;
-		float keys[RABITQ_LANES];
-		float weights[RABITQ_LANES];
+		uint32 all = UINT32_MAX >> (RABITQ_LANES - n);
 
+		coded &= all;
 		if (coded != 0)
 		{
-			hnsw_coder_estimate(search->coder, codes + block * rabitq_block_size(meta->code_dim),
-								key, keys, weights);
+			estimate_block(search, links + first, codes + block * block_size, coded, key);
 			search->estimates += n;
 		}
-		for (int i = 0; i < n; i++)
-		{
-			if ((coded >> i & 1) == 0)
-				search->unvisited[nuncoded++] = links[first + i];
-			else if (keys[i] <= limit)
-				frontier_estimate(&search->frontier, links[first + i], finite_key(keys[i]),
-								  weights[i]);
-			else if (search->purpose == HNSW_SEARCH_ROWS_RESUMABLE)
-				put_off(search, links[first + i], finite_key(keys[i]));
-		}
+		for (uint32 rest = all & ~coded; rest != 0; rest &= rest - 1)
+			search->unvisited[nuncoded++] = links[first + pg_rightmost_one_pos32(rest)];
 	}
 	return nuncoded;
 }
@@ -215,7 +222,7 @@ score_uncoded(HnswSearch *search, int n)
 	for (int i = 0; i < nnew; i++)
 	{
 		if (!isnan(search->keys[i]))
-			frontier_estimate(&search->frontier, search->unvisited[i], finite_key(search->keys[i]),
+			frontier_estimate(&search->frontier, search->unvisited[i], search->keys[i],
 							  FRONTIER_EXACT);
 	}
 }
