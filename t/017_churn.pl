@@ -11,8 +11,8 @@ use Test::More;
 
 # What differs between access methods, and forms of them
 my %methods = (
-	hnsw => { index => 'hnsw (v vec_l2_ops)', search => 'SET hnsw.ef_search = 20' },
-	hnsw_quantized => { index => 'hnsw (v vec_l2_ops) WITH (quantization = rabitq)', search => 'SET hnsw.ef_search = 12' },);
+	hnsw => { index => 'hnsw (v vec_l2_ops)', search => 'SET hnsw.ef_search = 30' },
+	hnsw_quantized => { index => 'hnsw (v vec_l2_ops) WITH (quantization = rabitq)', search => 'SET hnsw.ef_search = 40' },);
 
 my $rounds = 10;
 my $rows = $ENV{ANN_LONG_TESTS} ? 20_000 : 4000;
@@ -96,7 +96,7 @@ sub churn
 		my $which = $round % 3 == 0 ? "ORDER BY v <-> (SELECT v FROM queries WHERE q = $round)" : "ORDER BY hashint4(id + $round)";
 		my $insert = "INSERT INTO items SELECT * FROM source WHERE id BETWEEN $from AND $to";
 		$node->safe_psql('postgres',
-			"SET enable_indexscan = off; DELETE FROM items WHERE id IN (SELECT id FROM items $which LIMIT $share)");
+			"SET enable_seqscan = on; SET enable_indexscan = off; DELETE FROM items WHERE id IN (SELECT id FROM items $which LIMIT $share)");
 		$node->safe_psql('postgres', $_) foreach $vacuum_last ? ($insert, 'VACUUM items') : ('VACUUM items', $insert);
 		all_found("$name: round $round");
 	}
@@ -157,16 +157,29 @@ sub size
 sub recall
 {
 	my ($method) = @_;
-	my $nearest = "SELECT items.id FROM items ORDER BY items.v <-> queries.v LIMIT $k";
+	my $exact = exact();
 
-	$node->safe_psql(
-		'postgres', qq(
-DROP TABLE IF EXISTS exact;
-SET enable_indexscan = off;
-CREATE TABLE exact AS SELECT q, ARRAY($nearest) AS ids FROM queries));
 	return $node->safe_psql(
 		'postgres', qq(
 $methods{$method}{search};
-SELECT round(avg((SELECT count(*) FROM unnest(found.ids) AS id WHERE id = ANY(exact.ids))) / $k, 4)
-FROM (SELECT q, ARRAY($nearest) AS ids FROM queries) AS found JOIN exact USING (q)));
+SELECT round(avg((SELECT count(*) FROM unnest(found.ids) AS id WHERE id = ANY($exact.ids))) / $k, 4)
+FROM (SELECT q, @{[ nearest() ]} AS ids FROM queries) AS found JOIN $exact USING (q)));
+}
+
+sub nearest
+{
+	return "ARRAY(SELECT items.id FROM items ORDER BY items.v <-> queries.v LIMIT $k)";
+}
+
+# The name of a table of the $k nearest of the rows there are now, made once for the same rows
+sub exact
+{
+	my $key = $node->safe_psql('postgres', "SELECT 'exact_' || md5(string_agg(id::text, ' ' ORDER BY id)) FROM items");
+
+	$node->safe_psql(
+		'postgres', qq(
+SET enable_seqscan = on;
+SET enable_indexscan = off;
+CREATE TABLE IF NOT EXISTS $key AS SELECT q, @{[ nearest() ]} AS ids FROM queries));
+	return $key;
 }
