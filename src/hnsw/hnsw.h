@@ -512,6 +512,7 @@ extern void hnsw_search_restart(HnswSearch *search);
 extern void hnsw_search_layer(HnswSearch *search, int layer, int ef);
 extern void hnsw_search_leave(HnswSearch *search, PoolEntry entry);
 extern bool hnsw_search_resume(HnswSearch *search, int ef);
+extern void hnsw_search_settle(HnswSearch *search, int from);
 extern uint32 hnsw_search_sweep(HnswSearch *search);
 extern int hnsw_read_links(HnswSearch *search, uint32 vertex, int layer);
 

@@ -716,6 +716,37 @@ visit(HnswSearch *search, uint32 vertex)
 	return visited_add(&search->visited, vertex);
 }
 
+/* Makes the candidates left over a heap. */
+static void
+order_leftover(HnswSearch *search)
+{
+	if (!search->ordered)
+		entry_heap_build(search->leftover, search->nleftover);
+	search->ordered = true;
+}
+
+/*
+ * Takes those from place `from` on out of the pool of a search by codes that
+ * are farther than the nearest candidate left over: they came into it by an
+ * estimate that was too small.  They are left over too, with their keys.
+ */
+void
+hnsw_search_settle(HnswSearch *search, int from)
+{
+	Pool *pool = &search->pool;
+
+	if (search->coder == NULL || search->purpose != HNSW_SEARCH_ROWS_RESUMABLE)
+		return;
+	order_leftover(search);
+	visit_expanded(search);
+	while (search->nleftover > 0 && !POOL_IS_EXPANDED(search->leftover[0]) &&
+		   !visit(search, search->leftover[0].id))
+		entry_heap_pop(search->leftover, search->nleftover--);
+	while (search->nleftover > 0 && pool->size > from &&
+		   pool->entries[pool->size - 1].key > search->leftover[0].key)
+		keep_leftover(search, pool->entries[--pool->size]);
+}
+
 /*
  * Goes on in layer 0 with the nearest candidates left over, in a pool of ef.
  * The caller has done with what the pool held.  False: no candidate is left.
@@ -728,11 +759,7 @@ hnsw_search_resume(HnswSearch *search, int ef)
 	hnsw_search_set_ef(search, ef);
 	if (search->nleftover == 0)
 		return false;
-	if (!search->ordered)
-	{
-		entry_heap_build(search->leftover, search->nleftover);
-		search->ordered = true;
-	}
+	order_leftover(search);
 	if (search->coder != NULL)
 		visit_expanded(search);
 	while (pool->size < ef && search->nleftover > 0)
