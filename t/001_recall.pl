@@ -8,10 +8,11 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# What is tested.  Another access method is another entry.
+# What is tested.  Another access method, or form of one, is another entry.
 my $extension = 'ann';
 my %methods = (
 	hnsw => {
+		am => 'hnsw',
 		options => 'm = 16, ef_construction = 64',
 		settings => { 'hnsw.ef_search' => 40 },
 		classes => {
@@ -19,6 +20,17 @@ my %methods = (
 			vec_cosine_ops => '<=>',
 			vec_ip_ops => '<#>',
 			vec_l1_ops => '<+>',
+		},
+		recall_floor => 0.95,
+	},
+	hnsw_quantized => {
+		am => 'hnsw',
+		options => 'm = 16, ef_construction = 64, quantization = rabitq',
+		settings => { 'hnsw.ef_search' => 80 },
+		classes => {
+			vec_l2_ops => '<->',
+			vec_cosine_ops => '<=>',
+			vec_ip_ops => '<#>',
 		},
 		recall_floor => 0.95,
 	},);
@@ -94,7 +106,7 @@ sub test_class
 	my ($method, $class) = @_;
 	my $operator = $methods{$method}{classes}{$class};
 	my $floor = $methods{$method}{recall_floor};
-	my $create = "INDEX %s items_v_idx ON items USING $method (v $class) WITH ($methods{$method}{options})";
+	my $create = "INDEX %s items_v_idx ON items USING $methods{$method}{am} (v $class) WITH ($methods{$method}{options})";
 	my $name = "$method $class";
 
 	# Rows in the order of their ids: the build must not depend on the order.
@@ -197,6 +209,8 @@ sub check_long_scan
 	my ($count, $distinct, $disorder, $overlap) = split /\|/, search(
 		$method, qq(
 CREATE TEMP TABLE scanned AS SELECT row_number() OVER () AS n, * FROM ($scan) AS s;
+SET enable_seqscan = on;
+SET enable_sort = on;
 SET enable_indexscan = off;
 CREATE TEMP TABLE truth AS $scan;
 SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE distance < previous),
