@@ -1484,7 +1484,7 @@ CREATE OPERATOR CLASS vector_l1_ops
 -- ----------------------------------------------------------------------
 
 CREATE FUNCTION ann_scan_stats(
-	OUT index regclass, OUT distances bigint, OUT expanded bigint,
+	OUT index regclass, OUT distances bigint, OUT estimates bigint, OUT expanded bigint,
 	OUT rows bigint, OUT late_rows bigint, OUT resumed bigint)
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
 

@@ -18,7 +18,7 @@ CLANG_FORMAT_VERSION=14
 GROUP_TIMEOUT=1200
 
 # ANN_LONG_TESTS=1 asks for the long form: more of everything in t/, and the group sanitized.
-GROUPS_OF_TESTS="build format unit regress isolation tap"
+GROUPS_OF_TESTS="build format unit regress isolation pause tap"
 if [ -n "${ANN_LONG_TESTS:-}" ]; then
 	GROUPS_OF_TESTS="$GROUPS_OF_TESTS sanitized"
 	GROUP_TIMEOUT=7200
@@ -31,7 +31,7 @@ usage()
 {
 	cat <<-EOF
 		usage: ./check.sh [group ...]
-		groups: build format unit regress isolation tap sanitized
+		groups: build format unit regress isolation pause tap sanitized
 		default: all but sanitized; with ANN_LONG_TESTS=1 all, and longer TAP tests
 	EOF
 }
@@ -223,14 +223,40 @@ group_isolation()
 	run_schedule "Isolation tests" specs spec "$PGXS_DIR/src/test/isolation/pg_isolation_regress"
 }
 
+# Specs in which sessions wait in the middle of something: with an extension built with points to
+# wait at (src/access/pause.h), which the functions of a database of its own are pointed to.
+group_pause()
+{
+	local SCHEDULE_ROOT=$TOP/test/pause SCHEDULE_OPTIONS=--use-existing SCHEDULE_NOTE=", paused"
+	local copy=$WORK/pause_build log=$WORK/pause.log
+
+	step "Building with points to pause at"
+	mkdir "$copy"
+	cp -Rp "$TOP/Makefile" "$TOP/src" "$TOP"/ann.control "$TOP"/ann--*.sql "$copy"
+	find "$copy/src" -name '*.o' -not -path '*/src/core/*' -not -path '*/src/space/*' -delete
+	if ! make -C "$copy" -j"$(cores)" PG_CONFIG="$PG_CONFIG" CC=gcc COPT=-DANN_PAUSE_POINTS all >"$log" 2>&1; then
+		failed "build with points to pause at"
+		show_tail "output" "$log" 20
+		return
+	fi
+	passed "build with points to pause at"
+	chmod -R a+rX "$copy"
+	[ -n "${SERVER_STARTED:-}" ] || start_test_server
+	run_sql postgres "DROP DATABASE IF EXISTS ann_specs" 2>/dev/null
+	run_sql postgres "CREATE DATABASE ann_specs"
+	run_sql ann_specs "CREATE EXTENSION ann;
+		UPDATE pg_proc SET probin = '$copy/ann' WHERE probin = '\$libdir/ann'"
+	run_schedule "Isolation tests with pauses" specs spec "$PGXS_DIR/src/test/isolation/pg_isolation_regress"
+}
+
 # run_schedule TITLE FOLDER SUFFIX PROGRAM: one file of FOLDER is one test.  The tests are
-# those in the folder; one PROGRAM does not report on has failed.
+# those in the folder, of SCHEDULE_ROOT; one PROGRAM does not report on has failed.
 run_schedule()
 {
 	local title=$1 folder=$2 suffix=$3 program=$4 out=$WORK/$2 log=$WORK/$2.log name
-	local names
+	local names root=${SCHEDULE_ROOT:-$TOP}
 
-	names=$(cd "$TOP" && ls "$folder"/*."$suffix" 2>/dev/null | sed "s,$folder/,,; s,\.$suffix\$,,")
+	names=$(cd "$root" && ls "$folder"/*."$suffix" 2>/dev/null | sed "s,$folder/,,; s,\.$suffix\$,,")
 	if [ -z "$names" ]; then
 		step "$title: none in $folder/"
 		return
@@ -239,10 +265,10 @@ run_schedule()
 	[ -n "${SERVER_STARTED:-}" ] || start_test_server
 	mkdir -p "$out"
 	# shellcheck disable=SC2086
-	(cd "$TOP" && timeout "$GROUP_TIMEOUT" "$program" --inputdir="$TOP" --outputdir="$out" \
-		$(expected_folder "$program") \
+	(cd "$TOP" && timeout "$GROUP_TIMEOUT" "$program" --inputdir="$root" --outputdir="$out" \
+		$(expected_folder "$program" "$root") \
 		--host="$PGHOST" --port="$PGPORT" --user="$PGUSER" --bindir="$BINDIR" \
-		--dbname="ann_$folder" --load-extension=ann $names) >"$log" 2>&1
+		--dbname="ann_$folder" ${SCHEDULE_OPTIONS:---load-extension=ann} $names) >"$log" 2>&1
 	for name in $names; do
 		# Before 16: "test name ... ok"; since: "ok 1 - name  12 ms".
 		if grep -qE "^(test )?$name +\.\.\. +ok\b|^ok [0-9]+ +[-+] $name +[0-9]+ ms" "$log"; then
@@ -260,11 +286,11 @@ run_schedule()
 	fi
 }
 
-# Since 16, pg_regress looks for expected/ in a folder of its own.
+# expected_folder PROGRAM ROOT: since 16, pg_regress looks for expected/ in a folder of its own.
 expected_folder()
 {
 	if "$1" --help | grep -q -- --expecteddir; then
-		echo "--expecteddir=$TOP"
+		echo "--expecteddir=$2"
 	fi
 }
 

@@ -85,7 +85,7 @@ report()
 	echo "## filtered queries, $DATA_NAME, $SPACE, m = 16, ef_construction = 64, ef_search = 40"
 	echo
 	echo "- \`bench/filter.sh --data $DATA_NAME --space $SPACE\`, $(date +%Y-%m-%d); $(machine_line);" \
-		"PostgreSQL $SERVER_VERSION; mean of $SAMPLE queries, the best of four times each; no parallel workers"
+		"PostgreSQL $SERVER_VERSION; mean of $SAMPLE queries, the best of four to sixteen times each; no parallel workers"
 	echo
 	echo "| rows | btree | % qualify | LIMIT | rows returned | chosen | ms | ms exact | ms vector index | against the better |"
 	echo "| ---: | --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |"

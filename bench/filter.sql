@@ -31,8 +31,9 @@ BEGIN
 END
 $$;
 
--- The best of four times, summed over the sample.  The ways take turns, each with two
--- runs in a row: the first after another way finds the caches full of other things.
+-- The best times, summed over the sample.  The ways take two turns each, of several runs in
+-- a row: after another way the caches are full of other things, and a query of 50 us takes
+-- 190, 80, 60, 56, 53 and then 52 us.  Long queries are run twice a turn.
 CREATE FUNCTION pg_temp.measure(query text, sample int, OUT plan text, OUT fewest_rows bigint,
 	OUT chosen float8, OUT exact float8, OUT by_index float8) LANGUAGE plpgsql AS $$
 DECLARE
@@ -41,6 +42,8 @@ DECLARE
 	best float8[];
 	total float8[] := ARRAY[0, 0, 0];
 	start timestamptz;
+	ms float8;
+	spent float8;
 	i int;
 	n bigint;
 BEGIN
@@ -48,13 +51,19 @@ BEGIN
 		best := ARRAY['Infinity', 'Infinity', 'Infinity'];
 		PERFORM pg_temp.force('chosen');
 		plan := pg_temp.plan_of(query, q.v);
-		FOR run IN 0..11 LOOP
-			i := run / 2 % 3 + 1;
+		FOR turn IN 0..5 LOOP
+			i := turn % 3 + 1;
 			PERFORM pg_temp.force(ways[i]);
-			start := clock_timestamp();
-			EXECUTE 'SELECT count(*) FROM (' || query || ' OFFSET 0) AS t' INTO n USING q.v;
-			best[i] := least(best[i], extract(epoch FROM clock_timestamp() - start) * 1000);
-			fewest_rows := least(fewest_rows, n);
+			spent := 0;
+			FOR run IN 1..8 LOOP
+				start := clock_timestamp();
+				EXECUTE 'SELECT count(*) FROM (' || query || ' OFFSET 0) AS t' INTO n USING q.v;
+				ms := extract(epoch FROM clock_timestamp() - start) * 1000;
+				best[i] := least(best[i], ms);
+				fewest_rows := least(fewest_rows, n);
+				spent := spent + ms;
+				EXIT WHEN run >= 2 AND spent > 20;
+			END LOOP;
 		END LOOP;
 		total := ARRAY[total[1] + best[1], total[2] + best[2], total[3] + best[3]];
 	END LOOP;

@@ -26,8 +26,8 @@ ann_scan_stats(PG_FUNCTION_ARGS)
 {
 	const ScanStats *stats = &last_scan_stats;
 	TupleDesc desc;
-	Datum values[6];
-	bool nulls[6];
+	Datum values[7];
+	bool nulls[7];
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
@@ -35,9 +35,10 @@ ann_scan_stats(PG_FUNCTION_ARGS)
 	memset(nulls, stats->index == InvalidOid, sizeof(nulls));
 	values[0] = ObjectIdGetDatum(stats->index);
 	values[1] = Int64GetDatum(stats->distances);
-	values[2] = Int64GetDatum(stats->expanded);
-	values[3] = Int64GetDatum(stats->rows);
-	values[4] = Int64GetDatum(stats->late_rows);
-	values[5] = Int64GetDatum(stats->resumed);
+	values[2] = Int64GetDatum(stats->estimates);
+	values[3] = Int64GetDatum(stats->expanded);
+	values[4] = Int64GetDatum(stats->rows);
+	values[5] = Int64GetDatum(stats->late_rows);
+	values[6] = Int64GetDatum(stats->resumed);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }

@@ -14,6 +14,7 @@ typedef struct ScanStats
 {
 	Oid index;		 /* InvalidOid: no scan yet */
 	int64 distances; /* distance computations */
+	int64 estimates; /* distances estimated from codes */
 	int64 expanded;	 /* vertices, nodes or lists opened */
 	int64 rows;		 /* handed to the executor */
 	int64 late_rows; /* found nearer than a row already returned */

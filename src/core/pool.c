@@ -60,24 +60,6 @@ pool_insert(Pool *pool, float key, uint32_t id, PoolEntry *dropped)
 	return full;
 }
 
-void
-pool_rekey(Pool *pool, int place, float key)
-{
-	PoolEntry *entries = pool->entries;
-	PoolEntry entry = entries[place];
-	int to = place;
-
-	entry.key = key;
-	for (; to + 1 < pool->size && entries[to + 1].key <= key; to++)
-		entries[to] = entries[to + 1];
-	for (; to > 0 && entries[to - 1].key > key; to--)
-		entries[to] = entries[to - 1];
-	entries[to] = entry;
-	/* the cursor may stand before expanded entries, but not behind one that is not */
-	if (place < pool->cursor && to >= pool->cursor)
-		pool->cursor--;
-}
-
 int
 pool_expand_next(Pool *pool)
 {

@@ -54,12 +54,6 @@ pool_accepts(const Pool *pool, float key)
 extern bool pool_insert(Pool *pool, float key, uint32_t id, PoolEntry *dropped);
 
 /*
- * Gives the entry at `place`, which is expanded, another key, and moves it to
- * where that belongs (equal keys: behind the others).
- */
-extern void pool_rekey(Pool *pool, int place, float key);
-
-/*
  * Marks the nearest unexpanded entry expanded and returns its index, or -1
  * when every entry is expanded.
  */

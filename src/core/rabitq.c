@@ -250,3 +250,19 @@ rabitq_estimate(uint32_t code_dim, const void *prepared, const void *block, floa
 	query.table = (const uint8_t *) prepared + TABLE_OFFSET;
 	quantise_kernels()->scan(&query, code_dim, block, key, estimates);
 }
+
+void
+rabitq_precision(uint32_t code_dim, const void *block, float *precision)
+{
+	const uint8_t *factors =
+		(const uint8_t *) block + GROUP_ENTRIES * (code_dim / GROUP) + FACTORS_SIZE;
+	uint16_t rescale[RABITQ_LANES];
+
+	memcpy(rescale, factors, sizeof(rescale));
+	for (int i = 0; i < RABITQ_LANES; i++)
+	{
+		float factor = bfloat_to_float(rescale[i]);
+
+		precision[i] = 1 / (factor * factor);
+	}
+}

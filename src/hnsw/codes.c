@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "miscadmin.h"
@@ -293,15 +294,27 @@ hnsw_coder_query(HnswCoder *coder, const float *query)
 
 /*
  * Sets keys[] to the estimated keys of the links of a block, RABITQ_LANES of
- * them; key is the exact one of the vertex.  Those of lanes without a code mean
- * nothing.
+ * them, and weights[] to their weights for a frontier; key is the exact one of
+ * the vertex.  Those of lanes without a code mean nothing.
+ *
+ * The error of an estimate is of the size of its factor times the distance of
+ * the query from the vertex (performance.md 2.2).  For inner products that
+ * distance is not known, and all vertices are taken to be as far.
  */
 void
-hnsw_coder_estimate(const HnswCoder *coder, const void *block, float key, float *keys)
+hnsw_coder_estimate(const HnswCoder *coder, const void *block, float key, float *keys,
+					float *weights)
 {
-	rabitq_estimate(coder->rabitq.code_dim, coder->prepared, block, key / coder->scale, keys);
-	for (int i = 0; coder->scale != 1 && i < RABITQ_LANES; i++)
+	float measure = key / coder->scale;
+	float square = coder->rabitq.measure == RABITQ_L2 ? Max(measure, FLT_MIN) : 1;
+
+	rabitq_estimate(coder->rabitq.code_dim, coder->prepared, block, measure, keys);
+	rabitq_precision(coder->rabitq.code_dim, block, weights);
+	for (int i = 0; i < RABITQ_LANES; i++)
+	{
 		keys[i] *= coder->scale;
+		weights[i] = Max(Min(weights[i] / square, FRONTIER_EXACT), FLT_MIN);
+	}
 }
 
 /* Links of a record that lack a code and could have one */

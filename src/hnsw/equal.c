@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "hnsw/hnsw.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
@@ -269,11 +271,13 @@ hnsw_join_equal(HnswIndex *index, uint32 vertex, uint32 pending)
 	join.pending = pending;
 	for (int tries = 0; tries < MAX_JOIN_TRIES; tries++)
 	{
-		JoinResult result;
+		JoinResult result = JOIN_IMPOSSIBLE;
 
-		if (!plan_join(&join))
-			return false;
-		result = execute_join(&join);
+		/* no interrupt comes between a new list and what points to it */
+		HOLD_INTERRUPTS();
+		if (plan_join(&join))
+			result = execute_join(&join);
+		RESUME_INTERRUPTS();
 		/* again, since a vacuum may have begun, and passed that page, since the first time */
 		if (result == JOINED && leaves_value)
 			hnsw_note_deleted(index, HNSW_DELETED_BY_MERGE);

@@ -37,6 +37,7 @@
 #include "access/compat.h"
 #include "access/index_space.h"
 #include "access/inspect.h"
+#include "core/frontier.h"
 #include "core/graph.h"
 #include "core/pool.h"
 #include "core/rabitq.h"
@@ -335,9 +336,11 @@ typedef struct HnswSearch
 	char *value;				/* room for a batch of values that do not lie in their records */
 	const HnswOverlay *overlay; /* of a merge, else NULL */
 	HnswCoder *coder;			/* goes by codes in layer 0; else NULL */
-	uint32 *expanded_ids;		/* with a coder: the vertices done with, as many as `nexpanded` */
-	uint32 nexpanded;
-	uint32 expanded_capacity;
+	Frontier frontier;			/* with a coder: vertices seen in layer 0 */
+	void *frontier_memory;
+	PoolEntry *put_off; /* estimates too far to be in the frontier */
+	uint32 nput_off;
+	uint32 put_off_capacity;
 	uint32 links[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
 	uint32 unvisited[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
 	float keys[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
@@ -487,7 +490,8 @@ extern void hnsw_code_links(HnswCoder *coder, const SpaceContext *space, Size co
 							HnswVertex record, const void *value, const void *const *neighbors,
 							int n);
 extern void hnsw_coder_query(HnswCoder *coder, const float *query);
-extern void hnsw_coder_estimate(const HnswCoder *coder, const void *block, float key, float *keys);
+extern void hnsw_coder_estimate(const HnswCoder *coder, const void *block, float key, float *keys,
+								float *weights);
 extern void hnsw_note_uncoded(HnswIndex *index);
 extern void hnsw_code_pages(HnswIndex *index, const BlockNumber *pages, int n, int missing);
 extern void hnsw_code_index(HnswIndex *index);
@@ -512,9 +516,15 @@ extern void hnsw_search_restart(HnswSearch *search);
 extern void hnsw_search_layer(HnswSearch *search, int layer, int ef);
 extern void hnsw_search_leave(HnswSearch *search, PoolEntry entry);
 extern bool hnsw_search_resume(HnswSearch *search, int ef);
-extern void hnsw_search_settle(HnswSearch *search, int from);
 extern uint32 hnsw_search_sweep(HnswSearch *search);
 extern int hnsw_read_links(HnswSearch *search, uint32 vertex, int layer);
+
+/* search_coded.c: searches of layer 0 that go by codes */
+extern void hnsw_coded_begin(HnswSearch *search, const PoolEntry *candidates, uint32 n);
+extern void hnsw_coded_exclude(HnswSearch *search, uint32 vertex);
+extern bool hnsw_coded_add(HnswSearch *search, uint32 vertex);
+extern bool hnsw_coded_go_on(HnswSearch *search);
+extern void hnsw_search_coded(HnswSearch *search);
 
 /* options.c */
 extern void hnsw_init_options(void);

@@ -20,6 +20,7 @@
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 
+#include "access/pause.h"
 #include "hnsw/merge.h"
 #include "storage/recent.h"
 
@@ -53,13 +54,13 @@ merge_batch(MergeState *state)
 
 	state->overlay = hnsw_overlay_create(state);
 	state->search.overlay = state->overlay;
+	PAUSE_POINT("choose links", state->claim.first);
 	hnsw_replace_deleted_entry(state->index);
 	if (state->index->meta.entry == HNSW_NO_VERTEX)
 		merge_make_first(state);
 	if (state->index->meta.entry != HNSW_NO_VERTEX)
 		merge_choose_links(state);
 	qsort(state->vertices, state->nvertices, sizeof(MergeVertex), merge_compare_vertices);
-	merge_write_upper_links(state);
 	merge_write_own_links(state);
 	merge_write_links_back(state);
 	merge_write_codes(state);

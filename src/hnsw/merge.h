@@ -74,7 +74,6 @@ extern void merge_choose_links(MergeState *state);
 /* merge_write.c: the links of a batch */
 extern int merge_compare_vertices(const void *a, const void *b);
 extern void merge_make_first(MergeState *state);
-extern void merge_write_upper_links(MergeState *state);
 extern void merge_write_own_links(MergeState *state);
 extern void merge_write_links_back(MergeState *state);
 extern void merge_write_codes(MergeState *state);

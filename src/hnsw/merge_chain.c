@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 
+#include "access/pause.h"
 #include "hnsw/merge.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
@@ -151,6 +152,7 @@ collect_claimed(MergeState *state)
 		Buffer buffer = recent_read(index->relation, blkno);
 		Page page = BufferGetPage(buffer);
 
+		PAUSE_POINT("collect page", ordinal);
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		if (!page_is(page, PAGE_SLOTS) || PageGetSpecial(page)->ordinal != ordinal)
 		{

@@ -11,6 +11,7 @@
 
 #include "miscadmin.h"
 
+#include "access/pause.h"
 #include "hnsw/merge.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
@@ -93,19 +94,6 @@ merge_make_first(MergeState *state)
 	first->fate = MERGE_FINISHED;
 }
 
-/* Stores the upper links of the batch, which has been ordered by vertex. */
-void
-merge_write_upper_links(MergeState *state)
-{
-	for (int i = 0; i < state->nvertices; i++)
-	{
-		MergeVertex *vertex = &state->vertices[i];
-
-		if (vertex->fate == MERGE_LINK && vertex->level > 0 && !ItemPointerIsValid(&vertex->upper))
-			write_upper(state, vertex);
-	}
-}
-
 int
 merge_compare_vertices(const void *a, const void *b)
 {
@@ -125,48 +113,93 @@ write_own_links(HnswIndex *index, Page page, const MergeVertex *vertex)
 	record->upper = vertex->upper;
 }
 
+/* The vertices of the batch from number `first` to before the result lie on the pages of a record. */
+static int
+end_of_record(const MergeState *state, int first)
+{
+	BlockNumber blkno = InvalidBlockNumber;
+	int npages = 0;
+	int i;
+
+	for (i = first; i < state->nvertices; i++)
+	{
+		const MergeVertex *vertex = &state->vertices[i];
+
+		if (vertex->fate != MERGE_LINK || hnsw_block(state->index, vertex->vertex) == blkno)
+			continue;
+		if (npages++ == MAX_GENERIC_XLOG_PAGES)
+			break;
+		blkno = hnsw_block(state->index, vertex->vertex);
+	}
+	return i;
+}
+
+/* Stores the links of some vertices of the batch above layer 0. */
+static void
+write_upper_links(MergeState *state, int first, int end)
+{
+	for (int i = first; i < end; i++)
+	{
+		MergeVertex *vertex = &state->vertices[i];
+
+		if (vertex->fate == MERGE_LINK && vertex->level > 0 && !ItemPointerIsValid(&vertex->upper))
+			write_upper(state, vertex);
+	}
+}
+
+/* Writes the own links of some vertices of the batch as one record. */
+static void
+write_own_record(MergeState *state, int first, int end)
+{
+	HnswIndex *index = state->index;
+	BlockNumber blkno = InvalidBlockNumber;
+	Page page = NULL;
+	PageChange change;
+
+	page_change_begin(&change, index->relation, index->building);
+	for (int i = first; i < end; i++)
+	{
+		MergeVertex *vertex = &state->vertices[i];
+
+		if (vertex->fate != MERGE_LINK)
+			continue;
+		if (hnsw_block(index, vertex->vertex) != blkno)
+		{
+			Buffer buffer;
+
+			blkno = hnsw_block(index, vertex->vertex);
+			buffer = recent_read(index->relation, blkno);
+			LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+			page = page_change_page(&change, buffer, false);
+		}
+		write_own_links(index, page, vertex);
+	}
+	page_change_finish(&change);
+}
+
 /*
  * Writes the own links of the batch, which is ordered by vertex, several pages
- * at a time.  The vertices stay pending.
+ * at a time.  The vertices stay pending.  No interrupt comes between the items
+ * with the links above layer 0 and the record that points to them.
  */
 void
 merge_write_own_links(MergeState *state)
 {
-	HnswIndex *index = state->index;
-	int i = 0;
+	int end;
 
-	for (;;)
+	for (int i = 0; i < state->nvertices; i = end)
 	{
-		PageChange change;
-		BlockNumber blkno = InvalidBlockNumber;
-		Page page = NULL;
-
 		CHECK_FOR_INTERRUPTS();
 		while (i < state->nvertices && state->vertices[i].fate != MERGE_LINK)
 			i++;
 		if (i == state->nvertices)
 			return;
-		page_change_begin(&change, index->relation, index->building);
-		for (; i < state->nvertices; i++)
-		{
-			MergeVertex *vertex = &state->vertices[i];
-
-			if (vertex->fate != MERGE_LINK)
-				continue;
-			if (hnsw_block(index, vertex->vertex) != blkno)
-			{
-				Buffer buffer;
-
-				if (change.nbuffers == MAX_GENERIC_XLOG_PAGES)
-					break;
-				blkno = hnsw_block(index, vertex->vertex);
-				buffer = recent_read(index->relation, blkno);
-				LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-				page = page_change_page(&change, buffer, false);
-			}
-			write_own_links(index, page, vertex);
-		}
-		page_change_finish(&change);
+		end = end_of_record(state, i);
+		HOLD_INTERRUPTS();
+		write_upper_links(state, i, end);
+		write_own_record(state, i, end);
+		RESUME_INTERRUPTS();
+		PAUSE_POINT("own links written", state->claim.first);
 	}
 }
 

@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "access/pause.h"
 #include "hnsw/hnsw.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
@@ -255,19 +256,10 @@ make_record(HnswIndex *index, const void *encoded, ItemPointer tid)
 	return record;
 }
 
-/*
- * Adds a row with an encoded value at the end of the chain.  index->meta may be
- * out of date.  Sets index->pending_pages when the chain has grown by a page.
- */
-void
-hnsw_append(HnswIndex *index, const void *encoded, ItemPointer tid)
+/* Writes a record to the tail, or to another page that becomes it when that is full. */
+static void
+append_record(HnswIndex *index, HnswVertex record)
 {
-	HnswVertex record = NULL;
-
-	if (index->meta.header.dim == 0)
-		add_tail(index);
-	check_dimensions(index, index->space.context.dim);
-	record = make_record(index, encoded, tid);
 	for (;; add_tail(index))
 	{
 		BlockNumber blkno = index->meta.insert_block;
@@ -283,12 +275,33 @@ hnsw_append(HnswIndex *index, const void *encoded, ItemPointer tid)
 			if (slot >= 0)
 			{
 				write_vertex(index, buffer, slot, record);
-				pfree(record);
 				return;
 			}
 		}
 		UnlockReleaseBuffer(buffer);
 	}
+}
+
+/*
+ * Adds a row with an encoded value at the end of the chain.  index->meta may be
+ * out of date.  Sets index->pending_pages when the chain has grown by a page.
+ * No interrupt comes between a value that is stored outside the record and the
+ * record that points to it.
+ */
+void
+hnsw_append(HnswIndex *index, const void *encoded, ItemPointer tid)
+{
+	HnswVertex record;
+
+	if (index->meta.header.dim == 0)
+		add_tail(index);
+	check_dimensions(index, index->space.context.dim);
+	HOLD_INTERRUPTS();
+	record = make_record(index, encoded, tid);
+	PAUSE_POINT("value stored", 0);
+	append_record(index, record);
+	RESUME_INTERRUPTS();
+	pfree(record);
 }
 
 /* Is the chain, as last seen, longer than `times` hnsw.pending_list_limit? */
@@ -418,6 +431,7 @@ hnsw_find_pending(HnswSearch *search, HnswPendingRows *pending)
 		bool chained;
 
 		CHECK_FOR_INTERRUPTS();
+		PAUSE_POINT("scan pending page", ordinal);
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		chained = page_is(page, PAGE_SLOTS) && PageGetSpecial(page)->ordinal == ordinal;
 		if (chained)

@@ -64,7 +64,6 @@ typedef struct HnswScanData
 	int ef_search;	/* of the first search */
 	int ef;			/* of the present one */
 	int next_entry; /* of the pool */
-	bool settled;	/* what is left of the pool is nearer than what is left over */
 	int beyond;		/* candidates in a row that lay beyond the radius */
 	float last_key; /* largest key returned */
 	int64 rows;		/* returned so far */
@@ -113,7 +112,6 @@ hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int n
 	memset(&state->pending, 0, sizeof(HnswPendingRows));
 	state->stage = STAGE_START;
 	state->next_entry = 0;
-	state->settled = false;
 	state->beyond = 0;
 	state->last_key = -INFINITY;
 	state->rows = 0;
@@ -147,6 +145,7 @@ static void
 update_stats(HnswScan state)
 {
 	last_scan_stats.distances = state->search.distances;
+	last_scan_stats.estimates = state->search.estimates;
 	last_scan_stats.expanded = state->search.expanded;
 	last_scan_stats.rows = state->rows;
 }
@@ -262,11 +261,7 @@ resume(HnswScan state)
 		state->ef = Min(Max(state->ef * 2, HNSW_DEFAULT_EF_SEARCH), Max(MAX_RESUME_EF, state->ef));
 	state->next_entry = 0;
 	last_scan_stats.resumed++;
-	if (!hnsw_search_resume(&state->search, state->ef))
-		return false;
-	hnsw_search_settle(&state->search, 0);
-	state->settled = true;
-	return true;
+	return hnsw_search_resume(&state->search, state->ef);
 }
 
 /*
@@ -280,12 +275,6 @@ next_candidate(HnswScan state, PoolEntry *entry)
 
 	for (;;)
 	{
-		/* few scans come to the second half of their first pool */
-		if (!state->settled && state->next_entry >= state->ef / 2)
-		{
-			hnsw_search_settle(&state->search, state->next_entry);
-			state->settled = true;
-		}
 		if (state->next_entry < pool->size)
 		{
 			*entry = pool->entries[state->next_entry++];

@@ -32,10 +32,6 @@
 #define VISITED_PER_EF 24
 
 #define MIN_LEFTOVER 1024
-#define MIN_EXPANDED 256
-
-/* Records asked for ahead of being expanded by codes */
-#define PREFETCH_RECORDS 2
 
 /*
  * Values scored together.  The kernels take four side by side, and a backend
@@ -391,123 +387,6 @@ expand(HnswSearch *search, uint32 vertex, int layer, bool keep)
 	search->expanded++;
 }
 
-/* Notes a vertex that a search by codes has expanded. */
-static void
-note_expanded(HnswSearch *search, uint32 vertex)
-{
-	if (search->purpose != HNSW_SEARCH_ROWS_RESUMABLE || search->coder == NULL)
-		return;
-	if (search->nexpanded == search->expanded_capacity)
-	{
-		uint32 capacity = Max(search->expanded_capacity * 2, MIN_EXPANDED);
-
-		if (search->expanded_ids == NULL)
-			search->expanded_ids = MemoryContextAlloc(search->context, capacity * sizeof(uint32));
-		else
-			search->expanded_ids =
-				repalloc_huge(search->expanded_ids, (Size) capacity * sizeof(uint32));
-		search->expanded_capacity = capacity;
-	}
-	search->expanded_ids[search->nexpanded++] = vertex;
-}
-
-/*
- * Adds candidates with estimated keys that have not been in the pool.  One that
- * does not enter it is not counted as visited: another neighbour's estimate may
- * be better.
- */
-static void
-add_estimated(HnswSearch *search, const uint32 *vertices, int n, bool keep)
-{
-	make_visited_room(search, n);
-	for (int i = 0; i < n; i++)
-	{
-		PoolEntry entry = {.key = search->keys[i], .id = vertices[i]};
-		PoolEntry dropped;
-
-		if (!pool_accepts(&search->pool, entry.key))
-		{
-			if (keep)
-				keep_leftover(search, entry);
-		}
-		else if (visited_add(&search->visited, entry.id) &&
-				 pool_insert(&search->pool, entry.key, entry.id, &dropped) && keep)
-			keep_leftover(search, dropped);
-	}
-}
-
-/*
- * Reads the neighbours of a vertex in layer 0: those with codes go to
- * search->unvisited and their estimated keys to search->keys, their number is
- * returned; the others to uncoded[].  *key is the exact key of the vertex.
- */
-static int
-estimate_neighbors(HnswSearch *search, uint32 vertex, float *key, uint32 *uncoded, int *nuncoded)
-{
-	HnswIndex *index = search->index;
-	Buffer buffer = recent_read(index->relation, hnsw_block(index, vertex));
-	HnswVertex record = hnsw_page_vertex(index, BufferGetPage(buffer), vertex);
-	float estimates[RABITQ_LANES];
-	const uint32 *links;
-	int n = 0;
-
-	score_records(search, &record, 1, key);
-	search->distances++;
-	/* garbage of a slot that is being used again */
-	if (unlikely(isnan(*key)))
-		*key = INFINITY;
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	hnsw_check_vertex(index, record, vertex);
-	links = hnsw_vertex_links(index, record);
-	*nuncoded = 0;
-	for (int i = 0; i < record->nlinks; i++)
-	{
-		int lane = i % RABITQ_LANES;
-
-		if (lane == 0 && i < index->meta.code_blocks * RABITQ_LANES)
-		{
-			hnsw_coder_estimate(search->coder,
-								(char *) hnsw_vertex_codes(index, record) +
-									i / RABITQ_LANES * rabitq_block_size(index->meta.code_dim),
-								*key, estimates);
-			search->estimates += RABITQ_LANES;
-		}
-		if (hnsw_has_code(record, i))
-		{
-			search->unvisited[n] = links[i];
-			search->keys[n++] = estimates[lane];
-		}
-		else
-			uncoded[(*nuncoded)++] = links[i];
-	}
-	UnlockReleaseBuffer(buffer);
-	return n;
-}
-
-/* Asks for the memory of the records that will probably be expanded next. */
-static void
-prefetch_records(HnswSearch *search)
-{
-	HnswIndex *index = search->index;
-	const Pool *pool = &search->pool;
-	int found = 0;
-
-	for (int i = pool->cursor; i < pool->size && found < PREFETCH_RECORDS; i++)
-	{
-		uint32 vertex = pool->entries[i].id;
-		const char *page;
-
-		if (POOL_IS_EXPANDED(pool->entries[i]))
-			continue;
-		found++;
-		page = recent_address(index->relation, hnsw_block(index, vertex));
-		if (page == NULL)
-			continue;
-		recent_prefetch_pin(index->relation, hnsw_block(index, vertex));
-		prefetch_lines(page + hnsw_slot_offset(index, vertex), index->meta.slot_size);
-	}
-}
-
 /*
  * Starts anew with a query and a pool of ef that holds the entry point.  If
  * vacuum has freed its slot meanwhile, the metapage knows another one, or that
@@ -551,9 +430,13 @@ hnsw_search_exclude(HnswSearch *search, const PoolEntry *candidates, uint32 n)
 {
 	for (uint32 i = 0; i < n; i++)
 	{
+		if (search->coder != NULL)
+		{
+			hnsw_coded_exclude(search, candidates[i].id);
+			continue;
+		}
 		make_visited_room(search, 1);
-		if (visited_add(&search->visited, candidates[i].id))
-			note_expanded(search, candidates[i].id);
+		visited_add(&search->visited, candidates[i].id);
 	}
 }
 
@@ -576,8 +459,8 @@ add_known(HnswSearch *search, const PoolEntry *candidates, uint32 n, uint32 exce
 
 /*
  * Gives a search in layer 0 further candidates, with their keys; all of them
- * but `except`.  A search that goes by codes does not expand them: it would not
- * know their keys from estimates.
+ * but `except`.  A search that goes by codes does not expand them: its pool has
+ * nothing but what is expanded.
  */
 void
 hnsw_search_add(HnswSearch *search, const PoolEntry *candidates, uint32 n, uint32 except)
@@ -592,16 +475,16 @@ hnsw_search_begin(HnswSearch *search, const void *query, int ef, const PoolEntry
 {
 	search->query = query;
 	search->nleftover = 0;
-	search->nexpanded = 0;
 	search->ordered = false;
 	make_value_room(search);
 	hnsw_search_set_ef(search, ef);
 	visited_clear(&search->visited);
-	for (uint32 i = 0; i < n; i++)
+	if (search->coder != NULL)
 	{
-		make_visited_room(search, 1);
-		visited_add(&search->visited, candidates[i].id);
+		hnsw_coded_begin(search, candidates, n);
+		return;
 	}
+	hnsw_search_exclude(search, candidates, n);
 	add_known(search, candidates, n, HNSW_NO_VERTEX, 0);
 }
 
@@ -625,37 +508,6 @@ hnsw_search_restart(HnswSearch *search)
 }
 
 /*
- * The entry of the pool at `next`, expanded by codes: its key becomes the exact
- * one, and its neighbours enter with estimated keys.
- */
-static void
-expand_coded(HnswSearch *search, int next, bool keep)
-{
-	Pool *pool = &search->pool;
-	uint32 vertex = POOL_ID(pool->entries[next]);
-	uint32 uncoded[HNSW_MAX_LINKS];
-	int nuncoded;
-	int n;
-	float key;
-
-	note_expanded(search, vertex);
-	n = estimate_neighbors(search, vertex, &key, uncoded, &nuncoded);
-	pool_rekey(pool, next, key);
-	add_estimated(search, search->unvisited, n, keep);
-	make_visited_room(search, nuncoded);
-	n = 0;
-	for (int i = 0; i < nuncoded; i++)
-	{
-		if (visited_add(&search->visited, uncoded[i]))
-			search->unvisited[n++] = uncoded[i];
-	}
-	hnsw_score(search, search->unvisited, n);
-	add_candidates(search, search->unvisited, n, keep);
-	search->expanded++;
-	prefetch_records(search);
-}
-
-/*
  * Searches a layer until the nearest ef entries of the pool are expanded.  A
  * pool with more room than ef keeps more of what was scored on the way.
  */
@@ -665,16 +517,16 @@ hnsw_search_layer(HnswSearch *search, int layer, int ef)
 	bool keep = search->purpose == HNSW_SEARCH_ROWS_RESUMABLE && layer == 0;
 	int next;
 
+	if (layer == 0 && search->coder != NULL)
+	{
+		hnsw_search_coded(search);
+		return;
+	}
 	while ((next = pool_expand_next(&search->pool)) >= 0 && next < ef)
 	{
 		uint32 vertex = POOL_ID(search->pool.entries[next]);
 
 		CHECK_FOR_INTERRUPTS();
-		if (layer == 0 && search->coder != NULL)
-		{
-			expand_coded(search, next, keep);
-			continue;
-		}
 		if (layer == 0)
 			prefetch_next(search);
 		expand(search, vertex, layer, keep);
@@ -696,58 +548,6 @@ hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer)
 }
 
 /*
- * Makes those that have been expanded the visited vertices.  A search by codes
- * has nothing in its pool then, and leaves the same vertex over as often as it
- * was estimated.
- */
-static void
-visit_expanded(HnswSearch *search)
-{
-	hnsw_search_forget(search, search->nexpanded);
-	for (uint32 i = 0; i < search->nexpanded; i++)
-		visited_add(&search->visited, search->expanded_ids[i]);
-}
-
-/* Counts a vertex as visited.  False if it was already. */
-static bool
-visit(HnswSearch *search, uint32 vertex)
-{
-	make_visited_room(search, 1);
-	return visited_add(&search->visited, vertex);
-}
-
-/* Makes the candidates left over a heap. */
-static void
-order_leftover(HnswSearch *search)
-{
-	if (!search->ordered)
-		entry_heap_build(search->leftover, search->nleftover);
-	search->ordered = true;
-}
-
-/*
- * Takes those from place `from` on out of the pool of a search by codes that
- * are farther than the nearest candidate left over: they came into it by an
- * estimate that was too small.  They are left over too, with their keys.
- */
-void
-hnsw_search_settle(HnswSearch *search, int from)
-{
-	Pool *pool = &search->pool;
-
-	if (search->coder == NULL || search->purpose != HNSW_SEARCH_ROWS_RESUMABLE)
-		return;
-	order_leftover(search);
-	visit_expanded(search);
-	while (search->nleftover > 0 && !POOL_IS_EXPANDED(search->leftover[0]) &&
-		   !visit(search, search->leftover[0].id))
-		entry_heap_pop(search->leftover, search->nleftover--);
-	while (search->nleftover > 0 && pool->size > from &&
-		   pool->entries[pool->size - 1].key > search->leftover[0].key)
-		keep_leftover(search, pool->entries[--pool->size]);
-}
-
-/*
  * Goes on in layer 0 with the nearest candidates left over, in a pool of ef.
  * The caller has done with what the pool held.  False: no candidate is left.
  */
@@ -757,18 +557,15 @@ hnsw_search_resume(HnswSearch *search, int ef)
 	Pool *pool = &search->pool;
 
 	hnsw_search_set_ef(search, ef);
-	if (search->nleftover == 0)
+	if (!(search->coder != NULL && hnsw_coded_go_on(search)) && search->nleftover == 0)
 		return false;
-	order_leftover(search);
-	if (search->coder != NULL)
-		visit_expanded(search);
-	while (pool->size < ef && search->nleftover > 0)
+	if (!search->ordered)
 	{
-		PoolEntry entry = entry_heap_pop(search->leftover, search->nleftover--);
-
-		if (search->coder == NULL || POOL_IS_EXPANDED(entry) || visit(search, entry.id))
-			pool->entries[pool->size++] = entry;
+		entry_heap_build(search->leftover, search->nleftover);
+		search->ordered = true;
 	}
+	while (pool->size < ef && search->nleftover > 0)
+		pool->entries[pool->size++] = entry_heap_pop(search->leftover, search->nleftover--);
 	hnsw_search_layer(search, 0, ef);
 	return true;
 }
@@ -817,6 +614,11 @@ hnsw_search_sweep(HnswSearch *search)
 			uint32 vertex = vertices[i];
 			PoolEntry entry;
 
+			if (search->coder != NULL)
+			{
+				found += hnsw_coded_add(search, vertex);
+				continue;
+			}
 			make_visited_room(search, 1);
 			if (!visited_add(&search->visited, vertex))
 				continue;
