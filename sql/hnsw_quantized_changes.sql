@@ -72,7 +72,7 @@ SELECT quantization, without_code, problems FROM form('items_v');
 -- a search computes the distances of the vertices it expands and hardly any other: those of the way down
 SET enable_seqscan = off;
 SELECT count(*) FROM (SELECT id FROM items ORDER BY v <-> clustered(5001, 64) LIMIT 10) t;
-SELECT index, expanded BETWEEN 40 AND 200 AS few_expanded, distances - expanded < 100 AS hardly_more_distances, rows, resumed, late_rows FROM ann_scan_stats();
+SELECT index, expanded BETWEEN 40 AND 200 AS few_expanded, distances - expanded < 100 AS hardly_more_distances, estimates > 10 * expanded AS many_estimates, rows, resumed, late_rows FROM ann_scan_stats();
 
 -- a filter that few rows pass: the scan goes on beyond ef_search; every row that passes is found
 CREATE FUNCTION of_filter(setting text, OUT rows bigint, OUT different bigint, OUT right_ones bigint, OUT disordered bigint, OUT resumed boolean) LANGUAGE plpgsql AS $$
