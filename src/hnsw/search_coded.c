@@ -89,10 +89,12 @@ hnsw_coded_begin(HnswSearch *search, const PoolEntry *candidates, uint32 n)
 	}
 }
 
-/* Keeps the search from expanding a vertex. */
+/* Keeps the search from expanding a vertex, unless it begins there. */
 void
 hnsw_coded_exclude(HnswSearch *search, uint32 vertex)
 {
+	if (frontier_knows(&search->frontier, vertex))
+		return;
 	make_frontier_room(search, 1);
 	frontier_expand(&search->frontier, vertex);
 }
