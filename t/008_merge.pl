@@ -35,25 +35,27 @@ $node->safe_psql('postgres', "CREATE TABLE points AS $points; CREATE TABLE half 
 
 # built, and half built, half inserted; with few links too, where every one counts, and with so
 # few that chance decides much (builds with m = 2 alone differ by 0.04)
-foreach my $m (16, 4, 2)
+foreach my $index ([ 16, 'none' ], [ 4, 'none' ], [ 2, 'none' ], [ 16, 'rabitq' ], [ 4, 'rabitq' ])
 {
+	my ($m, $form) = @$index;
 	my $loss = $m == 2 ? 0.1 : $allowed_loss;
+	my $name = "m = $m, quantization = $form";
 
 	$node->safe_psql(
 		'postgres', qq(
 CREATE TABLE built AS SELECT * FROM points;
-CREATE INDEX built_v ON built USING hnsw (v) WITH (m = $m);
+CREATE INDEX built_v ON built USING hnsw (v) WITH (m = $m, quantization = $form);
 CREATE TABLE inserted AS SELECT * FROM half;
-CREATE INDEX inserted_v ON inserted USING hnsw (v) WITH (m = $m);
+CREATE INDEX inserted_v ON inserted USING hnsw (v) WITH (m = $m, quantization = $form);
 SET hnsw.pending_list_limit = 256;
 INSERT INTO inserted SELECT * FROM points WHERE id > $rows / 2 ORDER BY id;
 VACUUM inserted;
 ));
 	my ($built, $inserted) = (recall('built'), recall('inserted'));
 
-	cmp_ok($inserted, '>=', $built - $loss, "m = $m: recall of inserted rows is near that of a build");
-	note("m = $m: recall $built built, $inserted half inserted");
-	is_exact($node, 'inserted', "m = $m, half inserted");
+	cmp_ok($inserted, '>=', $built - $loss, "$name: recall of inserted rows is near that of a build");
+	note("$name: recall $built built, $inserted half inserted");
+	is_exact($node, 'inserted', "$name, half inserted");
 	$node->safe_psql('postgres', 'DROP TABLE built, inserted');
 }
 

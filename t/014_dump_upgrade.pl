@@ -51,21 +51,22 @@ sub dump_upgrade
 sub make_classes
 {
 	my ($node, $method) = @_;
-	my $more_options = IndexCheck::method($method)->{more_options};
+	my ($am, $more_options, $spaces) = @{ IndexCheck::method($method) }{qw(am more_options spaces)};
 	my $found = $node->safe_psql(
 		'postgres', qq(
 SELECT opcname, opcintype::regtype, oprname
 FROM pg_opclass JOIN pg_am ON pg_am.oid = opcmethod JOIN pg_amop ON amopfamily = opcfamily AND amoppurpose = 'o'
 	JOIN pg_operator ON pg_operator.oid = amopopr
-WHERE amname = '$method' ORDER BY 1));
+WHERE amname = '$am' ORDER BY 1));
 	my @classes;
 
 	foreach my $line (split /\n/, $found)
 	{
 		my ($class, $type, $operator) = split /\|/, $line, 3;
+		next if defined $spaces && $class !~ $spaces;
 		my ($parameters, $query) = @{ $parameters{$class} // [ '', '%s' ] };
 		my $dimensions = @classes % 2 ? '(8)' : '';
-		my $options = @classes % 3 == 0 ? " WITH ($more_options)" : '';
+		my $options = with_options($method, @classes % 3 == 0 ? $more_options : '');
 
 		$parameters = " ($parameters)" if $parameters ne '';
 		# shares of histograms: every space takes them
@@ -73,14 +74,14 @@ WHERE amname = '$method' ORDER BY 1));
 			'postgres', qq(
 CREATE TABLE of_$class (id int, v $type$dimensions);
 INSERT INTO of_$class SELECT id, l2_normalize((v + array_fill(51::float4, ARRAY[8])::vector))::$type FROM (@{[ values_sql(1, $rows) ]}) AS s;
-CREATE INDEX of_${class}_v ON of_$class USING $method (v $class$parameters)$options;
+CREATE INDEX of_${class}_v ON of_$class USING $am (v $class$parameters)$options;
 ));
 		my $literal = $node->safe_psql('postgres', "SELECT v FROM of_$class WHERE id = 77");
 		push @classes, [ "of_$class", "v $operator " . sprintf($query, "'$literal'::$type") ];
 	}
 	$node->safe_psql('postgres', 'CREATE TABLE items (id int, v vector); INSERT INTO items '
 		  . values_sql(1, 1000) . '; CREATE ' . create_index($method, 'items', $more_options)
-		  . "; CREATE INDEX items_part ON items USING $method (v) WHERE id % 3 = 0; DELETE FROM items WHERE id % 7 = 0");
+		  . "; CREATE INDEX items_part ON items USING $am (v)" . with_options($method, '') . " WHERE id % 3 = 0; DELETE FROM items WHERE id % 7 = 0");
 	$node->safe_psql('postgres', 'VACUUM items');
 	# every type, in columns, arrays, domains, expressions and defaults
 	$node->safe_psql(

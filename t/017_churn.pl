@@ -9,8 +9,10 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# What differs between access methods
-my %methods = (hnsw => { class => 'vec_l2_ops', search => 'SET hnsw.ef_search = 20' });
+# What differs between access methods, and forms of them
+my %methods = (
+	hnsw => { index => 'hnsw (v vec_l2_ops)', search => 'SET hnsw.ef_search = 30' },
+	hnsw_quantized => { index => 'hnsw (v vec_l2_ops) WITH (quantization = rabitq)', search => 'SET hnsw.ef_search = 40' },);
 
 my $rounds = 10;
 my $rows = $ENV{ANN_LONG_TESTS} ? 20_000 : 4000;
@@ -24,9 +26,10 @@ $node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\nsynchronou
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION ann');
 
+prepare();
 foreach my $method (sort keys %methods)
 {
-	prepare($method);
+	refill($method);
 	churn($method, 0);
 	refill($method);
 	churn($method, 1);
@@ -40,7 +43,6 @@ done_testing();
 # clusters of their own, which come and go.
 sub prepare
 {
-	my ($method) = @_;
 	my $total = $rows + $rounds * int($rows * 0.3);
 
 	$node->safe_psql(
@@ -58,8 +60,7 @@ CREATE TABLE source AS
 ALTER TABLE source ADD PRIMARY KEY (id);
 CREATE TABLE queries AS SELECT i AS q, value(CASE WHEN i % 3 = 0 THEN 100 + i % 12 ELSE i % 40 END)::vector($dimensions) AS v
 	FROM generate_series(1, $queries) AS i;
-CREATE TABLE items AS SELECT * FROM source WHERE id <= $rows;
-CREATE INDEX items_v ON items USING $method (v $methods{$method}{class});
+CREATE TABLE items (LIKE source);
 ));
 	return;
 }
@@ -70,8 +71,8 @@ sub refill
 	my ($method) = @_;
 
 	$node->safe_psql('postgres',
-		"DROP INDEX items_v; TRUNCATE items; INSERT INTO items SELECT * FROM source WHERE id <= $rows;"
-		  . "CREATE INDEX items_v ON items USING $method (v $methods{$method}{class})");
+		"DROP INDEX IF EXISTS items_v; TRUNCATE items; INSERT INTO items SELECT * FROM source WHERE id <= $rows;"
+		  . "CREATE INDEX items_v ON items USING $methods{$method}{index}");
 	return;
 }
 
@@ -95,7 +96,7 @@ sub churn
 		my $which = $round % 3 == 0 ? "ORDER BY v <-> (SELECT v FROM queries WHERE q = $round)" : "ORDER BY hashint4(id + $round)";
 		my $insert = "INSERT INTO items SELECT * FROM source WHERE id BETWEEN $from AND $to";
 		$node->safe_psql('postgres',
-			"SET enable_indexscan = off; DELETE FROM items WHERE id IN (SELECT id FROM items $which LIMIT $share)");
+			"SET enable_seqscan = on; SET enable_indexscan = off; DELETE FROM items WHERE id IN (SELECT id FROM items $which LIMIT $share)");
 		$node->safe_psql('postgres', $_) foreach $vacuum_last ? ($insert, 'VACUUM items') : ('VACUUM items', $insert);
 		all_found("$name: round $round");
 	}
@@ -156,16 +157,29 @@ sub size
 sub recall
 {
 	my ($method) = @_;
-	my $nearest = "SELECT items.id FROM items ORDER BY items.v <-> queries.v LIMIT $k";
+	my $exact = exact();
 
-	$node->safe_psql(
-		'postgres', qq(
-DROP TABLE IF EXISTS exact;
-SET enable_indexscan = off;
-CREATE TABLE exact AS SELECT q, ARRAY($nearest) AS ids FROM queries));
 	return $node->safe_psql(
 		'postgres', qq(
 $methods{$method}{search};
-SELECT round(avg((SELECT count(*) FROM unnest(found.ids) AS id WHERE id = ANY(exact.ids))) / $k, 4)
-FROM (SELECT q, ARRAY($nearest) AS ids FROM queries) AS found JOIN exact USING (q)));
+SELECT round(avg((SELECT count(*) FROM unnest(found.ids) AS id WHERE id = ANY($exact.ids))) / $k, 4)
+FROM (SELECT q, @{[ nearest() ]} AS ids FROM queries) AS found JOIN $exact USING (q)));
+}
+
+sub nearest
+{
+	return "ARRAY(SELECT items.id FROM items ORDER BY items.v <-> queries.v LIMIT $k)";
+}
+
+# The name of a table of the $k nearest of the rows there are now, made once for the same rows
+sub exact
+{
+	my $key = $node->safe_psql('postgres', "SELECT 'exact_' || md5(string_agg(id::text, ' ' ORDER BY id)) FROM items");
+
+	$node->safe_psql(
+		'postgres', qq(
+SET enable_seqscan = on;
+SET enable_indexscan = off;
+CREATE TABLE IF NOT EXISTS $key AS SELECT q, @{[ nearest() ]} AS ids FROM queries));
+	return $key;
 }

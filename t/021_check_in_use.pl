@@ -36,9 +36,11 @@ INSERT INTO items SELECT i, value(i, 4) FROM generate_series(1, 2000) i;
 INSERT INTO large SELECT i, value(i, 2100) FROM generate_series(1, 50) i;
 CREATE INDEX items_v ON items USING hnsw (v) WITH (m = 4, ef_construction = 20);
 CREATE INDEX items_l1 ON items USING hnsw (v vec_l1_ops) WITH (m = 4, ef_construction = 20) WHERE id % 2 = 0;
-CREATE INDEX large_v ON large USING hnsw (v) WITH (m = 4, ef_construction = 20);
+CREATE INDEX items_coded ON items USING hnsw (v) WITH (m = 4, ef_construction = 20, quantization = rabitq);
+CREATE INDEX large_v ON large USING hnsw (v) WITH (m = 4, ef_construction = 20, quantization = none);
+CREATE INDEX large_coded ON large USING hnsw (v) WITH (m = 4, ef_construction = 20, quantization = rabitq);
 ));
-my @indexes = qw(items_v items_l1 large_v);
+my @indexes = qw(items_v items_l1 items_coded large_v large_coded);
 my $check = 'SELECT string_agg(format(\'%s: %s %s %s\', index, block, item, problem), \'; \') FROM unnest(ARRAY['
   . join(', ', map { "'$_'::regclass" } @indexes) . ']) AS index, ann_check(index, true)';
 my $script = $primary->basedir . '/writes.sql';

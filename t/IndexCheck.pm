@@ -15,14 +15,17 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(methods method long_tests new_server install_checks create_index values_sql problems
+our @EXPORT = qw(methods method with_options long_tests new_server install_checks create_index values_sql problems
   is_sound is_clean_log crash kill_server moments invariant_sql background_sql relation_files);
 
-# class, operator: of the suites' tables; options: of CREATE INDEX; settings: of a search thorough
-# enough for floor, the recall@10 that every index of the suites has; more_options: others that
-# are worth dumping
+# am: the access method; form: the option that indexes of this entry have, where a method has several
+# entries; class, operator: of the suites' tables; options: of CREATE INDEX; settings: of a search
+# thorough enough for floor, the recall@10 that every index of the suites has; more_options: others
+# that are worth dumping; spaces: a pattern for the names of operator classes that are possible
 my %methods = (
 	hnsw => {
+		am => 'hnsw',
+		form => 'quantization = none',
 		class => 'vec_l2_ops',
 		operator => '<->',
 		options => 'm = 8, ef_construction = 40',
@@ -30,6 +33,18 @@ my %methods = (
 		floor => 0.97,
 		more_options => 'm = 5, ef_construction = 23',
 		build_phase => 'building graph',
+	},
+	hnsw_quantized => {
+		am => 'hnsw',
+		form => 'quantization = rabitq',
+		class => 'vec_l2_ops',
+		operator => '<->',
+		options => 'm = 8, ef_construction = 40',
+		settings => { 'hnsw.ef_search' => 100 },
+		floor => 0.97,
+		more_options => 'm = 5, ef_construction = 23',
+		build_phase => 'building graph',
+		spaces => '_(l2|ip|cosine|angular)_ops$',
 	},);
 
 # Dimensions of the suites' tables
@@ -80,8 +95,26 @@ sub create_index
 	my ($name, $table, $options) = @_;
 	my $method = method($name);
 
-	$options //= $method->{options};
-	return "INDEX ${table}_v ON $table USING $name (v $method->{class})" . ($options eq '' ? '' : " WITH ($options)");
+	return "INDEX ${table}_v ON $table USING $method->{am} (v $method->{class})" . with_options($name, $options // $method->{options});
+}
+
+# The WITH clause of an index of a method, with further options or ''
+sub with_options
+{
+	my ($name, $options) = @_;
+	my $all = join ', ', grep { $_ ne '' } $options, method($name)->{form} // '';
+
+	return $all eq '' ? '' : " WITH ($all)";
+}
+
+# An SQL expression for the entry of %methods that an index is of, by its access method and options
+sub entry_sql
+{
+	my ($am, $options) = @_;
+	my $forms = join ' ', map { "WHEN $am = '$methods{$_}{am}' AND '" . ($methods{$_}{form} =~ s/ //gr) . "' = ANY ($options) THEN '$_'" }
+	  grep { defined $methods{$_}{form} } sort keys %methods;
+
+	return $forms eq '' ? $am : "(CASE $forms ELSE $am END)";
 }
 
 # The settings of a method as a list of SET commands
@@ -113,6 +146,7 @@ sub checks_sql
 	my $settings = join "\n\t", map { "WHEN '$_' THEN PERFORM set_all('" . settings_sql($_, '') . "');" } sort keys %methods;
 	my $floors = join ' ', map { "WHEN '$_' THEN $methods{$_}{floor}" } sort keys %methods;
 	my $classes = join ', ', map { "('$_', '$methods{$_}{class}')" } sort keys %methods;
+	my $entry = entry_sql('amname', 'reloptions');
 
 	return qq(
 CREATE FUNCTION test_value(id int8) RETURNS vector LANGUAGE sql IMMUTABLE AS
@@ -141,8 +175,8 @@ DECLARE
 	check_call text;
 	floor float8;
 BEGIN
-	SELECT indrelid, amname, oprname INTO STRICT heap, method, operator
-	FROM pg_index JOIN pg_opclass ON pg_opclass.oid = indclass[0] JOIN pg_am ON pg_am.oid = opcmethod
+	SELECT indrelid, $entry, oprname INTO STRICT heap, method, operator
+	FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_opclass ON pg_opclass.oid = indclass[0] JOIN pg_am ON pg_am.oid = opcmethod
 		JOIN pg_amop ON amopfamily = opcfamily AND amoppurpose = 'o' JOIN pg_operator ON pg_operator.oid = amopopr
 	WHERE indexrelid = index;
 	CASE method
@@ -207,7 +241,7 @@ BEGIN
 	SET lock_timeout = '20ms';
 	FOR index IN SELECT indexrelid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
 		JOIN pg_opclass ON pg_opclass.oid = indclass[0]
-		WHERE (amname, opcname) IN ($classes) AND indisvalid AND indpred IS NULL AND (relpersistence = 'p' OR NOT pg_is_in_recovery()) ORDER BY 1
+		WHERE ($entry, opcname) IN ($classes) AND indisvalid AND indpred IS NULL AND (relpersistence = 'p' OR NOT pg_is_in_recovery()) ORDER BY 1
 	LOOP
 		BEGIN
 			SELECT string_agg(p, E'\\n') INTO found FROM index_problems(index, queries) AS p;

@@ -82,13 +82,14 @@ hnsw_coded_begin(HnswSearch *search, const PoolEntry *candidates, uint32 n)
 	}
 }
 
-/* Keeps the search from expanding a vertex, unless it has begun with it. */
+/* Keeps the search from expanding a vertex, unless it begins there. */
 void
 hnsw_coded_exclude(HnswSearch *search, uint32 vertex)
 {
+	if (frontier_knows(&search->frontier, vertex))
+		return;
 	make_frontier_room(search, 1);
-	if (!frontier_knows(&search->frontier, vertex))
-		frontier_expand(&search->frontier, vertex);
+	frontier_expand(&search->frontier, vertex);
 }
 
 /* Gives the search a vertex that no link led to.  False if it knows it. */
