@@ -33,6 +33,9 @@
 
 #define MIN_LEFTOVER 1024
 
+/* A resumed search by codes leaves over the last of what it finds, one in so many and one */
+#define HELD_BACK 3
+
 /*
  * Values scored together.  The kernels take four side by side, and a backend
  * finds its first eight pins without a hash table.
@@ -569,7 +572,9 @@ hnsw_search_resume(HnswSearch *search, int ef)
 {
 	Pool *pool = &search->pool;
 
-	hnsw_search_set_ef(search, ef);
+	int room = search->coder != NULL ? ef + ef / HELD_BACK : ef;
+
+	hnsw_search_set_ef(search, room);
 	if (!(search->coder != NULL && hnsw_coded_go_on(search)) && search->nleftover == 0)
 		return false;
 	if (!search->ordered)
@@ -577,9 +582,11 @@ hnsw_search_resume(HnswSearch *search, int ef)
 		entry_heap_build(search->leftover, search->nleftover);
 		search->ordered = true;
 	}
-	while (pool->size < ef && search->nleftover > 0)
+	while (pool->size < room && search->nleftover > 0)
 		pool->entries[pool->size++] = entry_heap_pop(search->leftover, search->nleftover--);
-	hnsw_search_layer(search, 0, ef);
+	hnsw_search_layer(search, 0, room);
+	while (pool->size > ef)
+		hnsw_search_leave(search, pool->entries[--pool->size]);
 	return true;
 }
 
