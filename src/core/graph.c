@@ -300,6 +300,24 @@ insert_homes(void *arg, int thread, uint32_t from, uint32_t to)
 }
 
 static void
+trim_homes(void *arg, int thread, uint32_t from, uint32_t to)
+{
+	Graph *graph = arg;
+
+	for (uint32_t i = from; i < to; i++)
+		graph_trim(graph, graph_worker(graph, thread), graph->order[i], 1);
+}
+
+static void
+bridge_homes(void *arg, int thread, uint32_t from, uint32_t to)
+{
+	Graph *graph = arg;
+
+	for (uint32_t i = from; i < to; i++)
+		graph_bridge(graph, graph_worker(graph, thread), graph->order[i]);
+}
+
+static void
 find_homes(void *arg, int thread, uint32_t from, uint32_t to)
 {
 	Graph *graph = arg;
@@ -330,7 +348,7 @@ trim_piece(void *arg, int thread, uint32_t from, uint32_t to)
 	Graph *graph = arg;
 
 	for (uint32_t i = from; i < to; i++)
-		graph_trim(graph, graph_worker(graph, thread), graph->order[i]);
+		graph_trim(graph, graph_worker(graph, thread), graph->order[i], 0);
 }
 
 /* The end of a step of n from graph->position on, at most `last` */
@@ -350,6 +368,35 @@ insert_homes_step(Graph *graph, uint32_t items)
 
 	parallel_for(alone ? 1 : graph->params.threads, graph->position, to, INSERT_GRAIN, insert_homes,
 				 graph);
+	graph->position = to;
+	if (to == graph->nhomes)
+	{
+		graph->phase = GRAPH_TRIM_HOMES;
+		graph->position = 0;
+	}
+}
+
+static void
+trim_homes_step(Graph *graph, uint32_t items)
+{
+	uint32_t to = step_end(graph, (uint64_t) items * TRIM_PER_UNIT, graph->nhomes);
+
+	parallel_for(graph->params.threads, graph->position, to, TRIM_GRAIN, trim_homes, graph);
+	graph->position = to;
+	if (to == graph->nhomes)
+	{
+		graph->phase = GRAPH_BRIDGE;
+		graph->position = 0;
+	}
+}
+
+/* In the order of insertion: from the top level down */
+static void
+bridge_step(Graph *graph, uint32_t items)
+{
+	uint32_t to = step_end(graph, (uint64_t) items * HOMES_PER_UNIT, graph->nhomes);
+
+	parallel_for(graph->params.threads, graph->position, to, HOMES_PER_UNIT, bridge_homes, graph);
 	graph->position = to;
 	if (to == graph->nhomes)
 		graph->phase = GRAPH_FIND_HOMES;
@@ -412,6 +459,12 @@ graph_build_step(Graph *graph, uint32_t items)
 		case GRAPH_INSERT_HOMES:
 			insert_homes_step(graph, items);
 			break;
+		case GRAPH_TRIM_HOMES:
+			trim_homes_step(graph, items);
+			break;
+		case GRAPH_BRIDGE:
+			bridge_step(graph, items);
+			break;
 		case GRAPH_FIND_HOMES:
 			find_homes_step(graph, items);
 			break;
@@ -438,7 +491,7 @@ graph_progress(const Graph *graph)
 
 	if (graph->phase == GRAPH_INSERT_HOMES)
 		inserted = graph->position;
-	else if (graph->phase == GRAPH_FIND_HOMES)
+	else if (graph->phase < GRAPH_INSERT)
 		inserted = graph->nhomes;
 	else if (graph->phase == GRAPH_INSERT)
 		inserted = graph->nhomes + (uint64_t) graph->position * GRAPH_PIECE;

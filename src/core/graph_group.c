@@ -6,7 +6,7 @@
  * Vertices inserted one after the other find the values and lists they need in
  * the cache when they lie near each other.  So once the vertices of higher
  * levels (a random sample of 1 in m) are in, every other vertex is assigned to
- * the nearest of them that the descent finds, its home, where its search will
+ * the nearest of them that a descent finds (graph_bridge.c), its home, where its search will
  * start; then the homes are walked in the order of a depth-first search over
  * layer 1, and the vertices are numbered home by home.
  *
@@ -23,20 +23,6 @@
 
 /* The share of all pieces between one piece and the next: the golden section */
 #define PIECE_STEP 0.6180339887498949
-
-void
-graph_find_home(Graph *graph, GraphWorker *worker, uint32_t vertex)
-{
-	const void *query = graph_worker_query(graph, worker, vertex);
-
-	graph_search_start(graph, worker, query, graph->entry, 1);
-	for (int layer = graph->top_level; layer > 0; layer--)
-	{
-		graph_search_layer(graph, worker, query, layer, 1);
-		graph_search_continue(worker, 1);
-	}
-	graph->parents[vertex] = POOL_ID(worker->pool.entries[0]);
-}
 
 static inline bool
 is_home(const Graph *graph, uint32_t vertex)

@@ -25,8 +25,8 @@
 /* Looks at a taken lock so many times before giving the processor away */
 #define LOCK_SPINS 64
 
-static inline void
-lock_vertex(Graph *graph, uint32_t vertex)
+void
+graph_lock(Graph *graph, uint32_t vertex)
 {
 	uint8_t *lock = &graph_list(graph, vertex, 0)->lock;
 
@@ -45,8 +45,8 @@ lock_vertex(Graph *graph, uint32_t vertex)
 	}
 }
 
-static inline void
-unlock_vertex(Graph *graph, uint32_t vertex)
+void
+graph_unlock(Graph *graph, uint32_t vertex)
 {
 	__atomic_store_n(&graph_list(graph, vertex, 0)->lock, 0, __ATOMIC_RELEASE);
 }
@@ -152,7 +152,7 @@ add_link(Graph *graph, GraphWorker *worker, uint32_t from, uint32_t to, int laye
 	GraphList *list = graph_list(graph, from, layer);
 	int count;
 
-	lock_vertex(graph, from);
+	graph_lock(graph, from);
 	count = graph_list_count(list);
 	if (count < graph_list_capacity(graph, layer))
 	{
@@ -161,7 +161,7 @@ add_link(Graph *graph, GraphWorker *worker, uint32_t from, uint32_t to, int laye
 	}
 	else
 		prune_links(graph, worker, from, layer, to);
-	unlock_vertex(graph, from);
+	graph_unlock(graph, from);
 }
 
 /* Makes the selected links of a new vertex, both ways. */
@@ -196,12 +196,7 @@ graph_insert(Graph *graph, GraphWorker *worker, uint32_t vertex)
 	if (level == 0)
 		graph_search_start(graph, worker, query, graph->parents[vertex], 1);
 	else
-		graph_search_start(graph, worker, query, graph->entry, 1);
-	for (int layer = level == 0 ? 0 : graph->top_level; layer > level; layer--)
-	{
-		graph_search_layer(graph, worker, query, layer, 1);
-		graph_search_continue(worker, 1);
-	}
+		graph_descend(graph, worker, query, level + 1, GRAPH_BEAM);
 	for (int layer = level; layer >= 0; layer--)
 	{
 		graph_search_continue(worker, graph->shape.candidates);
@@ -212,9 +207,9 @@ graph_insert(Graph *graph, GraphWorker *worker, uint32_t vertex)
 }
 
 void
-graph_trim(Graph *graph, GraphWorker *worker, uint32_t vertex)
+graph_trim(Graph *graph, GraphWorker *worker, uint32_t vertex, int lowest)
 {
-	for (int layer = 0; layer <= graph->levels[vertex]; layer++)
+	for (int layer = lowest; layer <= graph->levels[vertex]; layer++)
 	{
 		if (graph_list_count(graph_list(graph, vertex, layer)) > graph_list_limit(graph, layer))
 			prune_links(graph, worker, vertex, layer, GRAPH_NO_VERTEX);

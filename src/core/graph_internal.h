@@ -78,6 +78,8 @@ typedef struct GraphWorker
 typedef enum GraphPhase
 {
 	GRAPH_INSERT_HOMES, /* vertices of levels above 0, one by one */
+	GRAPH_TRIM_HOMES,	/* their lists in upper layers */
+	GRAPH_BRIDGE,		/* make them findable there */
 	GRAPH_FIND_HOMES,	/* of the others */
 	GRAPH_INSERT,		/* the others, piece by piece */
 	GRAPH_TRIM,			/* every list down to its limit */
@@ -207,6 +209,14 @@ extern void graph_search_continue(GraphWorker *worker, int ef);
 extern void graph_search_layer(const Graph *graph, GraphWorker *worker, const void *query,
 							   int layer, int ef);
 
+/*
+ * From the entry point down through the layers as far as the lowest, which is above
+ * 0, expanding the nearest `beam` in each; no more than a worker of the build has room
+ * for.  With no layer to go through the pool holds the entry point.
+ */
+extern void graph_descend(const Graph *graph, GraphWorker *worker, const void *query, int lowest,
+						  int beam);
+
 /* From the entry point down to layer 0, there with a pool of ef entries */
 extern void graph_search(const Graph *graph, GraphWorker *worker, const void *query, int ef);
 
@@ -232,19 +242,34 @@ extern int graph_select(GraphSelection *selection);
 
 /* graph_insert.c */
 
+/* The lock of all lists of a vertex */
+extern void graph_lock(Graph *graph, uint32_t vertex);
+extern void graph_unlock(Graph *graph, uint32_t vertex);
+
 extern void graph_insert(Graph *graph, GraphWorker *worker, uint32_t vertex);
 
-/* Prunes every list of the vertex to its limit. */
-extern void graph_trim(Graph *graph, GraphWorker *worker, uint32_t vertex);
+/* Prunes every list of the vertex from the lowest layer up to its limit. */
+extern void graph_trim(Graph *graph, GraphWorker *worker, uint32_t vertex, int lowest);
+
+/* graph_bridge.c */
+
+/* Beam of the descents of a build: what searches descend with, too */
+#define GRAPH_BEAM 4
+
+/*
+ * Makes a vertex that is in upper layers one that descents find there.  The
+ * lists of those layers are complete, and within their limits.
+ */
+extern void graph_bridge(Graph *graph, GraphWorker *worker, uint32_t vertex);
+
+/* Finds the home of a vertex of level 0, into graph->parents. */
+extern void graph_find_home(Graph *graph, GraphWorker *worker, uint32_t vertex);
 
 /* graph_group.c */
 
 /* Vertices inserted in a row by one thread: enough to share cache lines, few
  * enough that the threads end a step of some hundred units at about the same time */
 #define GRAPH_PIECE 32
-
-/* Finds the home of a vertex of level 0, into graph->parents. */
-extern void graph_find_home(Graph *graph, GraphWorker *worker, uint32_t vertex);
 
 /* Puts the homes first in graph->order, then the other vertices home by home. */
 extern void graph_group(Graph *graph);

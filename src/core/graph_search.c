@@ -190,6 +190,19 @@ graph_search_layer(const Graph *graph, GraphWorker *worker, const void *query, i
 }
 
 void
+graph_descend(const Graph *graph, GraphWorker *worker, const void *query, int lowest, int beam)
+{
+	if (beam > graph->shape.candidates)
+		beam = graph->shape.candidates;
+	graph_search_start(graph, worker, query, graph->entry, beam);
+	for (int layer = graph->top_level; layer >= lowest; layer--)
+	{
+		graph_search_continue(worker, beam);
+		graph_search_layer(graph, worker, query, layer, beam);
+	}
+}
+
+void
 graph_search(const Graph *graph, GraphWorker *worker, const void *query, int ef)
 {
 	graph_search_start(graph, worker, query, graph->entry, 1);

@@ -24,6 +24,9 @@
 /* Small enough for the sanitizers, more than are inserted by one thread alone */
 #define ROWS 3000
 
+/* Enough for every cluster to fill lists of layer 1 */
+#define FAR_ROWS 8000
+
 #define DEGENERATE_ROWS 1300
 
 #define CHUNK_SHIFT 9
@@ -323,6 +326,29 @@ recall(const Graph *graph, const Data *data, const Data *queries, int ef)
 	return hits / (double) (K * queries->rows);
 }
 
+/* Rows that a descent with the beam of the build and a search of layer 0 do not find */
+static uint32_t
+count_lost(const Graph *graph, const Data *data, int ef)
+{
+	void *memory = aligned_alloc(CACHE_LINE, graph_worker_size(&graph->shape, data->rows, ef));
+	GraphWorker *worker;
+	uint32_t lost = 0;
+
+	memset(memory, 0, graph_worker_size(&graph->shape, data->rows, ef));
+	worker = graph_worker_init(&graph->shape, data->rows, ef, memory);
+	for (uint32_t v = 0; v < data->rows; v++)
+	{
+		const void *query = data_row(data, v);
+
+		graph_descend(graph, worker, query, 1, GRAPH_BEAM);
+		graph_search_continue(worker, ef);
+		graph_search_layer(graph, worker, query, 0, ef);
+		lost += worker->pool.entries[0].key > 0;
+	}
+	free(memory);
+	return lost;
+}
+
 static void
 test_recall(void)
 {
@@ -363,6 +389,33 @@ test_recall_grows(void)
 	graph_free(graph);
 	data_free(&data);
 	data_free(&queries);
+}
+
+/*
+ * Many clusters far from each other, most without a vertex in layer 2: descents
+ * get to all of them, so that every row is found by a search for itself.
+ */
+static void
+test_far_clusters(void)
+{
+	Data data = data_create(FAR_ROWS);
+
+	fill_clusters(&data, CLUSTERS, 0.05f, 7);
+	for (int threads = 1; threads <= 2; threads++)
+	{
+		for (uint64_t seed = 1; seed <= 3; seed++)
+		{
+			GraphParams params = {.m = 8, .ef_construction = 32, .threads = threads, .seed = seed};
+			Graph *graph = build(&data, &params, &l2);
+			uint32_t lost = count_lost(graph, &data, 20);
+
+			CHECK(lost * 1000 <= data.rows, "%d threads, seed %d: %u of %u rows lost", threads,
+				  (int) seed, lost, data.rows);
+			check_sound(graph, data.rows, params.m);
+			graph_free(graph);
+		}
+	}
+	data_free(&data);
 }
 
 static bool
@@ -782,6 +835,7 @@ main(void)
 {
 	RUN(test_recall);
 	RUN(test_recall_grows);
+	RUN(test_far_clusters);
 	RUN(test_determinism);
 	RUN(test_query_form);
 	RUN(test_levels);
