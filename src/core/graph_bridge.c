@@ -10,7 +10,7 @@
  * a neighbourhood that is not its own.
  *
  * So when the upper layers are complete, every vertex in them is searched for
- * with the beam of a descent.  Where that fails, what it came to instead gets a
+ * with a beam narrower than that of searches.  Where that fails, what it came to instead gets a
  * link to the vertex, a bridge.  The next vertices of the cluster are found
  * over the bridge, so few are needed.
  *
@@ -24,7 +24,7 @@
 #include "core/graph_internal.h"
 
 /* Beam of the second descent */
-#define WIDE_BEAM 16
+#define WIDE_BEAM 32
 
 /* Ids of the nearest entries of the pool, at most GRAPH_BEAM; returns how many. */
 static int
@@ -113,7 +113,7 @@ graph_bridge(Graph *graph, GraphWorker *worker, uint32_t vertex)
 
 	for (int layer = graph->levels[vertex]; layer > 0; layer--)
 	{
-		uint32_t found[GRAPH_BEAM];
+		uint32_t found[GRAPH_BEAM] = {graph->entry};
 		bool arrived = false;
 		int n;
 
@@ -147,7 +147,7 @@ void
 graph_find_home(Graph *graph, GraphWorker *worker, uint32_t vertex)
 {
 	const void *query = graph_worker_query(graph, worker, vertex);
-	uint32_t found[GRAPH_BEAM];
+	uint32_t found[GRAPH_BEAM] = {graph->entry};
 	float key;
 	int n;
 

@@ -253,8 +253,11 @@ extern void graph_trim(Graph *graph, GraphWorker *worker, uint32_t vertex, int l
 
 /* graph_bridge.c */
 
-/* Beam of the descents of a build: what searches descend with, too */
-#define GRAPH_BEAM 4
+/*
+ * Beam of the descents of a build: half of what searches should descend with, which leaves
+ * a margin for queries, harder to find than values of the graph
+ */
+#define GRAPH_BEAM 2
 
 /*
  * Makes a vertex that is in upper layers one that descents find there.  The

@@ -25,7 +25,7 @@
 #define ROWS 3000
 
 /* Enough for every cluster to fill lists of layer 1 */
-#define FAR_ROWS 8000
+#define FAR_ROWS 12000
 
 #define DEGENERATE_ROWS 1300
 
@@ -326,7 +326,7 @@ recall(const Graph *graph, const Data *data, const Data *queries, int ef)
 	return hits / (double) (K * queries->rows);
 }
 
-/* Rows that a descent with the beam of the build and a search of layer 0 do not find */
+/* Rows that a descent with twice the beam of the build and a search of layer 0 do not find */
 static uint32_t
 count_lost(const Graph *graph, const Data *data, int ef)
 {
@@ -340,7 +340,7 @@ count_lost(const Graph *graph, const Data *data, int ef)
 	{
 		const void *query = data_row(data, v);
 
-		graph_descend(graph, worker, query, 1, GRAPH_BEAM);
+		graph_descend(graph, worker, query, 1, 2 * GRAPH_BEAM);
 		graph_search_continue(worker, ef);
 		graph_search_layer(graph, worker, query, 0, ef);
 		lost += worker->pool.entries[0].key > 0;
@@ -405,7 +405,7 @@ test_far_clusters(void)
 	{
 		for (uint64_t seed = 1; seed <= 3; seed++)
 		{
-			GraphParams params = {.m = 8, .ef_construction = 32, .threads = threads, .seed = seed};
+			GraphParams params = {.m = 16, .ef_construction = 32, .threads = threads, .seed = seed};
 			Graph *graph = build(&data, &params, &l2);
 			uint32_t lost = count_lost(graph, &data, 20);
 
