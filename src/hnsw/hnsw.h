@@ -133,7 +133,7 @@ typedef struct HnswMeta
 	uint16 codes_offset; /* 0: the plain form, no codes */
 	uint16 code_dim;	 /* rotated dimensions that have a bit in a code */
 	uint16 code_blocks;	 /* blocks of codes in a record */
-	uint16 has_uncoded;	 /* some links may lack codes */
+	uint16 uncoded;		 /* counts changes of links; 0: none lacks its code */
 	uint16 value_pages;	 /* 0: the value is inside the record */
 	uint16 element;		 /* SpaceElement in which values are stored */
 	uint16 has_wide;	 /* some vertices are HNSW_VERTEX_WIDE */
