@@ -647,7 +647,8 @@ write_graph(HnswBuild *build)
 	write_mean(build, mean);
 	meta->entry = vertex_id(build, layout.place[graph_entry(build->graph)]);
 	meta->entry_level = graph_level(build->graph, graph_entry(build->graph));
-	meta->routing_end = vertex_id(build, Min(layout.nupper, HNSW_ROUTING_SAMPLE));
+	meta->routing_end =
+		vertex_id(build, Min(layout.nupper, HNSW_ROUTING_SAMPLE(layout.nvertices)));
 	meta->insert_block = layout.item_start - 1;
 	meta->pending = meta->insert_block;
 	meta->pending_ordinal = 1;

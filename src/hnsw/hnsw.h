@@ -28,6 +28,8 @@
 
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/amapi.h"
 #include "access/genam.h"
 #include "nodes/execnodes.h"
@@ -94,7 +96,7 @@ typedef enum HnswQuantization
 
 /* The same of a search that begins with a sample, and vertices in a sample, at most */
 #define HNSW_ROUTED_SEEDS 8
-#define HNSW_ROUTING_SAMPLE 2048
+#define HNSW_ROUTING_SAMPLE(nvertices) ((uint32) Min(2048.0, 2 * sqrt(nvertices)))
 
 #define HNSW_MAX_LINKS HNSW_LAYER_LINKS(HNSW_MAX_M, 0)
 
