@@ -1,0 +1,88 @@
+/*-------------------------------------------------------------------------
+ *
+ * build.h
+ *	  What the files of a build share: build.c, for rows that fit memory, and
+ *	  build_parts.c and build_join.c, for those that do not.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_HNSW_BUILD_H
+#define ANN_HNSW_BUILD_H
+
+#include "postgres.h"
+
+#include "access/build_rows.h"
+#include "hnsw/hnsw.h"
+
+/* Phases of pg_stat_progress_create_index; 1 is the server's own */
+#define PHASE_LOAD 2
+#define PHASE_GRAPH 3
+#define PHASE_WRITE 4
+#define PHASE_PARTITION 5
+
+typedef struct HnswParts HnswParts;
+
+typedef struct HnswBuild
+{
+	HnswIndex index;
+	Relation heap;
+	IndexInfo *index_info;
+	GraphParams params;
+	GraphDistance distance;
+	BuildRows *rows;  /* NULL once they are in parts or on pages */
+	HnswParts *parts; /* rows that do not fit memory, or NULL */
+	Graph *graph;
+	MemoryContext row_context; /* reset for each row */
+	double ntuples;			   /* rows indexed */
+} HnswBuild;
+
+/* Where the next item goes: items are placed before they are written. */
+typedef struct HnswItemPlace
+{
+	BlockNumber block;
+	Size space; /* free bytes on it */
+	OffsetNumber offset;
+} HnswItemPlace;
+
+/* Writes items where they were placed. */
+typedef struct HnswItemWriter
+{
+	HnswBuild *build;
+	HnswItemPlace at;
+	Buffer buffer; /* of the page at hand, or invalid */
+} HnswItemWriter;
+
+/* Hands out the next TID of a vertex. */
+typedef ItemPointerData (*HnswNextTid)(void *arg);
+
+/* build.c */
+extern void hnsw_build_phase(int phase, uint64 total);
+extern Size hnsw_graph_memory_per_value(const HnswBuild *build);
+extern bool hnsw_makes_smaller_records(const HnswBuild *build, SpaceElement element);
+extern void hnsw_build_graph(HnswBuild *build, const BuildRows *rows, const GraphParams *params,
+							 uint64 done);
+extern Buffer hnsw_next_page(HnswBuild *build, PageKind kind, BlockNumber expected);
+extern void hnsw_finish_page(Buffer buffer);
+extern void hnsw_end_slot_pages(Page page);
+extern ItemPointerData hnsw_place_item(HnswItemPlace *place, Size size);
+extern ItemPointerData hnsw_place_tids(HnswItemPlace *place, uint64 ntids);
+extern void hnsw_write_item(HnswItemWriter *writer, Item item, Size size);
+extern void hnsw_write_tids(HnswItemWriter *writer, uint32 owner, uint64 ntids, HnswNextTid next,
+							void *arg);
+extern void hnsw_end_items(HnswItemWriter *writer);
+extern void hnsw_write_value_pages(HnswBuild *build, const char *value, BlockNumber start);
+extern void hnsw_write_meta(HnswBuild *build);
+
+/* Elements a build may store values in, the narrowest first */
+#define HNSW_NARROW_ELEMENTS 2
+extern const SpaceElement hnsw_narrow_elements[HNSW_NARROW_ELEMENTS];
+
+/* Fewer values than this say little about those that will come. */
+#define HNSW_MIN_ROWS_TO_NARROW 1000
+
+/* build_parts.c */
+extern HnswParts *hnsw_parts_create(HnswBuild *build);
+extern void hnsw_parts_add(HnswParts *parts, const void *encoded, ItemPointer tid);
+extern void hnsw_parts_build(HnswParts *parts);
+
+#endif /* ANN_HNSW_BUILD_H */
