@@ -551,17 +551,16 @@ hnsw_build_graph(HnswBuild *build, const BuildRows *rows, const GraphParams *par
 
 /* Does a record take less room with values of this element? */
 bool
-hnsw_makes_smaller_records(const HnswBuild *build, SpaceElement element)
+hnsw_makes_smaller_records(const HnswMeta *meta, const IndexSpace *space, SpaceElement element)
 {
-	IndexSpace space = build->index.space;
-	HnswMeta wide = build->index.meta;
-	HnswMeta narrow = build->index.meta;
+	IndexSpace narrow_space = *space;
+	HnswMeta wide = *meta;
+	HnswMeta narrow = *meta;
 
-	if (!index_space_store_as(&space, element))
+	if (!index_space_store_as(&narrow_space, element))
 		return false;
-	hnsw_meta_set_geometry(&wide, &build->index.space,
-						   RelationGetRelationName(build->index.relation));
-	hnsw_meta_set_geometry(&narrow, &space, RelationGetRelationName(build->index.relation));
+	hnsw_meta_set_geometry(&wide, space, space->label);
+	hnsw_meta_set_geometry(&narrow, &narrow_space, space->label);
 	return narrow.value_pages < wide.value_pages || narrow.slots_per_page > wide.slots_per_page;
 }
 
@@ -576,7 +575,8 @@ choose_stored_element(HnswBuild *build)
 		return;
 	for (int i = 0; i < HNSW_NARROW_ELEMENTS; i++)
 	{
-		if (hnsw_makes_smaller_records(build, hnsw_narrow_elements[i]) &&
+		if (hnsw_makes_smaller_records(&build->index.meta, &build->index.space,
+									   hnsw_narrow_elements[i]) &&
 			build_rows_narrow(build->rows, hnsw_narrow_elements[i]))
 			return;
 	}
@@ -619,9 +619,9 @@ spool_rows(HnswBuild *build)
 
 /* Memory the graph adds to a value; the dimensions do not matter but for scratch. */
 Size
-hnsw_graph_memory_per_value(const HnswBuild *build)
+hnsw_graph_memory_per_value(const GraphParams *params)
 {
-	return graph_memory(MEMORY_SAMPLE, &build->params, 0) / MEMORY_SAMPLE + 3 * sizeof(uint32);
+	return graph_memory(MEMORY_SAMPLE, params, 0) / MEMORY_SAMPLE + 3 * sizeof(uint32);
 }
 
 static void
@@ -676,7 +676,8 @@ init_build(HnswBuild *build, Relation heap, Relation relation, IndexInfo *index_
 	build->params.seed = 1;
 	hnsw_meta_init(&build->index.meta, &build->index.space, build->params.m,
 				   build->params.ef_construction, RelationGetRelationName(relation));
-	build->rows = build_rows_create(&build->index.space, hnsw_graph_memory_per_value(build));
+	build->rows =
+		build_rows_create(&build->index.space, hnsw_graph_memory_per_value(&build->params));
 	build->row_context =
 		AllocSetContextCreate(CurrentMemoryContext, "hnsw build row", ALLOCSET_DEFAULT_SIZES);
 	callback->func = release_graph;

@@ -57,8 +57,9 @@ typedef ItemPointerData (*HnswNextTid)(void *arg);
 
 /* build.c */
 extern void hnsw_build_phase(int phase, uint64 total);
-extern Size hnsw_graph_memory_per_value(const HnswBuild *build);
-extern bool hnsw_makes_smaller_records(const HnswBuild *build, SpaceElement element);
+extern Size hnsw_graph_memory_per_value(const GraphParams *params);
+extern bool hnsw_makes_smaller_records(const HnswMeta *meta, const IndexSpace *space,
+									   SpaceElement element);
 extern void hnsw_build_graph(HnswBuild *build, const BuildRows *rows, const GraphParams *params,
 							 uint64 done);
 extern Buffer hnsw_next_page(HnswBuild *build, PageKind kind, BlockNumber expected);
@@ -80,9 +81,41 @@ extern const SpaceElement hnsw_narrow_elements[HNSW_NARROW_ELEMENTS];
 /* Fewer values than this say little about those that will come. */
 #define HNSW_MIN_ROWS_TO_NARROW 1000
 
+/*
+ * A row has about two copies in parts.  Its links come from two searches, so
+ * each may be smaller: README has the figures.
+ */
+#define HNSW_PART_COPIES 2
+#define HNSW_PART_EF(m, ef_construction) Max(2 * (m), (ef_construction) / 2)
+
 /* build_parts.c */
 extern HnswParts *hnsw_parts_create(HnswBuild *build);
 extern void hnsw_parts_add(HnswParts *parts, const void *encoded, ItemPointer tid);
 extern void hnsw_parts_build(HnswParts *parts);
+
+/* estimate.c */
+
+/* Some stored values */
+typedef struct HnswSample
+{
+	char *values;
+	Size stride;
+	uint32 n;
+} HnswSample;
+
+/* What graphs of such values cost; seconds are those of one thread. */
+typedef struct HnswCalibration
+{
+	double sizes[2];		 /* vertices of the two largest graphs that were built; 0: none */
+	double distances[2];	 /* per vertex */
+	double near_seconds;	 /* a distance between values that are in the cache */
+	double distance_seconds; /* and anywhere in memory */
+	double other_seconds;	 /* what comes on top, per distance */
+} HnswCalibration;
+
+extern void hnsw_calibrate(HnswCalibration *calibration, const HnswSample *sample,
+						   const SpaceContext *space, const GraphParams *params, Size memory,
+						   double seconds);
+extern double hnsw_predict_seconds(const HnswCalibration *calibration, double n, int threads);
 
 #endif /* ANN_HNSW_BUILD_H */

@@ -32,7 +32,7 @@
 #define CHUNK_SHARE 32
 
 /* Pivots: so many a part, while that makes no more than the second number in all */
-#define PIVOTS_PER_PART 32
+#define PIVOTS_PER_PART 16
 #define MANY_PIVOTS 2048
 #define FEW_PIVOTS_PER_PART 8
 #define MAX_PIVOTS 8192
@@ -53,9 +53,13 @@
 #define EXPECTED_COPIES 1.7
 #define SPLIT_ROUNDS 16
 
-/* Lists taken from a graph at a time, and by a thread */
-#define LISTS_BATCH 256
+/* Lists that threads take from a graph at a time, within their share of the memory */
+#define MIN_LISTS 64
+#define MAX_LISTS 8192
 #define LISTS_GRAIN 16
+
+/* Time that may be spent on telling how long a build will take: seconds */
+#define CALIBRATION_SECONDS 0.2
 
 /* Share of the memory that the upper layers may take */
 #define UPPER_SHARE 0.8
@@ -83,7 +87,8 @@ hnsw_parts_create(HnswBuild *build)
 	parts->row_size = MAXALIGN(sizeof(ItemPointerData)) + MAXALIGN(encoded_size);
 	parts->scratch = palloc0(parts->row_size + MAXALIGN(encoded_size));
 	for (int i = 0; i < HNSW_NARROW_ELEMENTS; i++)
-		parts->fits[i] = hnsw_makes_smaller_records(build, hnsw_narrow_elements[i]);
+		parts->fits[i] = hnsw_makes_smaller_records(&build->index.meta, &build->index.space,
+													hnsw_narrow_elements[i]);
 	parts->sample_capacity =
 		Max(MIN_PIVOTS, Min(MAX_PIVOTS, parts->memory / PIVOTS_SHARE / MAXALIGN(encoded_size)));
 	parts->sample =
@@ -164,7 +169,7 @@ BuildRows *
 hnsw_parts_rows(HnswParts *parts)
 {
 	return build_rows_create(&parts->part_space,
-							 hnsw_graph_memory_per_value(parts->build) + VERTEX_MEMORY);
+							 hnsw_graph_memory_per_value(&parts->build->params) + VERTEX_MEMORY);
 }
 
 /* How many rows a part may have, and which share of the vertices upper layers */
@@ -445,6 +450,17 @@ split_large_groups(HnswParts *parts, const PartitionPivots *pivots, uint32 max_p
 	return parts->ngroups > ngroups;
 }
 
+/* Values that are not known to be equal to others */
+static uint64
+count_distinct(const HnswParts *parts)
+{
+	uint64 n = parts->npivots;
+
+	for (uint32 i = 0; i < parts->npivots; i++)
+		n += parts->weights[i];
+	return Min(n, parts->nrows);
+}
+
 /*
  * Groups pivots until the rows of every group fit memory.  A single pivot that
  * has too many gets several parts, among which the hash of a row decides.
@@ -453,7 +469,7 @@ static void
 group_pivots(HnswParts *parts)
 {
 	uint32 max_parts = Max(MIN_PARTS, Min(MAX_PARTS, parts->memory / MEMORY_PER_PART));
-	double wanted = ceil(EXPECTED_COPIES * parts->nrows / parts->capacity);
+	double wanted = ceil(EXPECTED_COPIES * count_distinct(parts) / parts->capacity);
 	PartitionPivots pivots = {
 		.distance = &parts->distance, .values = parts->pivots, .npivots = parts->npivots};
 	PartitionScratch scratch;
@@ -936,14 +952,16 @@ static void
 spool_lists(PartGraph *graph)
 {
 	int threads = graph->parts->build->params.threads;
+	uint32 batch;
 
 	graph->list_size = sizeof(PartList) + 3 * graph->parts->build->params.m * sizeof(PartLink);
-	graph->lists = palloc(LISTS_BATCH * graph->list_size);
+	batch = Max(MIN_LISTS, Min(MAX_LISTS, graph->parts->memory / CHUNK_SHARE / graph->list_size));
+	graph->lists = palloc(batch * graph->list_size);
 	graph->order = grow_array(NULL, graph->n, sizeof(uint32));
 	graph_layout_order(graph->parts->build->graph, graph->order);
-	for (graph->batch = 0; graph->batch < graph->n; graph->batch += LISTS_BATCH)
+	for (graph->batch = 0; graph->batch < graph->n; graph->batch += batch)
 	{
-		uint32 end = Min(graph->batch + LISTS_BATCH, graph->n);
+		uint32 end = Min(graph->batch + batch, graph->n);
 
 		CHECK_FOR_INTERRUPTS();
 		parallel_for(threads, graph->batch, end, LISTS_GRAIN, take_lists, graph);
@@ -968,11 +986,13 @@ build_part(HnswParts *parts, Part *part)
 		AllocSetContextCreate(parts->context, "hnsw build part", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	PartGraph graph = {.parts = parts, .part = part};
+	GraphParams params = build->params;
 
+	params.ef_construction = HNSW_PART_EF(params.m, params.ef_construction);
 	load_part(&graph);
 	if (graph.n > 0)
 	{
-		hnsw_build_graph(build, graph.rows, &build->params, parts->ndone);
+		hnsw_build_graph(build, graph.rows, &params, parts->ndone);
 		make_tree(&graph);
 		spool_lists(&graph);
 		graph_free(build->graph);
@@ -1002,20 +1022,42 @@ build_all(HnswParts *parts)
 		build_part(parts, &parts->parts[i]);
 }
 
+/* Seconds that the graphs of all parts will take, measured on the pivots */
+static double
+predict_seconds(const HnswParts *parts)
+{
+	const IndexSpace *space = &parts->build->index.space;
+	GraphParams params = parts->build->params;
+	HnswSample sample = {.stride = MAXALIGN(space->encoded_size),
+						 .values = parts->sample,
+						 .n = Min(parts->sample_capacity, parts->nrows)};
+	HnswCalibration calibration;
+	double part_rows = (double) HNSW_PART_COPIES * count_distinct(parts) / parts->nparts;
+	double threads = params.threads;
+
+	params.ef_construction = HNSW_PART_EF(params.m, params.ef_construction);
+	hnsw_calibrate(&calibration, &sample, &space->context, &params,
+				   (Size) part_rows * sample.stride, CALIBRATION_SECONDS);
+	return parts->nparts * hnsw_predict_seconds(&calibration, part_rows, params.threads) +
+		   parts->nrows * parts->npivots * calibration.near_seconds / threads;
+}
+
 /* Says what a build in memory would have needed, and what is done instead. */
 static void
 report_parts(const HnswParts *parts)
 {
-	BuildRows *rows =
-		build_rows_create(&parts->build->index.space, hnsw_graph_memory_per_value(parts->build));
+	BuildRows *rows = build_rows_create(&parts->build->index.space,
+										hnsw_graph_memory_per_value(&parts->build->params));
 	Size need = build_rows_memory(rows, parts->nrows);
 
 	build_rows_free(rows);
 	ereport(NOTICE,
 			(errmsg("hnsw graph does not fit into maintenance_work_mem and is built in %u parts",
 					parts->nparts),
-			 errdetail("The graph of all %llu rows at once needs about %zu MB.",
-					   (unsigned long long) parts->nrows, need / (1024 * 1024) + 1),
+			 errdetail("The graph of all %llu rows at once needs about %zu MB. "
+					   "The parts take about %.0f seconds.",
+					   (unsigned long long) parts->nrows, need / (1024 * 1024) + 1,
+					   ceil(predict_seconds(parts))),
 			 errhint("Increase maintenance_work_mem to speed up builds.")));
 }
 

@@ -1,0 +1,275 @@
+/*-------------------------------------------------------------------------
+ *
+ * estimate.c
+ *	  What building an index will take: memory, pages, seconds.
+ *
+ * Seconds come from graphs of a small sample, built on the spot: they tell how
+ * many distances a vertex costs, how that grows with the number of vertices,
+ * and what comes on top of a distance.  A distance itself takes longer the less
+ * of the data is in the processor's caches, so it is timed once more on as much
+ * memory as the build will use, or a good deal.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+
+#include "core/random.h"
+#include "hnsw/build.h"
+
+/* Sizes of the graphs: the first, doubled until the time or the sample is used up */
+#define FIRST_GRAPH 500
+
+/* Distances are timed in batches of about one list, for so long or so many of them */
+#define BATCH 24
+#define BATCHES 20000
+#define BATCHES_PER_LOOK 32
+#define TIMING_SECONDS 0.005
+
+/* Memory on which distances are timed: more than the caches, less than what takes long to fill */
+#define FAR_MEMORY ((Size) 64 * 1024 * 1024)
+
+#define SEED_OF_TIMING UINT64_C(0x74696D65)
+
+static double
+seconds_since(instr_time start)
+{
+	instr_time now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, start);
+	return INSTR_TIME_GET_DOUBLE(now);
+}
+
+/* Seconds a distance takes, the objects being anywhere among n values */
+static double
+time_distance(const GraphDistance *distance, const char *values, Size stride, uint32 n)
+{
+	void *scratch = palloc(distance->query_size + 1);
+	const void *query = distance->prepare_query(distance->context, values, scratch);
+	const void *objects[BATCH];
+	float keys[BATCH];
+	uint64 batches = 0;
+	Random random;
+	instr_time start;
+
+	random_seed(&random, SEED_OF_TIMING);
+	INSTR_TIME_SET_CURRENT(start);
+	do
+	{
+		for (int batch = 0; batch < BATCHES_PER_LOOK; batch++)
+		{
+			for (int i = 0; i < BATCH; i++)
+			{
+				const char *object = values + (Size) random_below(&random, n) * stride;
+
+				objects[i] = object;
+				for (Size line = 0; line < stride; line += 64)
+					__builtin_prefetch(object + line);
+			}
+			distance->distances(distance->context, query, objects, BATCH, keys);
+		}
+		batches += BATCHES_PER_LOOK;
+	} while (batches < BATCHES && seconds_since(start) < TIMING_SECONDS);
+	pfree(scratch);
+	return seconds_since(start) / (batches * BATCH);
+}
+
+/* The same with the values copied over and over to `memory` bytes */
+static double
+time_far_distance(const GraphDistance *distance, const HnswSample *sample, Size memory)
+{
+	Size n = Max(sample->n, Min(memory, FAR_MEMORY) / sample->stride);
+	char *copies = palloc_extended(n * sample->stride, MCXT_ALLOC_HUGE);
+	double seconds;
+
+	for (Size i = 0; i < n; i += sample->n)
+		memcpy(copies + i * sample->stride, sample->values, Min(sample->n, n - i) * sample->stride);
+	seconds = time_distance(distance, copies, sample->stride, n);
+	pfree(copies);
+	return seconds;
+}
+
+/* Builds the graph of the first n values; notes its distances, returns its seconds. */
+static double
+build_sample(HnswCalibration *calibration, const GraphDistance *distance, const HnswSample *sample,
+			 uint32 n, const GraphParams *params)
+{
+	char *chunks[1] = {sample->values};
+	GraphValues values = {.chunks = chunks,
+						  .chunk_shift = 31,
+						  .stride = sample->stride,
+						  .value_size = sample->stride};
+	Graph *graph;
+	instr_time start;
+	double seconds;
+
+	INSTR_TIME_SET_CURRENT(start);
+	graph = graph_create(n, params, distance, &values);
+	if (graph == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	while (graph_build_step(graph, n))
+		;
+	seconds = seconds_since(start);
+	calibration->sizes[0] = calibration->sizes[1];
+	calibration->distances[0] = calibration->distances[1];
+	calibration->sizes[1] = n;
+	calibration->distances[1] = (double) graph_distance_computations(graph) / n;
+	graph_free(graph);
+	return seconds;
+}
+
+/*
+ * Finds out what a graph over values like those of the sample costs.  Takes
+ * about `seconds`.  memory is what the values of the whole build will take.
+ */
+void
+hnsw_calibrate(HnswCalibration *calibration, const HnswSample *sample, const SpaceContext *space,
+			   const GraphParams *params, Size memory, double seconds)
+{
+	GraphParams single = *params;
+	GraphDistance distance;
+	double near_distance;
+	double taken;
+	instr_time start;
+	uint32 n = Min(FIRST_GRAPH, sample->n);
+
+	memset(calibration, 0, sizeof(*calibration));
+	single.threads = 1; /* the first thousand vertices have but one anyway */
+	hnsw_graph_distance(&distance, space);
+	INSTR_TIME_SET_CURRENT(start);
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		taken = build_sample(calibration, &distance, sample, n, &single);
+		if (n == sample->n || seconds_since(start) + 2 * taken > seconds)
+			break;
+		n = Min(2 * n, sample->n);
+	}
+	near_distance = time_distance(&distance, sample->values, sample->stride, n);
+	calibration->distance_seconds =
+		Max(near_distance, time_far_distance(&distance, sample, memory));
+	calibration->near_seconds = near_distance;
+	calibration->other_seconds = Max(0, taken / (n * calibration->distances[1]) - near_distance);
+}
+
+/*
+ * Distances per vertex in a graph of n: they grow by about the same number each
+ * time the graph doubles (src/core/README).
+ */
+static double
+predict_distances(const HnswCalibration *calibration, double n)
+{
+	const double *sizes = calibration->sizes;
+	const double *distances = calibration->distances;
+	double per_doubling;
+
+	if (sizes[0] == 0 || n <= 1)
+		return distances[1];
+	per_doubling = (distances[1] - distances[0]) / log2(sizes[1] / sizes[0]);
+	return Max(0, distances[1] + per_doubling * log2(n / sizes[1]));
+}
+
+/* Seconds a graph of n vertices takes with so many threads */
+double
+hnsw_predict_seconds(const HnswCalibration *calibration, double n, int threads)
+{
+	double distances = n * predict_distances(calibration, n);
+
+	return distances * (calibration->distance_seconds + calibration->other_seconds) / threads;
+}
+
+/* Which element the sample's values would be stored in, if they were all there are */
+static void
+choose_element(IndexSpace *space, const HnswMeta *meta, const EstimateInput *input)
+{
+	char *scratch = palloc(space->encoded_size);
+
+	for (int i = 0; i < HNSW_NARROW_ELEMENTS && input->rows >= HNSW_MIN_ROWS_TO_NARROW; i++)
+	{
+		IndexSpace narrow = *space;
+		bool fits = hnsw_makes_smaller_records(meta, space, hnsw_narrow_elements[i]) &&
+					index_space_store_as(&narrow, hnsw_narrow_elements[i]);
+
+		for (uint32 v = 0; fits && v < input->nsample; v++)
+			fits = space_narrow(&space->context, &narrow.stored,
+								input->sample + v * input->sample_stride, scratch);
+		if (fits && input->nsample > 0)
+		{
+			*space = narrow;
+			break;
+		}
+	}
+	pfree(scratch);
+}
+
+/* Bytes of the index of so many distinct values */
+static double
+predict_size(const HnswMeta *meta, double rows)
+{
+	double slot_pages = ceil(rows / meta->slots_per_page);
+	double upper = rows / meta->m; /* the lists of vertices above layer 0, nearly all in layer 1 */
+	double item_pages = ceil(upper * (MAXALIGN(HNSW_UPPER_SIZE(meta->m, 1)) + sizeof(ItemIdData)) /
+							 HNSW_MAX_ITEM_SIZE);
+
+	return (1 + slot_pages + item_pages + rows * meta->value_pages) * BLCKSZ;
+}
+
+/* The sample in the form in which values are stored */
+static void
+narrow_sample(HnswSample *sample, const IndexSpace *space, const EstimateInput *input)
+{
+	sample->n = input->nsample;
+	sample->stride = TYPEALIGN(64, space->stored_size);
+	sample->values =
+		palloc_extended(Max(1, sample->n) * sample->stride, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (uint32 v = 0; v < sample->n; v++)
+	{
+		const char *encoded = input->sample + v * input->sample_stride;
+		char *stored = sample->values + v * sample->stride;
+
+		if (space->stored.space == space->context.space)
+			memcpy(stored, encoded, space->encoded_size);
+		else
+			(void) space_narrow(&space->context, &space->stored, encoded, stored);
+	}
+}
+
+/* InspectMethod.estimate */
+void
+hnsw_estimate(const EstimateInput *input, EstimateResult *result)
+{
+	const HnswOptions *options = (const HnswOptions *) input->options;
+	GraphParams params = {.seed = 1, .threads = build_threads()};
+	IndexSpace space = input->space;
+	BuildRows *rows;
+	HnswMeta meta;
+	HnswSample sample;
+	HnswCalibration calibration;
+
+	params.m = options != NULL ? options->m : HNSW_DEFAULT_M;
+	params.ef_construction =
+		options != NULL ? options->ef_construction : HNSW_DEFAULT_EF_CONSTRUCTION;
+	rows = build_rows_create(&space, hnsw_graph_memory_per_value(&params));
+	result->memory = (double) build_rows_memory(rows, 1) * input->rows;
+	result->fits = result->memory <= (double) rows->memory_limit;
+	build_rows_free(rows);
+	hnsw_meta_init(&meta, &space, params.m, params.ef_construction, input->name);
+	choose_element(&space, &meta, input);
+	hnsw_meta_init(&meta, &space, params.m, params.ef_construction, input->name);
+	result->size = predict_size(&meta, input->rows);
+	if (input->nsample == 0)
+		return;
+	narrow_sample(&sample, &space, input);
+	if (!result->fits)
+		params.ef_construction = HNSW_PART_EF(params.m, params.ef_construction);
+	hnsw_calibrate(&calibration, &sample, &space.stored, &params,
+				   (Size) (input->rows * sample.stride), input->seconds);
+	result->seconds = (result->fits ? 1 : HNSW_PART_COPIES) *
+					  hnsw_predict_seconds(&calibration, input->rows, params.threads);
+	pfree(sample.values);
+}
