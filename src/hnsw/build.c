@@ -62,9 +62,11 @@ hnsw_build_phase_name(int64 phase)
 void
 hnsw_build_phase(int phase, uint64 total)
 {
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, phase);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, (int64) total);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, 0);
+	const int index[] = {PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_CREATEIDX_TUPLES_TOTAL,
+						 PROGRESS_CREATEIDX_TUPLES_DONE};
+	const int64 values[] = {phase, (int64) total, 0};
+
+	pgstat_progress_update_multi_param(lengthof(index), index, values);
 }
 
 /* Frees the graph when the build ends in an error: it is not palloc'ed. */

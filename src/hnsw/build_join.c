@@ -97,6 +97,8 @@ build_upper(PartsJoin *join)
 	uint32 number;
 
 	params.upper = true;
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL,
+								 (int64) (parts->ndone + parts->nupper));
 	spool_rewind(parts->upper);
 	while (spool_read(parts->upper, &number, sizeof(number)))
 	{

@@ -14,9 +14,9 @@
 #include "postgres.h"
 
 #include <math.h>
+#include <time.h>
 
 #include "miscadmin.h"
-#include "portability/instr_time.h"
 
 #include "core/random.h"
 #include "hnsw/build.h"
@@ -35,14 +35,17 @@
 
 #define SEED_OF_TIMING UINT64_C(0x74696D65)
 
+/*
+ * Seconds of processor time that this thread has used: whatever else the machine
+ * is doing does not count.
+ */
 static double
-seconds_since(instr_time start)
+processor_seconds(void)
 {
-	instr_time now;
+	struct timespec now;
 
-	INSTR_TIME_SET_CURRENT(now);
-	INSTR_TIME_SUBTRACT(now, start);
-	return INSTR_TIME_GET_DOUBLE(now);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double) now.tv_sec + now.tv_nsec / 1e9;
 }
 
 /* Seconds a distance takes, the objects being anywhere among n values */
@@ -55,10 +58,10 @@ time_distance(const GraphDistance *distance, const char *values, Size stride, ui
 	float keys[BATCH];
 	uint64 batches = 0;
 	Random random;
-	instr_time start;
+	double start;
 
 	random_seed(&random, SEED_OF_TIMING);
-	INSTR_TIME_SET_CURRENT(start);
+	start = processor_seconds();
 	do
 	{
 		for (int batch = 0; batch < BATCHES_PER_LOOK; batch++)
@@ -74,9 +77,9 @@ time_distance(const GraphDistance *distance, const char *values, Size stride, ui
 			distance->distances(distance->context, query, objects, BATCH, keys);
 		}
 		batches += BATCHES_PER_LOOK;
-	} while (batches < BATCHES && seconds_since(start) < TIMING_SECONDS);
+	} while (batches < BATCHES && processor_seconds() - start < TIMING_SECONDS);
 	pfree(scratch);
-	return seconds_since(start) / (batches * BATCH);
+	return (processor_seconds() - start) / (batches * BATCH);
 }
 
 /* The same with the values copied over and over to `memory` bytes */
@@ -104,17 +107,16 @@ build_sample(HnswCalibration *calibration, const GraphDistance *distance, const 
 						  .chunk_shift = 31,
 						  .stride = sample->stride,
 						  .value_size = sample->stride};
-	Graph *graph;
-	instr_time start;
+	double start = processor_seconds();
 	double seconds;
+	Graph *graph;
 
-	INSTR_TIME_SET_CURRENT(start);
 	graph = graph_create(n, params, distance, &values);
 	if (graph == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	while (graph_build_step(graph, n))
 		;
-	seconds = seconds_since(start);
+	seconds = processor_seconds() - start;
 	calibration->sizes[0] = calibration->sizes[1];
 	calibration->distances[0] = calibration->distances[1];
 	calibration->sizes[1] = n;
@@ -135,18 +137,17 @@ hnsw_calibrate(HnswCalibration *calibration, const HnswSample *sample, const Spa
 	GraphDistance distance;
 	double near_distance;
 	double taken;
-	instr_time start;
+	double start = processor_seconds();
 	uint32 n = Min(FIRST_GRAPH, sample->n);
 
 	memset(calibration, 0, sizeof(*calibration));
 	single.threads = 1; /* the first thousand vertices have but one anyway */
 	hnsw_graph_distance(&distance, space);
-	INSTR_TIME_SET_CURRENT(start);
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
 		taken = build_sample(calibration, &distance, sample, n, &single);
-		if (n == sample->n || seconds_since(start) + 2 * taken > seconds)
+		if (n == sample->n || processor_seconds() - start + 2 * taken > seconds)
 			break;
 		n = Min(2 * n, sample->n);
 	}
