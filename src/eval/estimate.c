@@ -40,7 +40,7 @@
 PG_FUNCTION_INFO_V1(ann_estimate);
 
 /* The sample: at most so many values, of so many bytes in all, but not too few */
-#define SAMPLE_VALUES 5000
+#define SAMPLE_VALUES 20000
 #define SAMPLE_BYTES ((Size) 16 * 1024 * 1024)
 #define MIN_SAMPLE_VALUES 100
 

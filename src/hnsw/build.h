@@ -86,7 +86,7 @@ extern const SpaceElement hnsw_narrow_elements[HNSW_NARROW_ELEMENTS];
  * each may be smaller: README has the figures.
  */
 #define HNSW_PART_COPIES 2
-#define HNSW_PART_EF(m, ef_construction) Max(2 * (m), (ef_construction) / 2)
+#define HNSW_PART_EF(m, ef_construction) Max(2 * (m), (ef_construction) *5 / 8)
 
 /* build_parts.c */
 extern HnswParts *hnsw_parts_create(HnswBuild *build);
@@ -108,14 +108,12 @@ typedef struct HnswCalibration
 {
 	double sizes[2];		 /* vertices of the two largest graphs that were built; 0: none */
 	double distances[2];	 /* per vertex */
-	double near_seconds;	 /* a distance between values that are in the cache */
-	double distance_seconds; /* and anywhere in memory */
-	double other_seconds;	 /* what comes on top, per distance */
+	double bare_seconds;	 /* of a distance alone */
+	double distance_seconds; /* and with all that a graph does for each */
 } HnswCalibration;
 
 extern void hnsw_calibrate(HnswCalibration *calibration, const HnswSample *sample,
-						   const SpaceContext *space, const GraphParams *params, Size memory,
-						   double seconds);
+						   const SpaceContext *space, const GraphParams *params, double seconds);
 extern double hnsw_predict_seconds(const HnswCalibration *calibration, double n, int threads);
 
 #endif /* ANN_HNSW_BUILD_H */

@@ -1036,10 +1036,9 @@ predict_seconds(const HnswParts *parts)
 	double threads = params.threads;
 
 	params.ef_construction = HNSW_PART_EF(params.m, params.ef_construction);
-	hnsw_calibrate(&calibration, &sample, &space->context, &params,
-				   (Size) part_rows * sample.stride, CALIBRATION_SECONDS);
+	hnsw_calibrate(&calibration, &sample, &space->context, &params, CALIBRATION_SECONDS);
 	return parts->nparts * hnsw_predict_seconds(&calibration, part_rows, params.threads) +
-		   parts->nrows * parts->npivots * calibration.near_seconds / threads;
+		   parts->nrows * parts->npivots * calibration.bare_seconds / threads;
 }
 
 /* Says what a build in memory would have needed, and what is done instead. */

@@ -5,9 +5,10 @@
  *
  * Seconds come from graphs of a small sample, built on the spot: they tell how
  * many distances a vertex costs, how that grows with the number of vertices,
- * and what comes on top of a distance.  A distance itself takes longer the less
- * of the data is in the processor's caches, so it is timed once more on as much
- * memory as the build will use, or a good deal.
+ * and what a distance takes with all that comes on top.  That it takes longer in
+ * a graph much larger than the processor's caches is left out: a build inserts
+ * neighbours one after the other, so most of what it needs is in the cache (300,000
+ * vectors of 128 dimensions: 37 ns instead of 29).
  *
  *-------------------------------------------------------------------------
  */
@@ -22,16 +23,16 @@
 #include "hnsw/build.h"
 
 /* Sizes of the graphs: the first, doubled until the time or the sample is used up */
-#define FIRST_GRAPH 500
+#define FIRST_GRAPH 125
+
+/* Vertices inserted between two looks at interrupts */
+#define ITEMS_PER_STEP 16
 
 /* Distances are timed in batches of about one list, for so long or so many of them */
 #define BATCH 24
 #define BATCHES 20000
 #define BATCHES_PER_LOOK 32
 #define TIMING_SECONDS 0.005
-
-/* Memory on which distances are timed: more than the caches, less than what takes long to fill */
-#define FAR_MEMORY ((Size) 64 * 1024 * 1024)
 
 #define SEED_OF_TIMING UINT64_C(0x74696D65)
 
@@ -82,21 +83,6 @@ time_distance(const GraphDistance *distance, const char *values, Size stride, ui
 	return (processor_seconds() - start) / (batches * BATCH);
 }
 
-/* The same with the values copied over and over to `memory` bytes */
-static double
-time_far_distance(const GraphDistance *distance, const HnswSample *sample, Size memory)
-{
-	Size n = Max(sample->n, Min(memory, FAR_MEMORY) / sample->stride);
-	char *copies = palloc_extended(n * sample->stride, MCXT_ALLOC_HUGE);
-	double seconds;
-
-	for (Size i = 0; i < n; i += sample->n)
-		memcpy(copies + i * sample->stride, sample->values, Min(sample->n, n - i) * sample->stride);
-	seconds = time_distance(distance, copies, sample->stride, n);
-	pfree(copies);
-	return seconds;
-}
-
 /* Builds the graph of the first n values; notes its distances, returns its seconds. */
 static double
 build_sample(HnswCalibration *calibration, const GraphDistance *distance, const HnswSample *sample,
@@ -114,8 +100,17 @@ build_sample(HnswCalibration *calibration, const GraphDistance *distance, const 
 	graph = graph_create(n, params, distance, &values);
 	if (graph == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	while (graph_build_step(graph, n))
-		;
+	PG_TRY();
+	{
+		while (graph_build_step(graph, ITEMS_PER_STEP))
+			CHECK_FOR_INTERRUPTS();
+	}
+	PG_CATCH();
+	{
+		graph_free(graph);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	seconds = processor_seconds() - start;
 	calibration->sizes[0] = calibration->sizes[1];
 	calibration->distances[0] = calibration->distances[1];
@@ -127,15 +122,14 @@ build_sample(HnswCalibration *calibration, const GraphDistance *distance, const 
 
 /*
  * Finds out what a graph over values like those of the sample costs.  Takes
- * about `seconds`.  memory is what the values of the whole build will take.
+ * about `seconds`.
  */
 void
 hnsw_calibrate(HnswCalibration *calibration, const HnswSample *sample, const SpaceContext *space,
-			   const GraphParams *params, Size memory, double seconds)
+			   const GraphParams *params, double seconds)
 {
 	GraphParams single = *params;
 	GraphDistance distance;
-	double near_distance;
 	double taken;
 	double start = processor_seconds();
 	uint32 n = Min(FIRST_GRAPH, sample->n);
@@ -151,11 +145,8 @@ hnsw_calibrate(HnswCalibration *calibration, const HnswSample *sample, const Spa
 			break;
 		n = Min(2 * n, sample->n);
 	}
-	near_distance = time_distance(&distance, sample->values, sample->stride, n);
-	calibration->distance_seconds =
-		Max(near_distance, time_far_distance(&distance, sample, memory));
-	calibration->near_seconds = near_distance;
-	calibration->other_seconds = Max(0, taken / (n * calibration->distances[1]) - near_distance);
+	calibration->bare_seconds = time_distance(&distance, sample->values, sample->stride, n);
+	calibration->distance_seconds = taken / (n * calibration->distances[1]);
 }
 
 /*
@@ -179,9 +170,7 @@ predict_distances(const HnswCalibration *calibration, double n)
 double
 hnsw_predict_seconds(const HnswCalibration *calibration, double n, int threads)
 {
-	double distances = n * predict_distances(calibration, n);
-
-	return distances * (calibration->distance_seconds + calibration->other_seconds) / threads;
+	return n * predict_distances(calibration, n) * calibration->distance_seconds / threads;
 }
 
 /* Which element the sample's values would be stored in, if they were all there are */
@@ -268,8 +257,7 @@ hnsw_estimate(const EstimateInput *input, EstimateResult *result)
 	narrow_sample(&sample, &space, input);
 	if (!result->fits)
 		params.ef_construction = HNSW_PART_EF(params.m, params.ef_construction);
-	hnsw_calibrate(&calibration, &sample, &space.stored, &params,
-				   (Size) (input->rows * sample.stride), input->seconds);
+	hnsw_calibrate(&calibration, &sample, &space.stored, &params, input->seconds);
 	result->seconds = (result->fits ? 1 : HNSW_PART_COPIES) *
 					  hnsw_predict_seconds(&calibration, input->rows, params.threads);
 	pfree(sample.values);
