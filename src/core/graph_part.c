@@ -147,6 +147,24 @@ sort_ranked(GraphWorker *worker, int n, int checked)
 	}
 }
 
+/*
+ * Is the list as pruning left it?  Then it is full, and behind the links that
+ * were kept those filled in ascend by distance; new links come in any order.
+ * keys: of the list's links.
+ */
+static bool
+is_pruned(const Graph *graph, const GraphList *list, const float *keys)
+{
+	if (list->count < graph->shape.base_limit)
+		return false;
+	for (int i = list->checked + 1; i < list->count; i++)
+	{
+		if (keys[i] < keys[i - 1])
+			return false;
+	}
+	return true;
+}
+
 int
 graph_ranked_links(const Graph *graph, int thread, uint32_t vertex, const uint32_t *extra,
 				   int nextra, GraphRankedLink *links)
@@ -160,6 +178,7 @@ graph_ranked_links(const Graph *graph, int thread, uint32_t vertex, const uint32
 								.scratch = worker->candidate_query,
 								.kept = worker->kept};
 	int n = list->count;
+	bool pruned;
 
 	memcpy(worker->ids, list->ids, (size_t) n * sizeof(uint32_t));
 	for (int i = 0; i < nextra; i++)
@@ -169,6 +188,7 @@ graph_ranked_links(const Graph *graph, int thread, uint32_t vertex, const uint32
 	}
 	assert(n <= graph->shape.base_capacity + 1);
 	graph_score(graph, worker, graph_worker_query(graph, worker, vertex), n);
+	pruned = is_pruned(graph, list, worker->keys);
 	sort_ranked(worker, n, list->checked);
 	for (int i = 0; i < n; i++)
 	{
@@ -179,8 +199,8 @@ graph_ranked_links(const Graph *graph, int thread, uint32_t vertex, const uint32
 		worker->keys[i] = links[i].key;
 	}
 
-	/* a full list has been pruned, and then it is known which are diverse */
-	if (list->count == graph->shape.base_limit)
+	/* of a pruned list it is known which are diverse: the nearest, and others */
+	if (pruned && links[0].diverse)
 		return n;
 	selection.ncandidates = n;
 	selection.m = n;
