@@ -33,6 +33,9 @@
 #define FIRST_STEP_ITEMS 64
 #define MAX_STEP_ITEMS 1000000
 
+/* A further graph begins with this part of the steps that the last one ended with */
+#define STEP_CAUTION 4
+
 /* Vertices over which the memory of a vertex is averaged */
 #define MEMORY_SAMPLE 100000
 
@@ -519,7 +522,7 @@ void
 hnsw_build_graph(HnswBuild *build, const BuildRows *rows, const GraphParams *params, uint64 done)
 {
 	GraphValues values;
-	uint32 items = FIRST_STEP_ITEMS;
+	uint32 items = Max(FIRST_STEP_ITEMS, build->step_items / STEP_CAUTION);
 	bool more = true;
 
 	values.chunks = rows->chunks;
@@ -548,6 +551,8 @@ hnsw_build_graph(HnswBuild *build, const BuildRows *rows, const GraphParams *par
 							 Max(1.0, items * Min(2.0, STEP_MICROSECONDS / microseconds)));
 		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
 									 (int64) (done + graph_progress(build->graph)));
+		if (graph_progress(build->graph) < rows->nvalues) /* what follows goes faster */
+			build->step_items = items;
 	}
 }
 

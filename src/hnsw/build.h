@@ -32,6 +32,7 @@ typedef struct HnswBuild
 	BuildRows *rows;  /* NULL once they are in parts or on pages */
 	HnswParts *parts; /* rows that do not fit memory, or NULL */
 	Graph *graph;
+	uint32 step_items;		   /* of the last graph: units of work done in one step */
 	MemoryContext row_context; /* reset for each row */
 	double ntuples;			   /* rows indexed */
 } HnswBuild;

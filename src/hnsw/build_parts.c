@@ -27,9 +27,10 @@
 #include "core/parallel.h"
 #include "hnsw/parts.h"
 
-/* Shares of the memory: of the pivots, of rows that threads are at work on */
+/* Shares of the memory: of the pivots, of rows and of lists that threads are at work on */
 #define PIVOTS_SHARE 8
 #define CHUNK_SHARE 32
+#define LISTS_SHARE 16
 
 /* Pivots: so many a part, while that makes no more than the second number in all */
 #define PIVOTS_PER_PART 16
@@ -955,7 +956,7 @@ spool_lists(PartGraph *graph)
 	uint32 batch;
 
 	graph->list_size = sizeof(PartList) + 3 * graph->parts->build->params.m * sizeof(PartLink);
-	batch = Max(MIN_LISTS, Min(MAX_LISTS, graph->parts->memory / CHUNK_SHARE / graph->list_size));
+	batch = Max(MIN_LISTS, Min(MAX_LISTS, graph->parts->memory / LISTS_SHARE / graph->list_size));
 	graph->lists = palloc(batch * graph->list_size);
 	graph->order = grow_array(NULL, graph->n, sizeof(uint32));
 	graph_layout_order(graph->parts->build->graph, graph->order);
