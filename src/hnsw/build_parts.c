@@ -46,12 +46,12 @@
 /* A part has at least so many rows, whatever the memory, and the files of so
  * many parts may be open at a time. */
 #define MIN_CAPACITY 256
-#define MEMORY_PER_PART (64 * 1024)
+#define MEMORY_PER_PART (32 * 1024)
 #define MIN_PARTS 8
 #define MAX_PARTS 1024
 
-/* Copies of a row, more or less, and how often groups too large are split */
-#define EXPECTED_COPIES 1.7
+/* How full parts are meant to be, so that few are too full, and how often such are split */
+#define EXPECTED_FILL 0.85
 #define SPLIT_ROUNDS 16
 
 /* Lists that threads take from a graph at a time, within their share of the memory */
@@ -470,7 +470,8 @@ static void
 group_pivots(HnswParts *parts)
 {
 	uint32 max_parts = Max(MIN_PARTS, Min(MAX_PARTS, parts->memory / MEMORY_PER_PART));
-	double wanted = ceil(EXPECTED_COPIES * count_distinct(parts) / parts->capacity);
+	double wanted =
+		ceil(HNSW_PART_COPIES * count_distinct(parts) / (EXPECTED_FILL * parts->capacity));
 	PartitionPivots pivots = {
 		.distance = &parts->distance, .values = parts->pivots, .npivots = parts->npivots};
 	PartitionScratch scratch;

@@ -78,7 +78,6 @@ typedef struct PartList
 typedef struct PartVertex
 {
 	uint32 ntids; /* in tids[] */
-	uint32 reserved;
 	ItemPointerData tids[HNSW_INLINE_TIDS];
 } PartVertex;
 
