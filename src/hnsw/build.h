@@ -2,7 +2,7 @@
  *
  * build.h
  *	  What the files of a build share: build.c, for rows that fit memory, and
- *	  build_parts.c and build_join.c, for those that do not.
+ *	  the files that parts.h names, for those that do not.
  *
  *-------------------------------------------------------------------------
  */

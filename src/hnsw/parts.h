@@ -3,7 +3,8 @@
  * parts.h
  *	  A build in parts: what its files share.
  *
- *	build_parts.c	rows are spooled, divided, and a graph built of every part
+ *	build_parts.c	rows are spooled, and a graph is built of every part
+ *	build_divide.c	which parts there are, and which rows are in them
  *	build_join.c	the lists of the parts are joined and written to pages
  *
  * A row's number is its place among the rows of all parts: rows of its home
@@ -145,6 +146,23 @@ struct HnswParts
 	uint32 nlower; /* vertices in layer 0 only */
 	uint64 ndone;  /* copies of vertices in graphs, for progress */
 };
+
+static inline char *
+hnsw_parts_sample(const HnswParts *parts, uint32 i)
+{
+	return parts->sample + i * MAXALIGN(parts->build->index.space.encoded_size);
+}
+
+/* Pivots at least, if there are so many rows */
+#define HNSW_MIN_PIVOTS 16
+
+/* Rows gone through between two looks at interrupts */
+#define HNSW_ROWS_PER_LOOK 8192
+
+/* build_divide.c */
+extern void hnsw_parts_divide(HnswParts *parts);
+extern uint64 hnsw_parts_distinct(const HnswParts *parts);
+extern void hnsw_parts_distribute(HnswParts *parts);
 
 /* build_join.c */
 extern void hnsw_join_parts(HnswParts *parts);
