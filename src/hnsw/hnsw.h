@@ -616,6 +616,9 @@ extern void hnsw_info(Relation relation, InfoReport *report);
 extern bool hnsw_check(CheckState *check);
 extern bool hnsw_holds_value(CheckState *check, uint32 owner, const void *value);
 
+/* estimate.c: ann_estimate() */
+extern void hnsw_estimate(const EstimateInput *input, EstimateResult *result);
+
 /* cost.c */
 extern void hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
 							   Cost *startup_cost, Cost *total_cost, Selectivity *selectivity,
