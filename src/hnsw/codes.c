@@ -24,6 +24,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "access/pause.h"
 #include "hnsw/hnsw.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
@@ -429,6 +430,21 @@ write_codes(HnswIndex *index, Buffer buffer, Page before, Page after, const bool
 }
 
 /*
+ * Learns whether any of the links just copied may lead to a value that does not
+ * fit the stored element: one that came after the metapage was read.
+ */
+static void
+update_has_wide(HnswIndex *index)
+{
+	HnswMeta meta;
+
+	if (index->meta.has_wide || index->space.stored.space == index->space.context.space)
+		return;
+	meta_read(index->relation, METHOD_HNSW, &meta, sizeof(HnswMeta));
+	index->meta.has_wide = meta.has_wide;
+}
+
+/*
  * Adds missing codes to the records of a page that lack at least `missing` of
  * them.  Links of deleted vertices get none.  One record of WAL.
  */
@@ -445,6 +461,7 @@ code_page(HnswIndex *index, HnswCoder *coder, BlockNumber blkno, int missing)
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	memcpy(before.data, BufferGetPage(buffer), BLCKSZ);
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	update_has_wide(index);
 	nslots =
 		page_is(before.data, PAGE_SLOTS) ? page_slots(before.data, index->meta.slots_per_page) : 0;
 	memcpy(after.data, before.data, BLCKSZ);
@@ -533,6 +550,7 @@ hnsw_code_index(HnswIndex *index)
 	seen = index->meta.uncoded;
 	if (index->meta.codes_offset == 0 || seen == 0)
 		return;
+	PAUSE_POINT("code index", META_BLOCK);
 	for (BlockNumber blkno = META_BLOCK + 1; blkno < nblocks; blkno++)
 	{
 		pages[n++] = blkno;

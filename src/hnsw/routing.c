@@ -31,6 +31,9 @@
 /* Searches of an index by a backend before a sample is made: it takes as long as some dozens */
 #define WARM_SEARCHES 16
 
+/* Searches after which making a sample is tried again, at most, when it was cancelled */
+#define MAX_PATIENCE 16384
+
 /* A sample smaller than this is not worth more than a descent */
 #define MIN_SAMPLE 64
 
@@ -40,9 +43,10 @@ typedef struct RoutingSample
 	uint32 version; /* of the sample, HnswMeta.routing_version */
 	uint32 end;		/* HnswMeta.routing_end */
 	uint32 code_dim;
-	uint32 searches;
-	uint64 used; /* when it was used last */
-	bool loaded; /* or found to be of no use: n is 0 then */
+	uint32 searches; /* since it was begun, or since making it was begun and cancelled */
+	uint32 patience; /* searches before it is made */
+	uint64 used;	 /* when it was used last */
+	bool loaded;	 /* or found to be of no use: n is 0 then */
 	MemoryContext context;
 	uint32 n;
 	uint32 *vertices;
@@ -71,6 +75,7 @@ reset_sample(RoutingSample *sample, const HnswIndex *index)
 	sample->version = index->meta.routing_version;
 	sample->end = index->meta.routing_end;
 	sample->code_dim = index->meta.code_dim;
+	sample->patience = WARM_SEARCHES;
 }
 
 /* The sample of an index, or the one used longest ago, emptied. */
@@ -105,6 +110,9 @@ is_usable(HnswIndex *index, uint32 vertex)
 	HnswVertex record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_SHARE, &buffer);
 	bool usable = (record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) == 0;
 
+	/* it came after the metapage was read: its value cannot be copied as the others' are */
+	if ((record->flags & HNSW_VERTEX_WIDE) != 0 && !index->meta.has_wide)
+		usable = false;
 	UnlockReleaseBuffer(buffer);
 	return usable;
 }
@@ -222,8 +230,11 @@ hnsw_route(HnswSearch *search, PoolEntry *seeds, int limit)
 	sample = find_sample(index);
 	if (!sample->loaded)
 	{
-		if (++sample->searches < WARM_SEARCHES)
+		if (++sample->searches < sample->patience)
 			return 0;
+		/* should it be cancelled, by a timeout for one, not every search is to try again */
+		sample->searches = 0;
+		sample->patience = Min(sample->patience * 2, MAX_PATIENCE);
 		load_sample(index, search->coder, sample);
 	}
 	key = hnsw_coder_key(search->coder, sample->center);
