@@ -1496,6 +1496,17 @@ CREATE FUNCTION ann_index_info(index regclass, OUT property text, OUT value text
 
 COMMENT ON FUNCTION ann_index_info(regclass) IS 'options, counts and sizes of an index';
 
+CREATE FUNCTION ann_estimate(table_name regclass, column_name name, method name DEFAULT 'hnsw',
+	operator_class text DEFAULT NULL, options text DEFAULT NULL,
+	assumed_rows bigint DEFAULT NULL, assumed_dimensions integer DEFAULT NULL,
+	OUT rows bigint, OUT dimensions integer, OUT memory bigint, OUT fits_memory boolean,
+	OUT index_size bigint, OUT seconds double precision)
+	RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION ann_estimate(regclass, name, name, text, text, bigint, integer)
+	IS 'memory, size and time of an index before it is built';
+
 CREATE FUNCTION ann_check(index regclass, heap_check boolean DEFAULT false,
 	OUT severity text, OUT block bigint, OUT item text, OUT problem text)
 	RETURNS SETOF record

@@ -215,8 +215,8 @@ SELECT same_as_exact($$SELECT v <-> '[9,9,9]' FROM points ORDER BY v <-> '[9,9,9
 RESET max_parallel_maintenance_workers;
 DROP INDEX points_v;
 
--- too large for maintenance_work_mem: the rest is inserted.  The NOTICE that says so has
--- numbers that depend on the machine: t/002_cancel.pl looks at it.
+-- too large for maintenance_work_mem: built in parts (hnsw_parts.sql).  The NOTICE that says so
+-- has numbers that depend on the machine: t/002_cancel.pl looks at it.
 CREATE TABLE items AS SELECT id, v FROM points
 	UNION ALL SELECT id + 2000, v + '[0.5,0.25,0]' FROM points UNION ALL SELECT id + 4000, v + '[0.25,0.5,0]' FROM points;
 SET maintenance_work_mem = '1MB';

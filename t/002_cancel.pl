@@ -50,7 +50,10 @@ foreach my $milliseconds (1, 50, 300, 1000, 2500)
 
 # at moments of a build that only the progress view knows
 cancel_in_phase('building graph', $create);
-cancel_in_phase('inserting rows beyond maintenance_work_mem', "SET maintenance_work_mem = '2MB'; $create");
+my $in_parts = "SET maintenance_work_mem = '2MB'; $create";
+cancel_in_phase('dividing rows into parts', $in_parts);
+cancel_in_phase('building graph', $in_parts);
+cancel_in_phase('writing pages', $in_parts);
 terminate_in_phase('building graph', $create);
 
 # a build past maintenance_work_mem says so, with the memory it would need
@@ -58,8 +61,11 @@ $node->safe_psql('postgres', 'CREATE TABLE few_items AS SELECT id, v FROM items 
 my ($status, $out, $error) = $node->psql('postgres',
 	"SET maintenance_work_mem = '1MB'; CREATE INDEX few_items_v ON few_items USING hnsw (v)");
 is($status, 0, 'a build past maintenance_work_mem works');
-like($error, qr/NOTICE:  hnsw graph no longer fits into maintenance_work_mem after [1-9]\d+ rows/, '... and says so');
-like($error, qr/DETAIL:  The remaining rows .* needs about [2-9] MB/, '... with the memory it would need');
+like($error, qr/NOTICE:  hnsw graph does not fit into maintenance_work_mem and is built in [1-9]\d* parts/, '... and says so');
+like(
+	$error,
+	qr/DETAIL:  The graph of all 3000 rows at once needs about [2-9] MB\. The parts take about [1-9]\d* seconds\./,
+	'... with the memory it would need and the time it takes');
 $node->safe_psql('postgres', 'DROP TABLE few_items');
 
 # the build that nobody disturbs
@@ -89,6 +95,7 @@ sub nothing_left
 
 	is($node->safe_psql('postgres', "SELECT count(*) FROM pg_class WHERE relname = 'items_v'"), '0', "$name: no index left");
 	is(relation_files(), $files, "$name: no file left");
+	is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_ls_tmpdir()'), '0', "$name: no temporary file left");
 	return;
 }
 

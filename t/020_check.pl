@@ -20,7 +20,7 @@ my %meta = (
 	magic => 0, version => 4, dim => 8, space => 16, m => 64, slot_size => 68, slots_per_page => 70,
 	links => 72, value => 74, quantization => 76, codes => 78, code_dim => 80, element => 88, has_wide => 90, entry => 92,
 	entry_level => 96, insert_block => 112, item_block => 116, pending => 120, free_slots => 124, free_values => 132, mean_block => 136,
-	pending_ordinal => 144, deleted_since => 152);
+	pending_ordinal => 148, deleted_since => 152);
 my %vertex = (version => 0, flags => 2, level => 3, ntids => 4, nlinks => 6, upper => 8, more_tids => 14, coded => 20, tids => 40);
 my ($deleted, $unlinked, $free, $wide) = (1, 2, 4, 8);
 

@@ -173,30 +173,25 @@ add_tid(BuildRows *rows, ItemPointer tid, uint32 value)
 	rows->ntids++;
 }
 
-bool
-build_rows_add(BuildRows *rows, const void *value, ItemPointer tid)
+/* Where the next value goes; it stays free if the value turns out to be known. */
+static void *
+next_place(BuildRows *rows)
 {
-	const SpaceContext *space = &rows->space->context;
-	Size used;
-	uint32 hash;
-	int64 found;
-	void *encoded;
-
 	if (rows->table == NULL)
 		lay_out(rows);
-	used = rows->nvalues * (rows->stride + rows->memory_per_value) +
-		   rows->ntids * 2 * sizeof(BuildTid) + rows->nvalues * 4 * sizeof(uint64);
-	if (used + own_memory_per_value(rows) + rows->memory_per_value > rows->memory_limit ||
-		rows->nvalues == PG_INT32_MAX)
-		return false;
-
-	/* encode into the next free place; it stays free if the value is known */
 	if (rows->nvalues >> rows->chunk_shift == (uint32) rows->nchunks)
 		add_chunk(rows);
-	encoded = (void *) build_rows_value(rows, rows->nvalues);
-	space_encode(space, value, encoded);
-	hash = hash_bytes(encoded, rows->space->encoded_size);
-	found = find_equal(rows, encoded, hash);
+	return (void *) build_rows_value(rows, rows->nvalues);
+}
+
+/* The number of the encoded value in next_place(), which is taken if it is new. */
+static uint32
+enter_next(BuildRows *rows)
+{
+	const void *encoded = build_rows_value(rows, rows->nvalues);
+	uint32 hash = hash_bytes(encoded, rows->space->encoded_size);
+	int64 found = find_equal(rows, encoded, hash);
+
 	if (found < 0)
 	{
 		found = rows->nvalues++;
@@ -204,7 +199,28 @@ build_rows_add(BuildRows *rows, const void *value, ItemPointer tid)
 			grow_table(rows);
 		enter(rows->table, rows->table_size, ((uint64) hash << 32) | (uint32) (found + 1));
 	}
-	add_tid(rows, tid, found);
+	return (uint32) found;
+}
+
+uint32
+build_rows_enter(BuildRows *rows, const void *encoded)
+{
+	memcpy(next_place(rows), encoded, rows->space->encoded_size);
+	return enter_next(rows);
+}
+
+bool
+build_rows_add(BuildRows *rows, const void *value, ItemPointer tid)
+{
+	void *place = next_place(rows);
+	Size used = rows->nvalues * (rows->stride + rows->memory_per_value) +
+				rows->ntids * 2 * sizeof(BuildTid) + rows->nvalues * 4 * sizeof(uint64);
+
+	if (used + own_memory_per_value(rows) + rows->memory_per_value > rows->memory_limit ||
+		rows->nvalues == PG_INT32_MAX)
+		return false;
+	space_encode(&rows->space->context, value, place);
+	add_tid(rows, tid, enter_next(rows));
 	return true;
 }
 

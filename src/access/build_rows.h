@@ -55,6 +55,12 @@ extern BuildRows *build_rows_create(IndexSpace *space, Size memory_per_value);
 /* Takes in one row.  False: there is no room for it. */
 extern bool build_rows_add(BuildRows *rows, const void *value, ItemPointer tid);
 
+/*
+ * Takes in an encoded value alone, whatever the limit.  Returns its number, which
+ * is nvalues as it was before if the value is new.
+ */
+extern uint32 build_rows_enter(BuildRows *rows, const void *encoded);
+
 /* Bytes that nvalues values (and rows) take, the access method's part included */
 extern Size build_rows_memory(const BuildRows *rows, double nvalues);
 

@@ -106,6 +106,13 @@
 	((relation_)->rd_rel->relpersistence == RELPERSISTENCE_PERMANENT)
 #endif
 
+/* What is written to a temporary file is const since 16 */
+#if PG_VERSION_NUM >= 160000
+#define buffile_write_compat(file_, data_, size_) BufFileWrite((file_), (data_), (size_))
+#else
+#define buffile_write_compat(file_, data_, size_) BufFileWrite((file_), (void *) (data_), (size_))
+#endif
+
 /* The server's own attribute names a dialect that clang does not know, if gcc configured it */
 #define PRINTF_LIKE(format_, first_) __attribute__((format(__printf__, format_, first_)))
 

@@ -53,6 +53,26 @@ read_parameters(IndexSpace *space, Relation index)
 }
 
 void
+index_space_bind(IndexSpace *space, const Space *to, const double *params, uint32 dim)
+{
+	memset(space, 0, sizeof(*space));
+	space->context.space = to;
+	snprintf(space->label, sizeof(space->label), "space \"%s\"", to->name);
+	for (int i = 0; i < to->nparams; i++)
+	{
+		if (isnan(params[i]))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s needs the parameter \"%s\"", space->label, to->params[i].name)));
+		space->context.params[i] = params[i];
+	}
+	if (to->nparams > 0)
+		distance_check_params(to, space->context.params, NULL);
+	if (dim > 0)
+		index_space_set_dim(space, dim);
+}
+
+void
 index_space_init(IndexSpace *space, Relation index)
 {
 	FmgrInfo *support = index_getprocinfo(index, 1, SUPPORT_SPACE);

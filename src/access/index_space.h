@@ -51,6 +51,9 @@ typedef struct IndexSpace
  */
 extern void index_space_init(IndexSpace *space, Relation index);
 
+/* The space with these parameters (NAN: not given, an error) and dimensions, 0 if unknown */
+extern void index_space_bind(IndexSpace *space, const Space *to, const double *params, uint32 dim);
+
 /* Fixes the number of dimensions. */
 extern void index_space_set_dim(IndexSpace *space, uint32 dim);
 

@@ -26,14 +26,20 @@ inspect_register(const InspectMethod *method)
 }
 
 const InspectMethod *
-inspect_method(Relation index)
+inspect_find(ambuild_function build)
 {
 	for (int i = 0; i < nmethods; i++)
 	{
-		if (index->rd_indam->ambuild == methods[i]->build)
+		if (build == methods[i]->build)
 			return methods[i];
 	}
 	return NULL;
+}
+
+const InspectMethod *
+inspect_method(Relation index)
+{
+	return inspect_find(index->rd_indam->ambuild);
 }
 
 void

@@ -17,6 +17,7 @@
 #include "access/amapi.h"
 #include "access/check.h"
 #include "access/compat.h"
+#include "access/estimate.h"
 #include "storage/meta.h"
 #include "utils/tuplestore.h"
 
@@ -54,10 +55,16 @@ typedef struct InspectMethod
 	 * because of damage reported already.
 	 */
 	bool (*holds_value)(CheckState *check, uint32 owner, const void *value);
+
+	/* Says what an index would take to build; result is zeroed. */
+	void (*estimate)(const EstimateInput *input, EstimateResult *result);
 } InspectMethod;
 
 /* Makes a method known.  Called when the library is loaded. */
 extern void inspect_register(const InspectMethod *method);
+
+/* The method with this ambuild function; NULL if it is none of this extension. */
+extern const InspectMethod *inspect_find(ambuild_function build);
 
 /* The method of an index; NULL if it is none of this extension. */
 extern const InspectMethod *inspect_method(Relation index);

@@ -70,6 +70,12 @@ shape_for(const GraphParams *params, size_t query_size)
 						.query_size = query_size,
 						.threads = params->threads};
 
+	if (params->upper)
+	{
+		shape.base_selected = shape.upper_limit;
+		shape.base_limit = shape.upper_limit;
+		shape.base_capacity = shape.upper_capacity;
+	}
 	assert(params->m >= GRAPH_MIN_M && params->m <= GRAPH_MAX_M);
 	assert(params->ef_construction >= 1 && params->threads >= 1);
 	shape.base_stride = sizeof(GraphList) + (size_t) shape.base_capacity * sizeof(uint32_t);

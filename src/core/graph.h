@@ -75,6 +75,7 @@ typedef struct GraphParams
 	int ef_construction; /* size of the search pool, at least 1 */
 	int threads;		 /* at least 1 */
 	uint64_t seed;
+	bool upper; /* layer 0 is an upper layer of a larger graph: m links there, too */
 } GraphParams;
 
 typedef struct Graph Graph;
@@ -129,6 +130,41 @@ extern void graph_anchors(const Graph *graph, uint32_t *anchors, uint32_t *ranks
  * memory of the graph's: not to be called by two threads at once.
  */
 extern void graph_layout_order(const Graph *graph, uint32_t *order);
+
+/*
+ * A tree over all vertices of the finished graph, along links of layer 0 that
+ * exist in both directions wherever there are such; other edges of the tree are
+ * links that somebody has to add.  The caller gives the memory.
+ */
+typedef struct GraphTree
+{
+	uint32_t max_degree; /* edges a vertex may have, at least 2 */
+	uint32_t *parents;	 /* of every vertex; the root is its own */
+	uint16_t *degrees;	 /* of every vertex */
+	uint32_t *queue;	 /* vertices in the order they joined */
+	uint32_t nqueued;
+} GraphTree;
+
+/* Not to be called after graph_layout_order(). */
+extern void graph_tree(const Graph *graph, GraphTree *tree);
+
+/* Turns the tree so that `root` is its root. */
+extern void graph_tree_set_root(GraphTree *tree, uint32_t root);
+
+typedef struct GraphRankedLink
+{
+	uint32_t vertex;
+	float key;
+	bool diverse; /* the heuristic keeps it */
+} GraphRankedLink;
+
+/*
+ * The links of a vertex in layer 0 and `extra` ones (at most m that are not
+ * among them), nearest first.  links has room for 3 m.  Returns how many.  May
+ * be called by several threads at a time, each with its own number.
+ */
+extern int graph_ranked_links(const Graph *graph, int thread, uint32_t vertex,
+							  const uint32_t *extra, int nextra, GraphRankedLink *links);
 
 /*
  * Heuristic neighbour selection (algorithm 4): of ncandidates, ascending by

@@ -5,7 +5,7 @@
  *
  * Three phases: load the rows into memory, build the graph there with threads
  * (core/graph.h), lay it out on pages.  Rows that find no room within
- * maintenance_work_mem are merged in batches into the pages written so far.
+ * maintenance_work_mem are spooled and built in parts (build_parts.c).
  * Nothing is logged page by page: the finished index is, as a whole.
  *
  *-------------------------------------------------------------------------
@@ -22,17 +22,10 @@
 #include "pgstat.h"
 #include "utils/memutils.h"
 
-#include "access/build_rows.h"
 #include "core/parallel.h"
-#include "hnsw/hnsw.h"
+#include "hnsw/build.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
-
-/* Phases of pg_stat_progress_create_index; 1 is the server's own */
-#define PHASE_LOAD 2
-#define PHASE_GRAPH 3
-#define PHASE_WRITE 4
-#define PHASE_INSERT 5
 
 /*
  * Time one step of the graph build should take: short enough for a cancel to be
@@ -42,11 +35,8 @@
 #define FIRST_STEP_ITEMS 64
 #define MAX_STEP_ITEMS 1000000
 
-/* Fewer values than this say little about those that will come. */
-#define MIN_ROWS_TO_NARROW 1000
-
-/* Pages of pending vertices, beyond maintenance_work_mem, that are merged together */
-#define OVERFLOW_PAGES 2048
+/* A further graph begins with this part of the steps that the last one ended with */
+#define STEP_CAUTION 4
 
 /* Size of the records that are given codes in one step, and vertices a thread takes */
 #define BATCH_SIZE (8 * 1024 * 1024)
@@ -58,19 +48,7 @@
 /* Vertices over which the memory of a vertex is averaged */
 #define MEMORY_SAMPLE 100000
 
-typedef struct HnswBuild
-{
-	HnswIndex index;
-	Relation heap;
-	IndexInfo *index_info;
-	GraphParams params;
-	HnswQuantization quantization;
-	GraphDistance distance;
-	BuildRows *rows; /* NULL once the graph is on pages */
-	Graph *graph;
-	MemoryContext row_context; /* reset for each row */
-	double ntuples;			   /* rows indexed */
-} HnswBuild;
+const SpaceElement hnsw_narrow_elements[HNSW_NARROW_ELEMENTS] = {SPACE_UINT8, SPACE_FLOAT16};
 
 char *
 hnsw_build_phase_name(int64 phase)
@@ -85,17 +63,22 @@ hnsw_build_phase_name(int64 phase)
 			return "building graph";
 		case PHASE_WRITE:
 			return "writing pages";
-		case PHASE_INSERT:
-			return "inserting rows beyond maintenance_work_mem";
+		case PHASE_PARTITION:
+			return "dividing rows into parts";
 		default:
 			return NULL;
 	}
 }
 
-static void
-set_phase(int phase)
+/* A phase of so many units of work begins; 0: that is not known. */
+void
+hnsw_build_phase(int phase, uint64 total)
 {
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_SUBPHASE, phase);
+	const int index[] = {PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_CREATEIDX_TUPLES_TOTAL,
+						 PROGRESS_CREATEIDX_TUPLES_DONE};
+	const int64 values[] = {phase, (int64) total, 0};
+
+	pgstat_progress_update_multi_param(lengthof(index), index, values);
 }
 
 /* Frees the graph when the build ends in an error: it is not palloc'ed. */
@@ -125,9 +108,7 @@ typedef struct Layout
 	ItemPointerData *upper;	 /* by place, while there is one: places in layout order
 							 * start with the vertices of upper layers */
 	uint32 nupper;
-	BlockNumber item_block; /* where the next item goes */
-	Size item_space;		/* free bytes on it */
-	OffsetNumber item_offset;
+	HnswItemPlace item; /* where the next item goes */
 } Layout;
 
 static uint32
@@ -149,20 +130,20 @@ place_of(const HnswBuild *build, uint32 id)
 #define ITEM_PAGE_SPACE (BLCKSZ - SizeOfPageHeaderData - PAGE_SPECIAL_SIZE)
 
 /* The place of the next item: the same packing as PageAddItem's. */
-static ItemPointerData
-place_item(Layout *layout, Size size)
+ItemPointerData
+hnsw_place_item(HnswItemPlace *place, Size size)
 {
 	Size need = MAXALIGN(size) + sizeof(ItemIdData);
 	ItemPointerData tid;
 
-	if (layout->item_space < need)
+	if (place->space < need)
 	{
-		layout->item_block++;
-		layout->item_space = ITEM_PAGE_SPACE;
-		layout->item_offset = 0;
+		place->block++;
+		place->space = ITEM_PAGE_SPACE;
+		place->offset = 0;
 	}
-	layout->item_space -= need;
-	ItemPointerSet(&tid, layout->item_block, ++layout->item_offset);
+	place->space -= need;
+	ItemPointerSet(&tid, place->block, ++place->offset);
 	return tid;
 }
 
@@ -196,17 +177,17 @@ plan_layout(HnswBuild *build, Layout *layout)
 		layout->nupper += graph_level(build->graph, layout->order[i]) > 0;
 	}
 	layout->item_start = META_BLOCK + 1 + slot_pages;
-	layout->item_block = layout->item_start - 1;
+	layout->item.block = layout->item_start - 1;
 	layout->upper =
 		palloc_extended((Size) Max(layout->nupper, 1) * sizeof(ItemPointerData), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < layout->nupper; i++)
-		layout->upper[i] = place_item(
-			layout, HNSW_UPPER_SIZE(meta->m, graph_level(build->graph, layout->order[i])));
+		layout->upper[i] = hnsw_place_item(
+			&layout->item, HNSW_UPPER_SIZE(meta->m, graph_level(build->graph, layout->order[i])));
 }
 
 /* Adds a page to the index and returns its buffer, locked. */
-static Buffer
-next_page(HnswBuild *build, PageKind kind, BlockNumber expected)
+Buffer
+hnsw_next_page(HnswBuild *build, PageKind kind, BlockNumber expected)
 {
 	Buffer buffer = page_extend(build->index.relation, MAIN_FORKNUM);
 
@@ -217,8 +198,8 @@ next_page(HnswBuild *build, PageKind kind, BlockNumber expected)
 	return buffer;
 }
 
-static void
-finish_page(Buffer buffer)
+void
+hnsw_finish_page(Buffer buffer)
 {
 	MarkBufferDirty(buffer);
 	UnlockReleaseBuffer(buffer);
@@ -305,26 +286,34 @@ fill_vertex(HnswBuild *build, const Layout *layout, uint32 place, ItemPointerDat
 }
 
 /*
- * Plans the TID lists of a vertex: they come one behind the other, and each
- * points to the next.  Returns the head and moves the layout on.
+ * Places the lists of ntids TIDs of a vertex: they come one behind the other,
+ * and each points to the next.  Returns the head, invalid if there are none.
  */
-static ItemPointerData
-plan_tid_lists(HnswBuild *build, Layout *layout, uint32 vertex)
+ItemPointerData
+hnsw_place_tids(HnswItemPlace *place, uint64 ntids)
 {
-	uint64 left = extra_tids(build, vertex);
 	ItemPointerData head;
 
 	ItemPointerSetInvalid(&head);
-	while (left > 0)
+	for (uint64 left = ntids; left > 0;)
 	{
 		int n = Min(left, HNSW_MAX_TIDS_CAPACITY);
-		ItemPointerData tid = place_item(layout, HNSW_TIDS_SIZE(Max(n, HNSW_MIN_TIDS_CAPACITY)));
+		ItemPointerData tid =
+			hnsw_place_item(place, HNSW_TIDS_SIZE(Max(n, HNSW_MIN_TIDS_CAPACITY)));
 
 		if (!ItemPointerIsValid(&head))
 			head = tid;
 		left -= n;
 	}
 	return head;
+}
+
+/* The last slot page becomes the tail of the pending chain. */
+void
+hnsw_end_slot_pages(Page page)
+{
+	PageGetSpecial(page)->flags = PAGE_CHAINED | PAGE_TAIL;
+	PageGetSpecial(page)->ordinal = 1;
 }
 
 /* Records of consecutive places in memory, to be given codes by threads */
@@ -370,7 +359,8 @@ make_records(HnswBuild *build, Layout *layout, RecordBatch *batch, int n)
 	for (int i = 0; i < n; i++)
 	{
 		uint32 place = batch->first + i;
-		ItemPointerData head = plan_tid_lists(build, layout, layout->order[place]);
+		ItemPointerData head =
+			hnsw_place_tids(&layout->item, extra_tids(build, layout->order[place]));
 
 		fill_vertex(build, layout, place, head, (HnswVertex) (batch->records + i * slot_size));
 	}
@@ -383,18 +373,15 @@ static void
 write_slot_page(HnswBuild *build, const Layout *layout, uint32 place, const char *records, int n)
 {
 	Size slot_size = build->index.meta.slot_size;
-	Buffer buffer =
-		next_page(build, PAGE_SLOTS, META_BLOCK + 1 + place / build->index.meta.slots_per_page);
+	Buffer buffer = hnsw_next_page(build, PAGE_SLOTS,
+								   META_BLOCK + 1 + place / build->index.meta.slots_per_page);
 	Page page = BufferGetPage(buffer);
 
 	page_set_slots(page, slot_size, n);
 	if (place + n == layout->nvertices)
-	{
-		PageGetSpecial(page)->flags = PAGE_CHAINED | PAGE_TAIL;
-		PageGetSpecial(page)->ordinal = 1;
-	}
+		hnsw_end_slot_pages(page);
 	memcpy(page_slot(page, slot_size, 0), records, n * slot_size);
-	finish_page(buffer);
+	hnsw_finish_page(buffer);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, place + n);
 }
 
@@ -426,12 +413,19 @@ write_slot_pages(HnswBuild *build, Layout *layout, const float *mean)
 	pfree(batch.records);
 }
 
+static const void *
+value_of_rows(const void *rows, uint32 number)
+{
+	return build_rows_value((const BuildRows *) rows, number);
+}
+
 /*
- * The rotated mean of all values, as many dimensions as codes have; NULL for
- * the plain form, and for values so large that it is not finite.
+ * The rotated mean of n encoded values of `space`, as many dimensions as codes
+ * have; NULL for the plain form, and for values so large that it is not finite.
  */
-static float *
-compute_mean(HnswBuild *build)
+float *
+hnsw_build_mean(HnswBuild *build, const SpaceContext *space, HnswNthValue value, const void *values,
+				uint32 n)
 {
 	HnswIndex *index = &build->index;
 	uint32 dim = index->space.context.dim;
@@ -446,16 +440,16 @@ compute_mean(HnswBuild *build)
 	sums = palloc0(dim * sizeof(double));
 	mean = palloc(dim * sizeof(float));
 	rotated = palloc(index->meta.code_dim * sizeof(float));
-	for (uint32 i = 0; i < build->rows->nvalues; i++)
+	for (uint32 i = 0; i < n; i++)
 	{
 		if (i % MEAN_INTERRUPTS == 0)
 			CHECK_FOR_INTERRUPTS();
-		hnsw_coder_coordinates(coder, &index->space.stored, build_rows_value(build->rows, i), mean);
+		hnsw_coder_coordinates(coder, space, value(values, i), mean);
 		for (uint32 d = 0; d < dim; d++)
 			sums[d] += mean[d];
 	}
 	for (uint32 d = 0; d < dim; d++)
-		mean[d] = (float) (sums[d] / build->rows->nvalues);
+		mean[d] = (float) (sums[d] / n);
 	hnsw_coder_rotate(coder, mean, rotated);
 	for (int d = 0; d < index->meta.code_dim; d++)
 	{
@@ -465,9 +459,9 @@ compute_mean(HnswBuild *build)
 	return rotated;
 }
 
-/* Writes the mean onto a page of its own. */
-static void
-write_mean(HnswBuild *build, const float *mean)
+/* Writes the mean, unless it is NULL, onto a page of its own. */
+void
+hnsw_write_mean(HnswBuild *build, const float *mean)
 {
 	Size size = build->index.meta.code_dim * sizeof(float);
 	Buffer buffer;
@@ -481,36 +475,36 @@ write_mean(HnswBuild *build, const float *mean)
 	memcpy((char *) page + PAGE_DATA_OFFSET, mean, size);
 	page_set_data_size(page, size);
 	build->index.meta.mean_block = BufferGetBlockNumber(buffer);
-	finish_page(buffer);
+	hnsw_finish_page(buffer);
 }
 
-/* Writes items where place_item() said they would go. */
-typedef struct ItemWriter
+void
+hnsw_write_item(HnswItemWriter *writer, Item item, Size size)
 {
-	HnswBuild *build;
-	Layout at; /* a second run of the same plan; only the item_ fields count */
-	Buffer buffer;
-} ItemWriter;
+	BlockNumber before = writer->at.block;
+	ItemPointerData tid = hnsw_place_item(&writer->at, size);
 
-static void
-write_item(ItemWriter *writer, Item item, Size size)
-{
-	BlockNumber before = writer->at.item_block;
-	ItemPointerData tid = place_item(&writer->at, size);
-
-	if (writer->at.item_block != before || !BufferIsValid(writer->buffer))
+	if (writer->at.block != before || !BufferIsValid(writer->buffer))
 	{
-		if (BufferIsValid(writer->buffer))
-			finish_page(writer->buffer);
-		writer->buffer = next_page(writer->build, PAGE_ITEMS, writer->at.item_block);
+		hnsw_end_items(writer);
+		writer->buffer = hnsw_next_page(writer->build, PAGE_ITEMS, writer->at.block);
 	}
 	if (PageAddItem(BufferGetPage(writer->buffer), item, size, InvalidOffsetNumber, false, false) !=
 		ItemPointerGetOffsetNumber(&tid))
 		elog(ERROR, "item is not where it was planned");
 }
 
+/* Finishes the page at hand. */
+void
+hnsw_end_items(HnswItemWriter *writer)
+{
+	if (BufferIsValid(writer->buffer))
+		hnsw_finish_page(writer->buffer);
+	writer->buffer = InvalidBuffer;
+}
+
 static void
-write_upper_links(ItemWriter *writer, const Layout *layout, uint32 place)
+write_upper_links(HnswItemWriter *writer, const Layout *layout, uint32 place)
 {
 	HnswBuild *build = writer->build;
 	uint32 vertex = layout->order[place];
@@ -520,22 +514,19 @@ write_upper_links(ItemWriter *writer, const Layout *layout, uint32 place)
 	HnswUpper upper = palloc0(size);
 
 	upper->kind = HNSW_ITEM_UPPER;
-	upper->kind = HNSW_ITEM_UPPER;
 	upper->level = level;
 	for (int layer = 1; layer <= level; layer++)
 		upper->counts[layer - 1] =
 			copy_links(build, layout, vertex, layer, HNSW_UPPER_LINKS(upper, m, layer));
-	write_item(writer, (Item) upper, size);
+	hnsw_write_item(writer, (Item) upper, size);
 	pfree(upper);
 }
 
-static void
-write_tid_lists(ItemWriter *writer, const Layout *layout, uint32 place)
+/* Writes the lists of ntids TIDs of a vertex, as hnsw_place_tids() placed them. */
+void
+hnsw_write_tids(HnswItemWriter *writer, uint32 owner, uint64 ntids, HnswNextTid next, void *arg)
 {
-	uint32 vertex = layout->order[place];
-	const BuildRows *rows = writer->build->rows;
-	uint64 left = extra_tids(writer->build, vertex);
-	uint64 at = rows->tids_start[vertex] + HNSW_INLINE_TIDS;
+	uint64 left = ntids;
 
 	while (left > 0)
 	{
@@ -546,67 +537,87 @@ write_tid_lists(ItemWriter *writer, const Layout *layout, uint32 place)
 
 		tids->kind = HNSW_ITEM_TIDS;
 		tids->ntids = n;
-		tids->owner = vertex_id(writer->build, place);
+		tids->owner = owner;
 		tids->number = (left + HNSW_MAX_TIDS_CAPACITY - 1) / HNSW_MAX_TIDS_CAPACITY;
 		tids->capacity = capacity;
 		for (int i = 0; i < n; i++)
-			tids->tids[i] = rows->tids[at + i].tid;
-		at += n;
+			tids->tids[i] = next(arg);
 		left -= n;
 		ItemPointerSetInvalid(&tids->next);
 		if (left > 0)
 		{
-			Layout after = writer->at;
-			int next = Max(Min(left, HNSW_MAX_TIDS_CAPACITY), HNSW_MIN_TIDS_CAPACITY);
+			HnswItemPlace after = writer->at;
 
-			place_item(&after, size);
-			tids->next = place_item(&after, HNSW_TIDS_SIZE(next));
+			hnsw_place_item(&after, size);
+			tids->next = hnsw_place_tids(&after, left);
 		}
-		write_item(writer, (Item) tids, size);
+		hnsw_write_item(writer, (Item) tids, size);
 		pfree(tids);
 	}
+}
+
+static ItemPointerData
+next_tid_of_rows(void *arg)
+{
+	const BuildTid **tid = arg;
+
+	return (*tid)++->tid;
+}
+
+static void
+write_tid_lists(HnswItemWriter *writer, const Layout *layout, uint32 place)
+{
+	uint32 vertex = layout->order[place];
+	const BuildRows *rows = writer->build->rows;
+	const BuildTid *tid = rows->tids + rows->tids_start[vertex] + HNSW_INLINE_TIDS;
+
+	hnsw_write_tids(writer, vertex_id(writer->build, place), extra_tids(writer->build, vertex),
+					next_tid_of_rows, &tid);
 }
 
 /* Upper links first, then TID lists: the order in which they were planned. */
 static void
 write_item_pages(HnswBuild *build, const Layout *layout)
 {
-	ItemWriter writer;
+	HnswItemWriter writer;
 
 	memset(&writer, 0, sizeof(writer));
 	writer.build = build;
-	writer.at.item_block = layout->item_start - 1;
+	writer.at.block = layout->item_start - 1;
 	writer.buffer = InvalidBuffer;
 	for (uint32 place = 0; place < layout->nupper; place++)
 		write_upper_links(&writer, layout, place);
 	for (uint32 place = 0; place < layout->nvertices; place++)
 		write_tid_lists(&writer, layout, place);
-	if (BufferIsValid(writer.buffer))
-		finish_page(writer.buffer);
+	hnsw_end_items(&writer);
+}
+
+/* Writes the pages of one value, from block `start` on. */
+void
+hnsw_write_value_pages(HnswBuild *build, const char *value, BlockNumber start)
+{
+	Size stored_size = build->index.space.stored_size;
+
+	for (int i = 0; i < build->index.meta.value_pages; i++)
+	{
+		Buffer buffer = hnsw_next_page(build, PAGE_VALUE, start + i);
+		Size offset = (Size) i * HNSW_VALUE_PIECE;
+		Size piece = Min(stored_size - offset, HNSW_VALUE_PIECE);
+
+		memcpy((char *) BufferGetPage(buffer) + PAGE_DATA_OFFSET, value + offset, piece);
+		page_set_data_size(BufferGetPage(buffer), piece);
+		hnsw_finish_page(buffer);
+	}
 }
 
 static void
 write_value_pages(HnswBuild *build, const Layout *layout)
 {
 	int pieces = build->index.meta.value_pages;
-	Size stored_size = build->index.space.stored_size;
-	BlockNumber blkno = layout->value_start;
 
 	for (uint32 place = 0; pieces > 0 && place < layout->nvertices; place++)
-	{
-		const char *value = build_rows_value(build->rows, layout->order[place]);
-
-		for (int i = 0; i < pieces; i++, blkno++)
-		{
-			Buffer buffer = next_page(build, PAGE_VALUE, blkno);
-			Size offset = (Size) i * HNSW_VALUE_PIECE;
-			Size piece = Min(stored_size - offset, HNSW_VALUE_PIECE);
-
-			memcpy((char *) BufferGetPage(buffer) + PAGE_DATA_OFFSET, value + offset, piece);
-			page_set_data_size(BufferGetPage(buffer), piece);
-			finish_page(buffer);
-		}
-	}
+		hnsw_write_value_pages(build, build_rows_value(build->rows, layout->order[place]),
+							   layout->value_start + place * pieces);
 }
 
 /* Item pages are planned while slot pages are written, so count lists up front. */
@@ -616,12 +627,12 @@ find_value_start(HnswBuild *build, const Layout *layout)
 	Layout plan = *layout;
 
 	for (uint32 place = 0; place < layout->nvertices; place++)
-		plan_tid_lists(build, &plan, layout->order[place]);
-	return plan.item_block + 1;
+		hnsw_place_tids(&plan.item, extra_tids(build, layout->order[place]));
+	return plan.item.block + 1;
 }
 
-static void
-write_meta(HnswBuild *build)
+void
+hnsw_write_meta(HnswBuild *build)
 {
 	Buffer buffer = ReadBuffer(build->index.relation, META_BLOCK);
 
@@ -636,42 +647,44 @@ write_graph(HnswBuild *build)
 {
 	HnswMeta *meta = &build->index.meta;
 	Layout layout;
-	const float *mean = compute_mean(build);
+	const float *mean = hnsw_build_mean(build, &build->index.space.stored, value_of_rows,
+										build->rows, build->rows->nvalues);
 
-	set_phase(PHASE_WRITE);
+	hnsw_build_phase(PHASE_WRITE, build->rows->nvalues);
 	plan_layout(build, &layout);
 	layout.value_start = find_value_start(build, &layout);
 	write_slot_pages(build, &layout, mean);
 	write_item_pages(build, &layout);
 	write_value_pages(build, &layout);
-	write_mean(build, mean);
+	hnsw_write_mean(build, mean);
 	meta->entry = vertex_id(build, layout.place[graph_entry(build->graph)]);
 	meta->entry_level = graph_level(build->graph, graph_entry(build->graph));
-	meta->routing_end = vertex_id(build, Min(layout.nupper, HNSW_ROUTING_SAMPLE));
+	meta->routing_end = vertex_id(build, Min(layout.nupper, HNSW_ROUTING_SAMPLE(layout.nvertices)));
 	meta->insert_block = layout.item_start - 1;
 	meta->pending = meta->insert_block;
 	meta->pending_ordinal = 1;
 	meta->item_block =
-		layout.item_block >= layout.item_start ? layout.item_block : InvalidBlockNumber;
-	write_meta(build);
+		layout.item.block >= layout.item_start ? layout.item.block : InvalidBlockNumber;
+	hnsw_write_meta(build);
 }
 
-/* Builds the graph in steps short enough for a cancel to be heard in between. */
-static void
-build_graph(HnswBuild *build)
+/*
+ * Builds the graph of the rows, build->graph, in steps short enough for a cancel
+ * to be heard in between.  `done` vertices of other graphs are ready already.
+ */
+void
+hnsw_build_graph(HnswBuild *build, const BuildRows *rows, const GraphParams *params, uint64 done)
 {
 	GraphValues values;
-	uint32 items = FIRST_STEP_ITEMS;
+	uint32 items = Max(FIRST_STEP_ITEMS, build->step_items / STEP_CAUTION);
 	bool more = true;
 
-	set_phase(PHASE_GRAPH);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, build->rows->nvalues);
-	values.chunks = build->rows->chunks;
-	values.chunk_shift = build->rows->chunk_shift;
-	values.stride = build->rows->stride;
+	values.chunks = rows->chunks;
+	values.chunk_shift = rows->chunk_shift;
+	values.stride = rows->stride;
 	values.value_size = build->index.space.stored_size;
 	hnsw_graph_distance(&build->distance, &build->index.space.stored);
-	build->graph = graph_create(build->rows->nvalues, &build->params, &build->distance, &values);
+	build->graph = graph_create(rows->nvalues, params, &build->distance, &values);
 	if (build->graph == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
 						errdetail("Failed to allocate the graph of index \"%s\".",
@@ -690,23 +703,25 @@ build_graph(HnswBuild *build)
 		microseconds = Max(1.0, (double) INSTR_TIME_GET_MICROSEC(end));
 		items = (uint32) Min((double) MAX_STEP_ITEMS,
 							 Max(1.0, items * Min(2.0, STEP_MICROSECONDS / microseconds)));
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, graph_progress(build->graph));
+		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
+									 (int64) (done + graph_progress(build->graph)));
+		if (graph_progress(build->graph) < rows->nvalues) /* what follows goes faster */
+			build->step_items = items;
 	}
 }
 
 /* Does a record take less room with values of this element? */
-static bool
-makes_smaller_records(const HnswBuild *build, SpaceElement element)
+bool
+hnsw_makes_smaller_records(const HnswMeta *meta, const IndexSpace *space, SpaceElement element)
 {
-	IndexSpace space = build->index.space;
-	HnswMeta wide = build->index.meta;
-	HnswMeta narrow = build->index.meta;
+	IndexSpace narrow_space = *space;
+	HnswMeta wide = *meta;
+	HnswMeta narrow = *meta;
 
-	if (!index_space_store_as(&space, element))
+	if (!index_space_store_as(&narrow_space, element))
 		return false;
-	hnsw_meta_set_geometry(&wide, &build->index.space,
-						   RelationGetRelationName(build->index.relation));
-	hnsw_meta_set_geometry(&narrow, &space, RelationGetRelationName(build->index.relation));
+	hnsw_meta_set_geometry(&wide, space, space->label);
+	hnsw_meta_set_geometry(&narrow, &narrow_space, space->label);
 	return narrow.value_pages < wide.value_pages || narrow.slots_per_page > wide.slots_per_page ||
 		   narrow.code_dim > wide.code_dim;
 }
@@ -718,14 +733,13 @@ makes_smaller_records(const HnswBuild *build, SpaceElement element)
 static void
 choose_stored_element(HnswBuild *build)
 {
-	static const SpaceElement narrowest_first[] = {SPACE_UINT8, SPACE_FLOAT16};
-
-	if (build->rows->nvalues < MIN_ROWS_TO_NARROW)
+	if (build->rows->nvalues < HNSW_MIN_ROWS_TO_NARROW)
 		return;
-	for (int i = 0; i < (int) lengthof(narrowest_first); i++)
+	for (int i = 0; i < HNSW_NARROW_ELEMENTS; i++)
 	{
-		if (makes_smaller_records(build, narrowest_first[i]) &&
-			build_rows_narrow(build->rows, narrowest_first[i]))
+		if (hnsw_makes_smaller_records(&build->index.meta, &build->index.space,
+									   hnsw_narrow_elements[i]) &&
+			build_rows_narrow(build->rows, hnsw_narrow_elements[i]))
 			return;
 	}
 }
@@ -741,56 +755,35 @@ flush_rows(HnswBuild *build)
 		hnsw_meta_init(&build->index.meta, &build->index.space, build->params.m,
 					   build->params.ef_construction, build->quantization,
 					   RelationGetRelationName(build->index.relation));
-		build_graph(build);
+		hnsw_build_phase(PHASE_GRAPH, build->rows->nvalues);
+		hnsw_build_graph(build, build->rows, &build->params, 0);
 		write_graph(build);
 		graph_free(build->graph);
 		build->graph = NULL;
-		parallel_shutdown();
 	}
 	build_rows_free(build->rows);
 	build->rows = NULL;
 }
 
-/*
- * Says, once, that the rest of the build will be slow, and what would help.
- * The table is scanned from its first block on, so the share of the blocks
- * seen before the row at tid tells how many values there will be.
- */
+/* The rows do not fit memory: spools those that are there, and all that come. */
 static void
-report_overflow(HnswBuild *build, ItemPointer tid)
+spool_rows(HnswBuild *build)
 {
-	double seen = ItemPointerGetBlockNumber(tid) + 1.0;
-	double kept = build->rows->nvalues;
-	Size need = build_rows_memory(build->rows,
-								  kept * Max(1.0, RelationGetNumberOfBlocks(build->heap) / seen));
+	const BuildRows *rows = build->rows;
 
-	ereport(NOTICE,
-			(errmsg("hnsw graph no longer fits into maintenance_work_mem after %.0f rows", kept),
-			 errdetail("The remaining rows are inserted into it, which takes longer. "
-					   "The graph of the whole table needs about %zu MB.",
-					   need / (1024 * 1024) + 1),
-			 errhint("Increase maintenance_work_mem to speed up builds.")));
-}
-
-static void
-insert_row(HnswBuild *build, const void *value, ItemPointer tid)
-{
-	void *encoded = palloc(build->index.space.encoded_size);
-
-	space_encode(&build->index.space.context, value, encoded);
-	hnsw_append(&build->index, encoded, tid);
-	if (build->index.pending_pages > OVERFLOW_PAGES)
-	{
-		build->index.pending_pages = 0;
-		hnsw_merge_pending(&build->index, true);
-	}
+	build->parts = hnsw_parts_create(build);
+	for (uint64 i = 0; i < rows->ntids; i++)
+		hnsw_parts_add(build->parts, build_rows_value(rows, rows->tids[i].value),
+					   &rows->tids[i].tid);
+	build_rows_free(build->rows);
+	build->rows = NULL;
 }
 
 /* Memory the graph adds to a value; the dimensions do not matter but for scratch. */
-static Size
-graph_memory_per_value(const HnswBuild *build)
+Size
+hnsw_graph_memory_per_value(const GraphParams *params)
 {
-	return graph_memory(MEMORY_SAMPLE, &build->params, 0) / MEMORY_SAMPLE + 3 * sizeof(uint32);
+	return graph_memory(MEMORY_SAMPLE, params, 0) / MEMORY_SAMPLE + 3 * sizeof(uint32);
 }
 
 static void
@@ -806,22 +799,19 @@ build_row(Relation relation, ItemPointer tid, Datum *values, bool *isnull, bool 
 		return;
 	old = MemoryContextSwitchTo(build->row_context);
 	value = index_space_value(&build->index.space, values[0], &copy);
-	if (build->rows != NULL && !build_rows_add(build->rows, value, tid))
+	if (build->rows == NULL || !build_rows_add(build->rows, value, tid))
 	{
-		MemoryContextSwitchTo(old);
-		report_overflow(build, tid);
-		flush_rows(build);
-		set_phase(PHASE_INSERT);
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_TOTAL, 0); /* not known */
-		MemoryContextSwitchTo(build->row_context);
+		void *encoded = palloc(build->index.space.encoded_size);
+
+		if (build->parts == NULL)
+		{
+			MemoryContextSwitchTo(old);
+			spool_rows(build);
+		}
+		space_encode(&build->index.space.context, value, encoded);
+		hnsw_parts_add(build->parts, encoded, tid);
 	}
-	else if (build->rows != NULL)
-		tid = NULL;
-	if (tid != NULL)
-		insert_row(build, value, tid);
 	build->ntuples++;
-	if (tid != NULL)
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) build->ntuples);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(build->row_context);
 }
@@ -862,7 +852,8 @@ init_build(HnswBuild *build, Relation heap, Relation relation, IndexInfo *index_
 	hnsw_meta_init(&build->index.meta, &build->index.space, build->params.m,
 				   build->params.ef_construction, build->quantization,
 				   RelationGetRelationName(relation));
-	build->rows = build_rows_create(&build->index.space, graph_memory_per_value(build));
+	build->rows =
+		build_rows_create(&build->index.space, hnsw_graph_memory_per_value(&build->params));
 	build->row_context =
 		AllocSetContextCreate(CurrentMemoryContext, "hnsw build row", ALLOCSET_DEFAULT_SIZES);
 	callback->func = release_graph;
@@ -886,13 +877,16 @@ hnsw_build(Relation heap, Relation relation, IndexInfo *index_info)
 	MarkBufferDirty(meta_buffer);
 	UnlockReleaseBuffer(meta_buffer);
 
-	set_phase(PHASE_LOAD);
+	hnsw_build_phase(PHASE_LOAD, 0);
 	result->heap_tuples =
 		table_index_build_scan(heap, relation, index_info, false, true, build_row, build, NULL);
 	if (build->rows != NULL)
 		flush_rows(build);
 	else
-		hnsw_merge_pending(&build->index, true);
+		hnsw_parts_build(build->parts);
+	parallel_shutdown();
+
+	/* every page of the index is finished */
 	if (RelationNeedsWAL(relation))
 		log_newpage_range(relation, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(relation), true);
 	result->index_tuples = build->ntuples;

@@ -24,6 +24,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "access/pause.h"
 #include "hnsw/hnsw.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
@@ -36,6 +37,9 @@
 
 /* Vertices of this many dimensions or more get no more room than other indexes give them */
 #define LARGE_DIM 512
+
+/* Pages that vacuum gives codes with one coder */
+#define PAGES_AT_ONCE 1024
 
 /* What other indexes store beside a value, about */
 #define PEER_LINK_SIZE 12
@@ -426,6 +430,21 @@ write_codes(HnswIndex *index, Buffer buffer, Page before, Page after, const bool
 }
 
 /*
+ * Learns whether any of the links just copied may lead to a value that does not
+ * fit the stored element: one that came after the metapage was read.
+ */
+static void
+update_has_wide(HnswIndex *index)
+{
+	HnswMeta meta;
+
+	if (index->meta.has_wide || index->space.stored.space == index->space.context.space)
+		return;
+	meta_read(index->relation, METHOD_HNSW, &meta, sizeof(HnswMeta));
+	index->meta.has_wide = meta.has_wide;
+}
+
+/*
  * Adds missing codes to the records of a page that lack at least `missing` of
  * them.  Links of deleted vertices get none.  One record of WAL.
  */
@@ -442,6 +461,7 @@ code_page(HnswIndex *index, HnswCoder *coder, BlockNumber blkno, int missing)
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	memcpy(before.data, BufferGetPage(buffer), BLCKSZ);
 	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
+	update_has_wide(index);
 	nslots =
 		page_is(before.data, PAGE_SLOTS) ? page_slots(before.data, index->meta.slots_per_page) : 0;
 	memcpy(after.data, before.data, BLCKSZ);
@@ -463,9 +483,12 @@ code_page(HnswIndex *index, HnswCoder *coder, BlockNumber blkno, int missing)
 		ReleaseBuffer(buffer);
 }
 
-/* Notes in the metapage that some links may lack codes from now on, or that none does. */
+/*
+ * Counts HnswMeta.uncoded up, or, if it is still `seen`, sets it back to 0.  0
+ * says that no link lacks a code.
+ */
 static void
-set_has_uncoded(HnswIndex *index, bool uncoded)
+change_uncoded(HnswIndex *index, bool clear, uint16 seen)
 {
 	Buffer buffer = recent_read(index->relation, META_BLOCK);
 	PageChange change;
@@ -474,17 +497,23 @@ set_has_uncoded(HnswIndex *index, bool uncoded)
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	page_change_begin(&change, index->relation, index->building);
 	meta = (HnswMeta *) PageGetContents(page_change_page(&change, buffer, false));
-	meta->has_uncoded = uncoded;
+	if (!clear)
+		meta->uncoded = Max(1, (uint16) (meta->uncoded + 1));
+	else if (meta->uncoded == seen)
+		meta->uncoded = 0;
 	index->meta = *meta;
 	page_change_finish(&change);
 }
 
-/* Whoever is going to change links says so first. */
+/*
+ * Whoever changes links says so, before and after: vacuum may be filling in
+ * what is missing meanwhile.
+ */
 void
 hnsw_note_uncoded(HnswIndex *index)
 {
-	if (index->meta.codes_offset != 0 && !index->meta.has_uncoded)
-		set_has_uncoded(index, true);
+	if (index->meta.codes_offset != 0)
+		change_uncoded(index, false, 0);
 }
 
 /*
@@ -501,7 +530,7 @@ hnsw_code_pages(HnswIndex *index, const BlockNumber *pages, int n, int missing)
 
 	for (int i = 0; i < n; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
+		vacuum_delay_point_compat();
 		code_page(index, coder, pages[i], missing);
 	}
 	MemoryContextSwitchTo(old);
@@ -513,14 +542,23 @@ void
 hnsw_code_index(HnswIndex *index)
 {
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index->relation);
+	BlockNumber pages[PAGES_AT_ONCE];
+	uint16 seen;
+	int n = 0;
 
 	hnsw_read_meta(index);
-	if (index->meta.codes_offset == 0 || !index->meta.has_uncoded)
+	seen = index->meta.uncoded;
+	if (index->meta.codes_offset == 0 || seen == 0)
 		return;
+	PAUSE_POINT("code index", META_BLOCK);
 	for (BlockNumber blkno = META_BLOCK + 1; blkno < nblocks; blkno++)
 	{
-		vacuum_delay_point_compat();
-		hnsw_code_pages(index, &blkno, 1, 1);
+		pages[n++] = blkno;
+		if (n == PAGES_AT_ONCE || blkno + 1 == nblocks)
+		{
+			hnsw_code_pages(index, pages, n, 1);
+			n = 0;
+		}
 	}
-	set_has_uncoded(index, false);
+	change_uncoded(index, true, seen);
 }

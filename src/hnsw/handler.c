@@ -14,12 +14,13 @@
 
 PG_FUNCTION_INFO_V1(hnsw_handler);
 
-/* What ann_index_info() and ann_check() call */
+/* What ann_index_info(), ann_check() and ann_estimate() call */
 const InspectMethod hnsw_inspect = {
 	.build = hnsw_build,
 	.info = hnsw_info,
 	.check = hnsw_check,
 	.holds_value = hnsw_holds_value,
+	.estimate = hnsw_estimate,
 };
 
 Datum

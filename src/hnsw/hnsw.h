@@ -28,6 +28,8 @@
 
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/amapi.h"
 #include "access/genam.h"
 #include "nodes/execnodes.h"
@@ -94,7 +96,7 @@ typedef enum HnswQuantization
 
 /* The same of a search that begins with a sample, and vertices in a sample, at most */
 #define HNSW_ROUTED_SEEDS 8
-#define HNSW_ROUTING_SAMPLE 2048
+#define HNSW_ROUTING_SAMPLE(nvertices) ((uint32) Min(2048.0, 2 * sqrt(nvertices)))
 
 #define HNSW_MAX_LINKS HNSW_LAYER_LINKS(HNSW_MAX_M, 0)
 
@@ -133,7 +135,7 @@ typedef struct HnswMeta
 	uint16 codes_offset; /* 0: the plain form, no codes */
 	uint16 code_dim;	 /* rotated dimensions that have a bit in a code */
 	uint16 code_blocks;	 /* blocks of codes in a record */
-	uint16 has_uncoded;	 /* some links may lack codes */
+	uint16 uncoded;		 /* counts changes of links; 0: none lacks its code */
 	uint16 value_pages;	 /* 0: the value is inside the record */
 	uint16 element;		 /* SpaceElement in which values are stored */
 	uint16 has_wide;	 /* some vertices are HNSW_VERTEX_WIDE */
@@ -613,6 +615,9 @@ extern const InspectMethod hnsw_inspect;
 extern void hnsw_info(Relation relation, InfoReport *report);
 extern bool hnsw_check(CheckState *check);
 extern bool hnsw_holds_value(CheckState *check, uint32 owner, const void *value);
+
+/* estimate.c: ann_estimate() */
+extern void hnsw_estimate(const EstimateInput *input, EstimateResult *result);
 
 /* cost.c */
 extern void hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,

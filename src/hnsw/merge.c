@@ -64,6 +64,7 @@ merge_batch(MergeState *state)
 	merge_write_own_links(state);
 	merge_write_links_back(state);
 	merge_write_codes(state);
+	hnsw_note_uncoded(state->index);
 	merge_update_entry(state);
 	merge_retire_batch(state);
 	merge_release_claim(state);

@@ -31,6 +31,9 @@
 /* Searches of an index by a backend before a sample is made: it takes as long as some dozens */
 #define WARM_SEARCHES 16
 
+/* Searches after which making a sample is tried again, at most, when it was cancelled */
+#define MAX_PATIENCE 16384
+
 /* A sample smaller than this is not worth more than a descent */
 #define MIN_SAMPLE 64
 
@@ -40,9 +43,10 @@ typedef struct RoutingSample
 	uint32 version; /* of the sample, HnswMeta.routing_version */
 	uint32 end;		/* HnswMeta.routing_end */
 	uint32 code_dim;
-	uint32 searches;
-	uint64 used; /* when it was used last */
-	bool loaded; /* or found to be of no use: n is 0 then */
+	uint32 searches; /* since it was begun, or since making it was begun and cancelled */
+	uint32 patience; /* searches before it is made */
+	uint64 used;	 /* when it was used last */
+	bool loaded;	 /* or found to be of no use: n is 0 then */
 	MemoryContext context;
 	uint32 n;
 	uint32 *vertices;
@@ -52,6 +56,13 @@ typedef struct RoutingSample
 
 static RoutingSample samples[MAX_SAMPLES];
 static uint64 sample_clock = 0;
+
+/* Samples begin here, and end before HnswMeta.routing_end. */
+static inline uint32
+first_vertex(const HnswIndex *index)
+{
+	return (META_BLOCK + 1) * index->meta.slots_per_page;
+}
 
 /* Forgets what a sample holds. */
 static void
@@ -64,6 +75,7 @@ reset_sample(RoutingSample *sample, const HnswIndex *index)
 	sample->version = index->meta.routing_version;
 	sample->end = index->meta.routing_end;
 	sample->code_dim = index->meta.code_dim;
+	sample->patience = WARM_SEARCHES;
 }
 
 /* The sample of an index, or the one used longest ago, emptied. */
@@ -98,49 +110,50 @@ is_usable(HnswIndex *index, uint32 vertex)
 	HnswVertex record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_SHARE, &buffer);
 	bool usable = (record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) == 0;
 
+	/* it came after the metapage was read: its value cannot be copied as the others' are */
+	if ((record->flags & HNSW_VERTEX_WIDE) != 0 && !index->meta.has_wide)
+		usable = false;
 	UnlockReleaseBuffer(buffer);
 	return usable;
 }
 
-/* Reads the coordinates of the vertices that are left, and their mean. */
-static float *
-read_coordinates(HnswIndex *index, HnswCoder *coder, RoutingSample *sample)
+/* Reads the coordinates of a vertex. */
+static void
+read_coordinates(HnswIndex *index, HnswCoder *coder, uint32 vertex, char *value, float *coordinates)
 {
-	uint32 first = (META_BLOCK + 1) * index->meta.slots_per_page;
+	CHECK_FOR_INTERRUPTS();
+	hnsw_copy_value(index, vertex, value);
+	hnsw_coder_coordinates(coder, hnsw_copy_space(index), value, coordinates);
+}
+
+/* Finds the vertices that are left, and their mean. */
+static void
+find_vertices(HnswIndex *index, HnswCoder *coder, RoutingSample *sample, char *value,
+			  float *coordinates)
+{
 	uint32 dim = index->space.context.dim;
-	float *coordinates =
-		palloc_extended((Size) (sample->end - first) * dim * sizeof(float), MCXT_ALLOC_HUGE);
 	double *sums = palloc0(dim * sizeof(double));
-	char *value = palloc(hnsw_copy_size(index));
 
-	for (uint32 vertex = first; vertex < sample->end; vertex++)
+	for (uint32 vertex = first_vertex(index); vertex < sample->end; vertex++)
 	{
-		float *to = coordinates + (Size) sample->n * dim;
-
-		CHECK_FOR_INTERRUPTS();
 		if (!is_usable(index, vertex))
 			continue;
-		hnsw_copy_value(index, vertex, value);
-		hnsw_coder_coordinates(coder, hnsw_copy_space(index), value, to);
+		read_coordinates(index, coder, vertex, value, coordinates);
 		for (uint32 i = 0; i < dim; i++)
-			sums[i] += to[i];
+			sums[i] += coordinates[i];
 		sample->vertices[sample->n++] = vertex;
 	}
 	for (uint32 i = 0; i < dim; i++)
 		sample->center[i] = (float) (sums[i] / Max(sample->n, 1));
-	return coordinates;
 }
 
-/* Makes the sample.  It stays empty where searches had better descend. */
+/* Memory of a sample that is kept */
 static void
-load_sample(HnswIndex *index, HnswCoder *coder, RoutingSample *sample)
+allocate_sample(const HnswIndex *index, RoutingSample *sample)
 {
-	uint32 first = (META_BLOCK + 1) * index->meta.slots_per_page;
-	uint32 size = sample->end - first;
-	Size block_size = rabitq_block_size(index->meta.code_dim);
-	MemoryContext scratch;
-	MemoryContext old;
-	float *coordinates;
+	uint32 size = sample->end - first_vertex(index);
+	Size blocks_size =
+		(size + RABITQ_LANES - 1) / RABITQ_LANES * rabitq_block_size(index->meta.code_dim);
 
 	/* of an attempt that was cancelled */
 	if (sample->context != NULL)
@@ -148,22 +161,35 @@ load_sample(HnswIndex *index, HnswCoder *coder, RoutingSample *sample)
 	sample->n = 0;
 	sample->context =
 		AllocSetContextCreate(TopMemoryContext, "hnsw routing sample", ALLOCSET_DEFAULT_SIZES);
-	scratch = AllocSetContextCreate(CurrentMemoryContext, "hnsw routing", ALLOCSET_DEFAULT_SIZES);
 	sample->vertices = MemoryContextAlloc(sample->context, size * sizeof(uint32));
 	sample->center = MemoryContextAlloc(sample->context, index->space.context.dim * sizeof(float));
-	sample->blocks = MemoryContextAllocZero(sample->context,
-											(size + RABITQ_LANES - 1) / RABITQ_LANES * block_size);
+	sample->blocks = MemoryContextAllocZero(sample->context, blocks_size);
+}
+
+/* Makes the sample.  It stays empty where searches had better descend. */
+static void
+load_sample(HnswIndex *index, HnswCoder *coder, RoutingSample *sample)
+{
+	Size block_size = rabitq_block_size(index->meta.code_dim);
+	MemoryContext scratch =
+		AllocSetContextCreate(CurrentMemoryContext, "hnsw routing", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old;
+	float *coordinates;
+	char *value;
+
+	allocate_sample(index, sample);
 	old = MemoryContextSwitchTo(scratch);
-	coordinates = read_coordinates(index, coder, sample);
-	if (sample->n < Max(MIN_SAMPLE, size / 2))
+	coordinates = palloc(index->space.context.dim * sizeof(float));
+	value = palloc(hnsw_copy_size(index));
+	find_vertices(index, coder, sample, value, coordinates);
+	if (sample->n < Max(MIN_SAMPLE, (sample->end - first_vertex(index)) / 2))
 		sample->n = 0;
 	hnsw_coder_center(coder, sample->center);
 	for (uint32 i = 0; i < sample->n; i++)
 	{
-		if (i % RABITQ_LANES == 0)
-			CHECK_FOR_INTERRUPTS();
-		hnsw_coder_encode(coder, coordinates + (Size) i * index->space.context.dim,
-						  sample->blocks + i / RABITQ_LANES * block_size, i % RABITQ_LANES);
+		read_coordinates(index, coder, sample->vertices[i], value, coordinates);
+		hnsw_coder_encode(coder, coordinates, sample->blocks + i / RABITQ_LANES * block_size,
+						  i % RABITQ_LANES);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);
@@ -193,20 +219,22 @@ int
 hnsw_route(HnswSearch *search, PoolEntry *seeds, int limit)
 {
 	HnswIndex *index = search->index;
-	uint32 first = (META_BLOCK + 1) * index->meta.slots_per_page;
 	RoutingSample *sample;
 	float keys[RABITQ_LANES];
 	float weights[RABITQ_LANES];
 	float key;
 	int n = 0;
 
-	if (search->coder == NULL || index->meta.routing_end < first + MIN_SAMPLE)
+	if (search->coder == NULL || index->meta.routing_end < first_vertex(index) + MIN_SAMPLE)
 		return 0;
 	sample = find_sample(index);
 	if (!sample->loaded)
 	{
-		if (++sample->searches < WARM_SEARCHES)
+		if (++sample->searches < sample->patience)
 			return 0;
+		/* should it be cancelled, by a timeout for one, not every search is to try again */
+		sample->searches = 0;
+		sample->patience = Min(sample->patience * 2, MAX_PATIENCE);
 		load_sample(index, search->coder, sample);
 	}
 	key = hnsw_coder_key(search->coder, sample->center);
