@@ -179,13 +179,18 @@ find_neighbors(MergeState *state, MergeVertex *vertex)
 	int top = index->meta.entry_level;
 	int candidates = HNSW_CANDIDATES(index->meta.ef_construction);
 	const void *query = prepare_vertex(state, vertex);
-	PoolEntry nearest;
+	PoolEntry seeds[HNSW_SEEDS];
+	int nseeds;
 
-	hnsw_search_start(search, query, 1);
+	hnsw_search_start(search, query, HNSW_SEEDS);
 	hnsw_search_descend(search, top, vertex->level + 1);
-	nearest = search->pool.entries[0];
-	nearest.id = POOL_ID(nearest);
-	hnsw_search_begin(search, query, candidates, &nearest, 1);
+	nseeds = search->pool.size;
+	for (int i = 0; i < nseeds; i++)
+	{
+		seeds[i].key = search->pool.entries[i].key;
+		seeds[i].id = POOL_ID(search->pool.entries[i]);
+	}
+	hnsw_search_begin(search, query, candidates, seeds, nseeds);
 	for (int layer = Min(top, vertex->level); layer > 0; layer--)
 	{
 		hnsw_search_layer(search, layer, index->meta.ef_construction);
@@ -249,7 +254,7 @@ static void
 find_home(MergeState *state, MergeVertex *vertex)
 {
 	CHECK_FOR_INTERRUPTS();
-	hnsw_search_start(&state->search, prepare_vertex(state, vertex), 1);
+	hnsw_search_start(&state->search, prepare_vertex(state, vertex), HNSW_SEEDS);
 	hnsw_search_descend(&state->search, state->index->meta.entry_level, 1);
 	vertex->home = state->search.pool.entries[0];
 	vertex->home.id = POOL_ID(vertex->home);
