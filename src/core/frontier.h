@@ -15,7 +15,7 @@
  * key that falls lowers its bounds at once, one that rises leaves them, and
  * they are mended when the search for the nearest comes across them.
  *
- * The caller owns the memory and provides more when frontier_room() says so.
+ * The caller owns the memory and provides more when frontier_has_room() is false.
  *
  *-------------------------------------------------------------------------
  */

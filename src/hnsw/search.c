@@ -571,7 +571,6 @@ bool
 hnsw_search_resume(HnswSearch *search, int ef)
 {
 	Pool *pool = &search->pool;
-
 	int room = search->coder != NULL ? ef + ef / HELD_BACK : ef;
 
 	hnsw_search_set_ef(search, room);
