@@ -95,7 +95,7 @@ measure_data()
 	step "$DATA_NAME: loading, and finding the exact neighbours" >&2
 	new_database "$OURS" && load_data "tree_$OURS" "$ROWS" "$QUERIES" >&2
 	ROW_COUNT=$(run_sql "tree_$OURS" "SELECT count(*) FROM items")
-	find_exact "tree_$OURS" "$ROWS" "$QUERIES" "$OUT/exact-tree-$DATA_NAME-$SPACE-$ROWS-$QUERIES.copy" >&2
+	find_exact "tree_$OURS" "$ROWS" "$QUERIES" "$(exact_file "$ROWS" "$QUERIES" "$QUERIES")" >&2
 	EXACT_MS=$(milliseconds "tree_$OURS" "$EXACT_OPTIONS" 20)
 	line "exact scan" - - 1 "$ROW_COUNT" "$EXACT_MS"
 	printf '%s\n' "${TREES:-$(default_trees)}" | tr ';' '\n' | while read -r tree; do
