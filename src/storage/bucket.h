@@ -1,0 +1,148 @@
+/*-------------------------------------------------------------------------
+ *
+ * bucket.h
+ *	  Buckets: sets of values with their heap TIDs, on chains of pages.  Leaves
+ *	  of trees, lists of inverted files.
+ *
+ * A bucket is a head page and further pages behind it, linked by `next`.  Each is
+ * a line-pointer page of entries: one value with the TIDs of rows that have it.
+ * The head's number (PageSpecialData.ordinal) counts the buckets that have begun
+ * on this page; whoever keeps a pointer to a bucket keeps this number with it, and
+ * so finds out when the page has come to hold another one.  README, "Buckets".
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_BUCKET_H
+#define ANN_BUCKET_H
+
+#include "postgres.h"
+
+#include "storage/itemptr.h"
+
+#include "storage/page.h"
+#include "storage/page_change.h"
+
+/* The value is not in the entry but on value pages, whose numbers are in its place */
+#define BUCKET_ENTRY_WIDE 0x0001
+
+/* TIDs in an entry, at most; further rows of the value are in further entries */
+#define BUCKET_MAX_TIDS 200
+
+/*
+ * An entry: this header, `extra_size` bytes of the access method's, the value from
+ * a multiple of 8 on, the TIDs right behind it (from a multiple of 2 on).
+ */
+typedef struct BucketEntryData
+{
+	uint16 ntids;
+	uint16 flags;
+	uint32 value_size; /* bytes of the encoded value, wherever it is */
+} BucketEntryData;
+
+typedef BucketEntryData *BucketEntry;
+
+/* What entries of an index have in common */
+typedef struct BucketShape
+{
+	Size extra_size; /* a multiple of 4 */
+} BucketShape;
+
+/* Values of more bytes are on value pages. */
+#define BUCKET_MAX_INLINE_VALUE (BLCKSZ / 2 - 512)
+
+#define BUCKET_VALUE_OFFSET(shape) MAXALIGN(sizeof(BucketEntryData) + (shape)->extra_size)
+
+/* Bytes that the value takes in its entry */
+extern Size bucket_inline_size(Size value_size);
+extern Size bucket_entry_size(const BucketShape *shape, Size value_size, int ntids);
+
+static inline void *
+bucket_entry_extra(BucketEntry entry)
+{
+	return (char *) entry + sizeof(BucketEntryData);
+}
+
+/* The value, or the numbers of its pages */
+static inline void *
+bucket_entry_value(const BucketShape *shape, BucketEntry entry)
+{
+	return (char *) entry + BUCKET_VALUE_OFFSET(shape);
+}
+
+extern ItemPointer bucket_entry_tids(const BucketShape *shape, BucketEntry entry);
+
+/*
+ * The entry at an offset of a bucket page, or NULL if there is none.  An error
+ * if what is there cannot be one.
+ */
+extern BucketEntry bucket_page_entry(Relation index, const BucketShape *shape, Page page,
+									 BlockNumber blkno, OffsetNumber offset);
+
+/*
+ * The value of an entry: where it lies, or read into scratch (value_size bytes)
+ * when it is wide.  A wide value of a row that is dead may have been overwritten.
+ */
+extern const void *bucket_read_value(Relation index, const BucketShape *shape, BucketEntry entry,
+									 char *scratch);
+
+/*
+ * Pins and locks the head of a bucket.  False, with nothing pinned, if the page
+ * holds another one by now, which has another number.
+ */
+extern bool bucket_lock_head(Relation index, BlockNumber head, uint16 number, int lockmode,
+							 Buffer *buffer);
+
+/* Pins and locks the page behind a locked one of a bucket; false: that was the last. */
+extern bool bucket_lock_next(Relation index, Buffer buffer, int lockmode, Buffer *next);
+
+/*
+ * Makes an entry in palloc'ed memory.  A wide value is written to pages of its own
+ * (value_pages.h); no interrupt may come between that and the change that links the
+ * entry.
+ */
+extern BucketEntry bucket_make_entry(Relation index, const BucketShape *shape, Size head_offset,
+									 bool building, const void *extra, const void *value,
+									 Size value_size, const ItemPointerData *tids, int ntids,
+									 Size *size);
+
+/*
+ * Writes a new bucket of these entries, with its pages taken from the chain of free
+ * pages; nothing points to it yet.  Entries fill pages one after the other; fill is
+ * the share of a page that is used.  Returns its head and sets *number.  building:
+ * pages are added at the end and nothing is logged.
+ */
+extern BlockNumber bucket_write(Relation index, Size head_offset, bool building,
+								const BucketEntry *entries, const Size *sizes, int n, double fill,
+								uint16 *number);
+
+/*
+ * Adds an entry to a bucket whose head the caller has locked exclusively: to a page
+ * with room, else to a new one at the end of the chain.  Releases the head.
+ */
+extern void bucket_add(Relation index, Size head_offset, Buffer head, BucketEntry entry, Size size);
+
+/*
+ * Adds a TID to an entry on a page locked exclusively, in the change: false if it
+ * has no room on the page or BUCKET_MAX_TIDS.
+ */
+extern bool bucket_add_tid(const BucketShape *shape, Page page, OffsetNumber offset,
+						   ItemPointer tid);
+
+/* Is the bucket no longer in use?  Set on its head, in the change that replaces it. */
+#define PAGE_RETIRED 0x0004
+
+/* Removing dead rows: which TIDs are dead */
+typedef bool (*BucketIsDead)(ItemPointer tid, void *state);
+
+/*
+ * Removes the dead TIDs of one page, in one record, and entries that have no other;
+ * their value pages go to the chain of free pages.  Counts TIDs.
+ */
+extern void bucket_vacuum_page(Relation index, const BucketShape *shape, Size head_offset,
+							   BlockNumber blkno, BufferAccessStrategy strategy,
+							   BucketIsDead is_dead, void *state, double *removed, double *kept);
+
+/* Gives the pages of a retired bucket to the chain of free pages.  Its head's number goes first. */
+extern void bucket_free(Relation index, Size head_offset, BlockNumber head);
+
+#endif /* ANN_BUCKET_H */

@@ -1,0 +1,30 @@
+/*-------------------------------------------------------------------------
+ *
+ * free_pages.h
+ *	  Pages that nothing uses, in a chain whose head stands in the metapage.
+ *
+ * head_offset says where: at this offset of the metapage's contents is the
+ * BlockNumber of the first, or InvalidBlockNumber.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_FREE_PAGES_H
+#define ANN_FREE_PAGES_H
+
+#include "postgres.h"
+
+#include "storage/page.h"
+
+/*
+ * A page for a new use: the first of the chain, else one that is added to the
+ * index.  It is returned pinned and locked exclusively, initialised and empty; its
+ * ordinal is one higher than in its last use (1 in a page that was added, which the
+ * caller logs as a fresh one).  The metapage must not be locked by the caller.  An error
+ * or a crash before something points to the page leaks it.
+ */
+extern Buffer free_page_take(Relation index, Size head_offset, PageKind kind, bool building);
+
+/* Puts pages that nothing points to into the chain, up to three in a record; contents are lost. */
+extern void free_pages_give(Relation index, Size head_offset, const BlockNumber *blocks, int n);
+
+#endif /* ANN_FREE_PAGES_H */

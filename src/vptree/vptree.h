@@ -1,0 +1,244 @@
+/*-------------------------------------------------------------------------
+ *
+ * vptree.h
+ *	  The vptree access method: what is on disk, and what its files share.
+ *
+ * A binary tree (core/tree.h).  Inner nodes are items on node pages, several
+ * levels of the tree to a page; they are never moved nor removed, only their
+ * child pointers change.  Leaves are buckets (storage/bucket.h) whose entries
+ * carry the distances to the pivots above them, from the nearest upwards.
+ *
+ * src/vptree/README describes the algorithms, locking and WAL.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_VPTREE_H
+#define ANN_VPTREE_H
+
+#include "postgres.h"
+
+#include "access/amapi.h"
+#include "access/genam.h"
+#include "nodes/execnodes.h"
+#include "nodes/pathnodes.h"
+
+#include "access/compat.h"
+#include "access/index_space.h"
+#include "access/inspect.h"
+#include "core/tree.h"
+#include "core/tree_prune.h"
+#include "core/tree_tune.h"
+#include "storage/bucket.h"
+#include "storage/meta.h"
+#include "storage/page_change.h"
+
+/* Build options (WITH).  Names and defaults are NMSLIB's, in snake case. */
+#define VPTREE_AUTO_BUCKET_SIZE 0 /* as many as fit a page, and at least VPTREE_MIN_AUTO_BUCKET */
+#define VPTREE_MIN_AUTO_BUCKET 50
+#define VPTREE_MAX_BUCKET_SIZE 10000
+#define VPTREE_DEFAULT_PATH_LENGTH 5
+#define VPTREE_NO_LEAF_LIMIT INT_MAX
+
+/* Share of bucket_size that a build fills */
+#define VPTREE_BUILD_FILL 0.85
+
+/*
+ * Where a subtree is: a node (block and offset of its item) or a bucket (block of
+ * its head and the head's number; offset is InvalidOffsetNumber).
+ */
+typedef struct VptreeChild
+{
+	BlockNumber block; /* InvalidBlockNumber: there is nothing */
+	OffsetNumber offset;
+	uint16 number; /* of a bucket */
+} VptreeChild;
+
+static inline bool
+vptree_child_is_bucket(const VptreeChild *child)
+{
+	return child->offset == InvalidOffsetNumber;
+}
+
+/* An item of a node page */
+typedef struct VptreeNodeData
+{
+	VptreeChild left;
+	VptreeChild right;
+	double radius;	   /* core/tree.h */
+	uint32 dimension;  /* TREE_KD */
+	uint32 value_size; /* TREE_VP: bytes of the pivot, which follows (at VPTREE_NODE_VALUE), or the
+						* numbers of its value pages if it is more than BUCKET_MAX_INLINE_VALUE */
+} VptreeNodeData;
+
+typedef VptreeNodeData *VptreeNode;
+
+#define VPTREE_NODE_VALUE(node) ((char *) (node) + MAXALIGN(sizeof(VptreeNodeData)))
+
+/* The metapage */
+typedef struct VptreeMeta
+{
+	MetaHeader header;
+	uint16 partition;	/* TreePartition */
+	uint16 path_length; /* 0 where pruning is not by the triangle inequality */
+	uint32 bucket_size; /* entries in a bucket, at most; 0 while dimensions are unknown */
+	uint64 seed;
+	VptreeChild root;		/* nothing: the index is empty */
+	BlockNumber node_block; /* node page that takes new nodes, or InvalidBlockNumber */
+	BlockNumber free_pages; /* head of the chain of free pages */
+	uint32 retired;			/* buckets that vacuum has to free */
+	uint32 nodes;			/* inner nodes and buckets */
+	uint32 buckets;
+	uint16 max_depth; /* nodes above a bucket, at most */
+	uint16 tuned;	  /* the following are from a tuning */
+	TreePruner pruner;
+	double tuned_recall;
+	double tuned_improvement;
+	double tune_r;
+	uint32 tune_k;
+	uint32 reserved;
+	double entries; /* of the build */
+} VptreeMeta;
+
+#define VPTREE_FREE_PAGES offsetof(VptreeMeta, free_pages)
+
+/* Relation options.  NAN, -1 or 0: not set, see options.c */
+typedef struct VptreeOptions
+{
+	int32 vl_len_;
+	int bucket_size;
+	int partition; /* TreePartition */
+	int path_length;
+	double alpha_left;
+	double alpha_right;
+	int exp_left;
+	int exp_right;
+	int max_leaves_to_visit;
+	double desired_recall;
+	int tune_k;
+	double tune_r;
+	int tune_qty;
+	int min_exp;
+	int max_exp;
+	int tune_metric; /* TreeTuneMetric */
+	int max_iter;
+	int max_rec_depth;
+	int step_n;
+	int add_restart_qty;
+	double full_factor;
+} VptreeOptions;
+
+/* An index in use: its relation, space and a copy of its metapage */
+typedef struct VptreeIndex
+{
+	Relation relation;
+	IndexSpace space;
+	VptreeMeta meta;
+	BucketShape shape;
+	TreeDistance distance; /* with the space as its context (distance.c) */
+	bool exact;			   /* pruning goes by a metric (space_metric()) */
+	bool building;		   /* pages are not logged one by one */
+} VptreeIndex;
+
+/* index.c: opening an index, nodes, distances */
+extern void vptree_meta_init(VptreeMeta *meta, const IndexSpace *space, Relation relation);
+extern void vptree_set_geometry(VptreeIndex *index); /* once dimensions are known */
+extern void vptree_open(VptreeIndex *index, Relation relation);
+extern void vptree_read_meta(VptreeIndex *index);
+extern void vptree_init_distance(VptreeIndex *index);
+
+/* The node of a child, on its page locked in share mode; an error if there is none. */
+extern VptreeNode vptree_lock_node(VptreeIndex *index, const VptreeChild *child, Buffer *buffer);
+
+/* The pivot of a node whose page is locked; scratch: encoded_size bytes */
+extern const void *vptree_node_pivot(VptreeIndex *index, VptreeNode node, char *scratch);
+
+/*
+ * d(pivot, x), the pivot as the object and x as the query, as a distance to prune by;
+ * query is the query form of x.
+ */
+extern double vptree_pivot_distance(VptreeIndex *index, const void *pivot, const void *query);
+
+/*
+ * What computed distances of this size may be wrong by where pruning is exact; else 0.
+ */
+extern double vptree_slack(const VptreeIndex *index, double x, double radius);
+
+/* build.c */
+extern IndexBuildResult *vptree_build(Relation heap, Relation relation, IndexInfo *index_info);
+extern void vptree_build_empty(Relation relation);
+extern char *vptree_build_phase_name(int64 phase);
+
+/* write.c: a tree from memory to pages; used by builds and by splits */
+typedef struct VptreeWrite VptreeWrite;
+
+/*
+ * Writes the tree of `tree`, whose items are numbers of entries: its buckets first,
+ * then its nodes.  The TIDs of item i are those that tids() gives.  Returns the
+ * child that stands for all of it.
+ */
+typedef int (*VptreeItemTids)(void *arg, uint32 place, const ItemPointerData **tids);
+extern VptreeChild vptree_write_tree(VptreeIndex *index, const Tree *tree,
+									 const GraphValues *values, VptreeItemTids tids, void *arg);
+
+/* insert.c, split.c */
+extern bool vptree_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid,
+						  Relation heap, IndexUniqueCheck check_unique,
+						  INSERT_UNCHANGED_PARAM IndexInfo *index_info);
+
+/*
+ * Replaces an overfull bucket by a small tree.  `parent` says where the pointer to it
+ * stands: a node's item, or nothing for the metapage.  Does nothing while vacuum runs.
+ */
+extern void vptree_split_bucket(VptreeIndex *index, const VptreeChild *parent, bool left,
+								const VptreeChild *bucket);
+
+/* scan.c */
+extern IndexScanDesc vptree_begin_scan(Relation relation, int nkeys, int norderbys);
+extern void vptree_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
+						  int norderbys);
+extern bool vptree_get_tuple(IndexScanDesc scan, ScanDirection direction);
+extern void vptree_end_scan(IndexScanDesc scan);
+
+/* vacuum.c.  While it removes dead rows no bucket is split (README, "Vacuum"). */
+#define VPTREE_SPLIT_LOCK META_BLOCK /* heavyweight page lock: splits share it, vacuum excludes */
+extern IndexBulkDeleteResult *vptree_bulk_delete(IndexVacuumInfo *info,
+												 IndexBulkDeleteResult *stats,
+												 IndexBulkDeleteCallback callback, void *state);
+extern IndexBulkDeleteResult *vptree_vacuum_cleanup(IndexVacuumInfo *info,
+													IndexBulkDeleteResult *stats);
+
+/* tune.c */
+extern void vptree_tune_build(VptreeIndex *index, const GraphValues *values, uint32 nvalues);
+
+/* options.c */
+extern void vptree_init_options(void);
+extern bytea *vptree_options(Datum reloptions, bool validate);
+extern const VptreeOptions *vptree_get_options(Relation relation);
+
+/* The pruner of a scan: settings, else options, else what was tuned, else 1, 1, 1, 1 */
+extern TreePruner vptree_pruner(Relation relation, const VptreeMeta *meta);
+extern int vptree_max_leaves(Relation relation);
+
+typedef enum VptreeIterativeScan
+{
+	VPTREE_ITERATIVE_OFF,
+	VPTREE_ITERATIVE_RELAXED,
+	VPTREE_ITERATIVE_STRICT
+} VptreeIterativeScan;
+
+extern int vptree_iterative_scan;
+extern int vptree_max_scan_tuples;
+
+/* info.c, check.c, estimate.c */
+extern const InspectMethod vptree_inspect;
+extern void vptree_info(Relation relation, InfoReport *report);
+extern bool vptree_check(CheckState *check);
+extern bool vptree_holds_value(CheckState *check, uint32 owner, const void *value);
+extern void vptree_estimate(const EstimateInput *input, EstimateResult *result);
+
+/* cost.c */
+extern void vptree_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
+								 Cost *startup_cost, Cost *total_cost, Selectivity *selectivity,
+								 double *correlation, double *pages);
+
+#endif /* ANN_VPTREE_H */
