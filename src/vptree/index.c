@@ -22,9 +22,6 @@ static const char *const coordinate_spaces[] = {"l1", "l2", "linf", "lp"};
 #define SHIFT_PAIRS 10000
 #define SEED_OF_SHIFT UINT64_C(0x7368696674)
 
-/* Rounding to a float changes a number by at most this part of it. */
-#define FLOAT_ROUNDING 0x1p-24
-
 static bool
 has_coordinate_bounds(const IndexSpace *space)
 {
@@ -277,17 +274,12 @@ vptree_pivot_distance(const VptreeIndex *index, const void *pivot, const void *q
 double
 vptree_distance_error(const VptreeIndex *index, double distance)
 {
-	const SpaceContext *space = &index->space.context;
-	double low;
-	double high;
-	float key;
+	SpaceRange range;
 
 	if (!keeps_paths(index))
 		return 0;
-	key = (float) space->space->metric->key(space, distance);
-	low = space_metric_range(space, nextafterf(key, 0)).low;
-	high = space_metric_range(space, nextafterf(key, INFINITY)).high;
-	return fmax(distance - low, high - distance) + distance * FLOAT_ROUNDING;
+	range = space_metric_true(&index->space.context, distance);
+	return fmax(distance - range.low, range.high - distance);
 }
 
 double
