@@ -36,14 +36,6 @@ value_pages_write(Relation index, Size head_offset, bool building, const void *v
 	}
 }
 
-const char *
-value_page_piece(Page page, Size size)
-{
-	if (!page_is(page, PAGE_VALUE) || ((PageHeader) page)->pd_lower < PAGE_DATA_OFFSET + size)
-		return NULL;
-	return (const char *) page + PAGE_DATA_OFFSET;
-}
-
 /* Is there such a block?  One that was seen before is. */
 static bool
 has_block(Relation index, BlockNumber blkno)
@@ -62,24 +54,24 @@ read_pages(Relation index, const BlockNumber *blocks, void *value, Size size)
 	{
 		char *to = (char *) value + (Size) i * VALUE_PAGES_PIECE;
 		Size size_here = Min(left, VALUE_PAGES_PIECE);
-		const char *piece = NULL;
-		Buffer buffer = InvalidBuffer;
+		bool found = false;
 
 		if (blocks[i] != META_BLOCK && has_block(index, blocks[i]))
 		{
-			buffer = recent_read(index, blocks[i]);
-			piece = value_page_piece(BufferGetPage(buffer), size_here);
+			Buffer buffer = recent_read(index, blocks[i]);
+			Page page = BufferGetPage(buffer);
+
+			found = page_is(page, PAGE_VALUE);
+			if (found)
+				memcpy(to, (char *) page + PAGE_DATA_OFFSET, size_here);
+			ReleaseBuffer(buffer);
 		}
-		if (piece != NULL)
-			memcpy(to, piece, size_here);
-		else
+		if (!found)
 		{
 			memset(to, 0, size_here);
 			if (missing == InvalidBlockNumber)
 				missing = blocks[i];
 		}
-		if (BufferIsValid(buffer))
-			ReleaseBuffer(buffer);
 		left -= size_here;
 	}
 	return missing;

@@ -29,9 +29,6 @@ value_pages_of(Size size)
 extern void value_pages_write(Relation index, Size head_offset, bool building, const void *value,
 							  Size size, BlockNumber *blocks);
 
-/* The piece of a value, of size bytes, on a page; NULL if there is none. */
-extern const char *value_page_piece(Page page, Size size);
-
 /*
  * Reads a value.  Pages of a value never change while something points to it, so
  * they are not locked.  False, with zeroes in place of what is not there, if a block
