@@ -156,9 +156,9 @@ bound_by_pivot(VptreeSearch *search, VptreeNode node, uint32 ancestor, VptreeSid
 	}
 	sides->nearer = computed < node->radius ? 0 : 1;
 	sides->bound[sides->nearer] = -INFINITY;
-	sides->bound[1 - sides->nearer] =
-		sides->nearer == 0 ? stretched_key(search, radius.low - x.high, 1)
-						   : stretched_key(search, x.low - radius.high, 0);
+	sides->bound[1 - sides->nearer] = sides->nearer == 0
+										  ? stretched_key(search, radius.low - x.high, 1)
+										  : stretched_key(search, x.low - radius.high, 0);
 
 	sides->ancestor[0] = sides->ancestor[1] = vptree_add_ancestor(search);
 	known = &search->ancestors[sides->ancestor[0]];
@@ -232,8 +232,8 @@ bound_by_coordinate(VptreeSearch *search, VptreeNode node, uint32 ancestor, Vptr
 	sides->nearer = gap < 0 ? 0 : 1;
 	sides->bound[sides->nearer] = -INFINITY;
 	sides->ancestor[sides->nearer] = ancestor;
-	sides->bound[1 - sides->nearer] = stretched_key(
-		search, norm_of_sum(norm, sum, fabs(gap)) * ROUNDED_SUM, 1 - sides->nearer);
+	sides->bound[1 - sides->nearer] =
+		stretched_key(search, norm_of_sum(norm, sum, fabs(gap)) * ROUNDED_SUM, 1 - sides->nearer);
 	sides->ancestor[1 - sides->nearer] = added;
 }
 

@@ -53,10 +53,10 @@ grow(VptreeSearch *search, void *array, uint32 *capacity, uint64 needed, Size si
 	return repalloc_huge(array, larger * size);
 }
 
-#define MAKE_ROOM(search, array, capacity, needed)                       \
-	do                                                                   \
-	{                                                                    \
-		if (unlikely((needed) > (capacity)))                             \
+#define MAKE_ROOM(search, array, capacity, needed)                                \
+	do                                                                            \
+	{                                                                             \
+		if (unlikely((needed) > (capacity)))                                      \
 			(array) = grow(search, array, &(capacity), needed, sizeof(*(array))); \
 	} while (0)
 
@@ -103,6 +103,7 @@ vptree_search_init(VptreeSearch *search, VptreeIndex *index, const ScanTarget *t
 	search->pruner = *pruner;
 	search->max_leaves = max_leaves;
 	search->leaves = max_leaves;
+	search->max_distances = PG_INT64_MAX;
 	search->limit = INFINITY;
 	if (target->limited)
 		search->limit = vptree_key_beyond(&index->space.context, target->radius);
@@ -208,8 +209,8 @@ begin_anew(VptreeSearch *search)
 
 	if (search->seen != NULL)
 		pfree(search->seen);
-	search->seen = MemoryContextAllocHuge(search->context,
-										  Max(search->nrows, 1) * sizeof(ItemPointerData));
+	search->seen =
+		MemoryContextAllocHuge(search->context, Max(search->nrows, 1) * sizeof(ItemPointerData));
 	for (uint32 i = 0; i < search->nrows; i++)
 	{
 		uint32 more = search->rows[i].more;
@@ -239,8 +240,7 @@ score_batch(VptreeSearch *search)
 {
 	const SpaceContext *context = &search->index->space.context;
 
-	context->space->distances(context, search->query, search->values, search->nbatch,
-							  search->keys);
+	context->space->distances(context, search->query, search->values, search->nbatch, search->keys);
 	search->distances += search->nbatch;
 	for (int i = 0; i < search->nbatch; i++)
 		add_rows(search, search->entries[i], search->keys[i]);
@@ -252,8 +252,8 @@ static inline void
 score(VptreeSearch *search, BucketEntry entry)
 {
 	search->entries[search->nbatch] = entry;
-	search->values[search->nbatch] = bucket_read_value(
-		search->index->relation, &search->index->shape, entry, search->scratch);
+	search->values[search->nbatch] =
+		bucket_read_value(search->index->relation, &search->index->shape, entry, search->scratch);
 	search->nbatch++;
 	if (search->nbatch == VPTREE_SCORE_BATCH || (entry->flags & BUCKET_ENTRY_WIDE) != 0)
 		score_batch(search);
@@ -269,8 +269,8 @@ read_page(VptreeSearch *search, Buffer buffer, VptreeFilter *filter)
 
 	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
 	{
-		BucketEntry entry = bucket_page_entry(search->index->relation, &search->index->shape, page,
-											  blkno, offset);
+		BucketEntry entry =
+			bucket_page_entry(search->index->relation, &search->index->shape, page, blkno, offset);
 		float gap;
 
 		if (entry == NULL)
@@ -404,10 +404,10 @@ vptree_search_next(VptreeSearch *search, PoolEntry *entry)
 {
 	for (;;)
 	{
-		bool can_open = search->nqueue > 0 && search->leaves > 0;
+		bool can_open =
+			search->nqueue > 0 && search->leaves > 0 && search->distances < search->max_distances;
 
-		if (search->nwaiting > 0 &&
-			(!can_open || search->waiting[0].key <= search->queue[0].key))
+		if (search->nwaiting > 0 && (!can_open || search->waiting[0].key <= search->queue[0].key))
 		{
 			*entry = entry_heap_pop(search->waiting, search->nwaiting--);
 			search->rows[entry->id].more |= VPTREE_ROW_TAKEN;

@@ -60,11 +60,11 @@ typedef struct VptreeRow
 /* Which entries of a bucket are near enough, by their distances to pivots (bounds.c) */
 typedef struct VptreeFilter
 {
-	int n;						/* pivots; 0: all entries are */
+	int n;						 /* pivots; 0: all entries are */
 	float center[TREE_MAX_PATH]; /* the query's distances to them */
-	float gap;					/* entries whose distances differ by no more are scored ... */
-	float scored_gap;			/* unless by no more than this: they have been */
-	float smallest;				/* the smallest gap left out; INFINITY: none was */
+	float gap;					 /* entries whose distances differ by no more are scored ... */
+	float scored_gap;			 /* unless by no more than this: they have been */
+	float smallest;				 /* the smallest gap left out; INFINITY: none was */
 } VptreeFilter;
 
 #define VPTREE_SCORE_BATCH 64
@@ -119,7 +119,8 @@ typedef struct VptreeSearch
 	char *scratch; /* for a value that is not on its page */
 
 	int64 distances;
-	int64 nodes; /* opened */
+	int64 max_distances; /* no branch is opened after more */
+	int64 nodes;		 /* opened */
 	int64 buckets;
 	int64 max_nodes; /* more than that can only be a circle */
 } VptreeSearch;
