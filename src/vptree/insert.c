@@ -68,19 +68,10 @@ is_same_child(const VptreeChild *a, const VptreeChild *b)
 	return a->block == b->block && a->offset == b->offset && a->number == b->number;
 }
 
-/*
- * Does a row go left at a node?  Where it may go either way, chance decides, so
- * that rows of one value do not all go the same one.
- */
-static bool
-goes_left(double x, double radius, uint64 chance)
-{
-	return x < radius || (x == radius && (chance & 1) != 0);
-}
-
 /* Goes down from one node: place->bucket becomes the child. */
 static void
-descend_one(VptreeIndex *index, const NewRow *row, uint64 chance, char *scratch, VptreePlace *place)
+descend_one(VptreeIndex *index, const NewRow *row, uint64 *chance, char *scratch,
+			VptreePlace *place)
 {
 	int path_length = index->meta.path_length;
 	Buffer buffer;
@@ -93,7 +84,7 @@ descend_one(VptreeIndex *index, const NewRow *row, uint64 chance, char *scratch,
 		x = row->coordinates[node->dimension];
 	else
 		x = vptree_pivot_distance(index, vptree_node_pivot(index, node, scratch), row->query);
-	place->left = goes_left(x, node->radius, chance);
+	place->left = vptree_goes_left(x, node->radius, chance);
 	place->bucket = place->left ? node->left : node->right;
 	UnlockReleaseBuffer(buffer);
 	place->depth++;
@@ -118,8 +109,7 @@ descend(VptreeIndex *index, const NewRow *row, VptreePlace *place)
 	while (!vptree_child_is_bucket(&place->bucket))
 	{
 		CHECK_FOR_INTERRUPTS();
-		descend_one(index, row, chance, scratch, place);
-		chance = random_hash(chance);
+		descend_one(index, row, &chance, scratch, place);
 	}
 	pfree(scratch);
 }

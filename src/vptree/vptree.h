@@ -26,6 +26,7 @@
 #include "access/index_space.h"
 #include "access/inspect.h"
 #include "access/scan_loop.h"
+#include "core/random.h"
 #include "core/tree.h"
 #include "core/tree_prune.h"
 #include "core/tree_tune.h"
@@ -169,6 +170,18 @@ extern const void *vptree_node_pivot(VptreeIndex *index, VptreeNode node, char *
 extern double vptree_pivot_distance(const VptreeIndex *index, const void *pivot, const void *query);
 
 /*
+ * Does a value at distance x from a node's pivot go left?  Where it may go either
+ * way, chance decides, so that the rows of one value do not all go the same one;
+ * *chance is another one afterwards.
+ */
+static inline bool
+vptree_goes_left(double x, double radius, uint64 *chance)
+{
+	*chance = random_hash(*chance);
+	return x < radius || (x == radius && (*chance & 1) != 0);
+}
+
+/*
  * A distance to prune by that was computed, maybe stored as a float, differs by no
  * more than this from the true one; 0 where pruning is approximate, or by coordinates.
  */
@@ -211,9 +224,9 @@ typedef struct VptreeEntries
 	/* Gives the TIDs of an item; returns how many, 1 to BUCKET_MAX_TIDS.  Places come in order. */
 	int (*tids)(void *arg, uint32 place, ItemPointerData *tids);
 
-	/* Gives its distances to the pivots above the tree, nearest first; NULL: there are none. */
+	/* Gives its distances to the nabove nearest pivots above the tree, from the nearest upwards. */
 	const float *(*above)(void *arg, uint32 place);
-	int nabove; /* how many, if any */
+	int nabove;
 } VptreeEntries;
 
 /* Writes the leaves of a tree as buckets; leaves[] says where they are. */

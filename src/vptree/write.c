@@ -367,7 +367,7 @@ make_entry(VptreeIndex *index, const Tree *tree, const VptreeEntries *entries, u
 	Assert(npath <= path_length && path_length <= TREE_MAX_PATH);
 	if (npath > 0)
 		memcpy(path, tree->paths + (Size) place * tree->params.path_length, npath * sizeof(float));
-	if (entries->above != NULL)
+	if (entries->nabove > 0 && npath < path_length)
 		memcpy(path + npath, entries->above(entries->arg, place),
 			   Min(entries->nabove, path_length - npath) * sizeof(float));
 	return bucket_make_entry(index->relation, &index->shape, VPTREE_FREE_PAGES, index->building,
