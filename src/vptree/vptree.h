@@ -25,6 +25,7 @@
 #include "access/compat.h"
 #include "access/index_space.h"
 #include "access/inspect.h"
+#include "access/scan_loop.h"
 #include "core/random.h"
 #include "core/tree.h"
 #include "core/tree_prune.h"
@@ -98,12 +99,14 @@ typedef struct VptreeMeta
 	uint32 tune_k;
 	uint32 reserved;
 	double entries; /* of the build */
+	double probe_few;  /* distances of a query of VPTREE_PROBE_FEW rows (probe.c); 0: unknown */
+	double probe_more; /* of VPTREE_PROBE_MORE rows */
 	double shift;	/* added to distances that may be negative, for pruning (index.c) */
 } VptreeMeta;
 
 #define VPTREE_FREE_PAGES offsetof(VptreeMeta, free_pages)
 
-/* Relation options.  NAN, -1 or 0: not set, see options.c */
+/* Relation options.  Not set: NAN; exponents -1; max_leaves_to_visit and tune_k 0 */
 typedef struct VptreeOptions
 {
 	int32 vl_len_;
@@ -261,10 +264,6 @@ extern void vptree_split_bucket(VptreeIndex *index, const VptreePlace *place);
 
 /* scan.c */
 extern IndexScanDesc vptree_begin_scan(Relation relation, int nkeys, int norderbys);
-extern void vptree_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
-						  int norderbys);
-extern bool vptree_get_tuple(IndexScanDesc scan, ScanDirection direction);
-extern void vptree_end_scan(IndexScanDesc scan);
 
 /* vacuum.c.  While it removes dead rows no bucket is split (README, "Vacuum"). */
 #define VPTREE_SPLIT_LOCK META_BLOCK /* heavyweight page lock: splits share it, vacuum excludes */
@@ -286,15 +285,7 @@ extern const VptreeOptions *vptree_get_options(Relation relation);
 extern TreePruner vptree_pruner(Relation relation, const VptreeMeta *meta);
 extern int vptree_max_leaves(Relation relation);
 
-typedef enum VptreeIterativeScan
-{
-	VPTREE_ITERATIVE_OFF,
-	VPTREE_ITERATIVE_RELAXED,
-	VPTREE_ITERATIVE_STRICT
-} VptreeIterativeScan;
-
-extern int vptree_iterative_scan;
-extern int vptree_max_scan_tuples;
+extern ScanSettings vptree_scan_settings;
 
 /* info.c, check.c, estimate.c */
 extern const InspectMethod vptree_inspect;
@@ -302,6 +293,14 @@ extern void vptree_info(Relation relation, InfoReport *report);
 extern bool vptree_check(CheckState *check);
 extern bool vptree_holds_value(CheckState *check, uint32 owner, const void *value);
 extern void vptree_estimate(const EstimateInput *input, EstimateResult *result);
+
+/*
+ * probe.c: searches the index, which is complete but for the metapage, from some of
+ * its values, and sets what index->meta says of them.
+ */
+#define VPTREE_PROBE_FEW 10
+#define VPTREE_PROBE_MORE 100
+extern void vptree_probe(VptreeIndex *index, const GraphValues *values, uint32 nvalues);
 
 /* cost.c */
 extern void vptree_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
