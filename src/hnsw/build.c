@@ -601,8 +601,8 @@ hnsw_write_value_pages(HnswBuild *build, const char *value, BlockNumber start)
 	for (int i = 0; i < build->index.meta.value_pages; i++)
 	{
 		Buffer buffer = hnsw_next_page(build, PAGE_VALUE, start + i);
-		Size offset = (Size) i * HNSW_VALUE_PIECE;
-		Size piece = Min(stored_size - offset, HNSW_VALUE_PIECE);
+		Size offset = (Size) i * VALUE_PAGES_PIECE;
+		Size piece = Min(stored_size - offset, VALUE_PAGES_PIECE);
 
 		memcpy((char *) BufferGetPage(buffer) + PAGE_DATA_OFFSET, value + offset, piece);
 		page_set_data_size(BufferGetPage(buffer), piece);

@@ -545,7 +545,7 @@ hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
 	if (found)
 	{
 		scan->xs_heaptid = state->tids[state->next_tid++];
-		hnsw_check_tid(&state->index, &scan->xs_heaptid);
+		page_check_tid(state->index.relation, &scan->xs_heaptid);
 		scan->xs_recheck = state->target.recheck;
 		scan_target_report_order(&state->target, &state->index.space, scan, state->key);
 		state->rows++;
