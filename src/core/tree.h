@@ -102,11 +102,11 @@ typedef struct Tree
 	uint32_t *items; /* the caller's, in the order of the leaves */
 	uint32_t nitems;
 	float *paths; /* path_length for each place of items[]: finish()ed distances to the pivots of
-				   * the nodes above, from the nearest node upwards */
+				   * the nodes above, from the nearest node upwards, rounded to float */
 } Tree;
 
 /* Upper limit of the bytes that a tree of so many items takes, beside items and values */
-extern size_t tree_memory(uint32_t nitems, const TreeParams *params, size_t query_size);
+extern size_t tree_memory(uint32_t nitems, const TreeParams *params, const TreeDistance *distance);
 
 /*
  * A tree over items[0 .. nitems - 1] with nothing done yet, or NULL when memory

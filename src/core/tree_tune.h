@@ -49,7 +49,7 @@ typedef struct TreeTuneParams
 typedef struct TreeTuneResult
 {
 	TreePruner pruner;
-	double recall;		/* that it reached, and the one that it had to reach after the correction */
+	double recall; /* that it reached, and the one that it had to reach after the correction */
 	double required;
 	double improvement; /* against comparing all values, by the metric */
 } TreeTuneResult;

@@ -39,6 +39,7 @@
 #include "access/compat.h"
 #include "access/index_space.h"
 #include "access/inspect.h"
+#include "access/scan_loop.h"
 #include "core/frontier.h"
 #include "core/graph.h"
 #include "core/pool.h"
@@ -60,7 +61,6 @@
 #define HNSW_DEFAULT_EF_SEARCH 40
 #define HNSW_MIN_EF_SEARCH 1
 #define HNSW_MAX_EF_SEARCH 10000
-#define HNSW_NO_SCAN_LIMIT (-1)
 
 /* Size of the pending chain, in kB, at which it is merged */
 #define HNSW_DEFAULT_PENDING_LIST_LIMIT 2048
@@ -289,15 +289,7 @@ typedef struct HnswOptions
 	int quantization; /* HnswQuantization */
 } HnswOptions;
 
-typedef enum HnswIterativeScan
-{
-	HNSW_ITERATIVE_OFF,
-	HNSW_ITERATIVE_RELAXED,
-	HNSW_ITERATIVE_STRICT
-} HnswIterativeScan;
-
-extern int hnsw_iterative_scan;
-extern int hnsw_max_scan_tuples;
+extern ScanSettings hnsw_scan_settings;
 extern int hnsw_pending_list_limit; /* kB */
 
 /* An index in use: its relation, space and a copy of its metapage */
@@ -595,10 +587,6 @@ extern char *hnsw_build_phase_name(int64 phase);
 
 /* scan.c */
 extern IndexScanDesc hnsw_begin_scan(Relation relation, int nkeys, int norderbys);
-extern void hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
-						int norderbys);
-extern bool hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction);
-extern void hnsw_end_scan(IndexScanDesc scan);
 
 /* vacuum.c */
 extern IndexBulkDeleteResult *hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,

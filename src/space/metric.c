@@ -149,6 +149,40 @@ space_metric_range(const SpaceContext *context, float key)
 	return (SpaceRange){metric->distance(context, fmax(low, 0)), metric->distance(context, high)};
 }
 
+/* Keeping a metric distance as a float32 changes it by at most this part and this much. */
+#define KEPT (2 * ROUNDING)
+#define KEPT_TINY 0x1p-149
+
+SpaceRange
+space_metric_true(const SpaceContext *context, double computed)
+{
+	const SpaceMetric *metric = context->space->metric;
+	double relative = error_bound(context, &metric->relative);
+	double absolute = error_bound(context, &metric->absolute);
+	double low = metric->key(context, fmax(computed * (1 - KEPT) - KEPT_TINY, 0));
+	double high = metric->key(context, computed * (1 + KEPT) + KEPT_TINY);
+
+	low = (fmin(low, FLT_MAX) - absolute) / (1 + relative);
+	high = (high + absolute) / (1 - relative);
+	return (SpaceRange){metric->distance(context, fmax(low, 0)), metric->distance(context, high)};
+}
+
+SpaceRange
+space_metric_computed(const SpaceContext *context, double distance)
+{
+	const SpaceMetric *metric = context->space->metric;
+	double relative = error_bound(context, &metric->relative);
+	double absolute = error_bound(context, &metric->absolute);
+	double key = metric->key(context, distance);
+	double low = fmin(key * (1 - relative) - absolute, FLT_MAX);
+	double high = key * (1 + relative) + absolute;
+
+	low = metric->distance(context, fmax(low, 0)) * (1 - KEPT) - KEPT_TINY;
+	if (high > FLT_MAX)
+		return (SpaceRange){low, INFINITY};
+	return (SpaceRange){low, metric->distance(context, high) * (1 + KEPT) + KEPT_TINY};
+}
+
 float
 space_metric_key(const SpaceContext *context, double distance)
 {

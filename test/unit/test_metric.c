@@ -449,6 +449,8 @@ check_keys(const SpaceContext *context, float largest, double slack)
 		double metric = space_metric(context, key);
 		double next = space_metric(context, float_from_bits(bits + 1));
 		SpaceRange range = space_metric_range(context, key);
+		float kept = (float) metric;
+		SpaceRange of_kept = space_metric_true(context, kept);
 		float back = space_metric_key(context, metric);
 
 		CHECK(metric >= before && next >= metric, "%s: falls at %g", context->space->name, key);
@@ -459,6 +461,14 @@ check_keys(const SpaceContext *context, float largest, double slack)
 		CHECK(back <= key && key - back <= 3e-5 * key + slack, "%s: %.9g comes back as %.9g",
 			  context->space->name, key, back);
 		CHECK(space_metric_key(context, range.low) <= key, "%s: %g", context->space->name, key);
+		CHECK(of_kept.low <= range.low && range.high <= of_kept.high,
+			  "%s: range of the metric kept at %g", context->space->name, key);
+		CHECK(of_kept.low >= range.low * (1 - 1e-4) - slack &&
+				  of_kept.high <= range.high * (1 + 1e-4) + slack,
+			  "%s: wide range of the metric kept at %g", context->space->name, key);
+		CHECK(space_metric_computed(context, range.low).high >= kept &&
+				  space_metric_computed(context, range.high).low <= kept,
+			  "%s: metrics that may be computed at %g", context->space->name, key);
 		before = metric;
 		range_before = range;
 	}
