@@ -75,10 +75,11 @@ typedef struct CheckPage
 /* What is known of each block after check_pages() */
 typedef struct CheckBlock
 {
-	uint8 kind;	  /* PageKind; 0 if the page is unusable or was never written */
-	bool chained; /* PAGE_CHAINED */
-	bool tail;	  /* PAGE_TAIL */
-	bool retired; /* PAGE_RETIRED */
+	uint8 kind;	   /* PageKind; 0 if the page is unusable or was never written */
+	bool chained;  /* PAGE_CHAINED */
+	bool tail;	   /* PAGE_TAIL */
+	bool retired;  /* PAGE_RETIRED */
+	uint16 nitems; /* line pointers, where the kind has them */
 	uint32 ordinal;
 	BlockNumber next;
 } CheckBlock;

@@ -24,14 +24,15 @@ vacuum_begin_pass(IndexBulkDeleteResult *stats)
 }
 
 void
-vacuum_each_page(Relation index, void (*page)(void *arg, BlockNumber block), void *arg)
+vacuum_each_page(Relation index, bool (*page)(void *arg, BlockNumber block), void *arg)
 {
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
+	bool more = true;
 
-	for (BlockNumber block = META_BLOCK + 1; block < nblocks; block++)
+	for (BlockNumber block = META_BLOCK + 1; more && block < nblocks; block++)
 	{
 		vacuum_delay_point_compat();
-		page(arg, block);
+		more = page(arg, block);
 	}
 }
 

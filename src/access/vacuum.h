@@ -19,10 +19,11 @@
 extern IndexBulkDeleteResult *vacuum_begin_pass(IndexBulkDeleteResult *stats);
 
 /*
- * Does something to each page but the metapage, in the order of their blocks; pages that are
- * added meanwhile are left out.  Between two pages vacuum may rest or be cancelled.
+ * Does something to each page but the metapage, in the order of their blocks, until
+ * that returns false; pages that are added meanwhile are left out.  Between two pages
+ * vacuum may rest or be cancelled.
  */
-extern void vacuum_each_page(Relation index, void (*page)(void *arg, BlockNumber block), void *arg);
+extern void vacuum_each_page(Relation index, bool (*page)(void *arg, BlockNumber block), void *arg);
 
 /* The figures at the end of a vacuum; stats is NULL if no pass was needed. */
 extern IndexBulkDeleteResult *vacuum_finish(IndexVacuumInfo *info, IndexBulkDeleteResult *stats);

@@ -216,7 +216,7 @@ vacuum_vertex(VacuumState *vacuum, PageChange *change, Page *copy, Buffer buffer
 }
 
 /* Vacuums a slot page; the lists of its vertices first, without its lock. */
-static void
+static bool
 vacuum_page(void *arg, BlockNumber blkno)
 {
 	VacuumState *vacuum = (VacuumState *) arg;
@@ -244,7 +244,7 @@ vacuum_page(void *arg, BlockNumber blkno)
 	if (nslots == 0)
 	{
 		ReleaseBuffer(buffer);
-		return;
+		return true;
 	}
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	nslots = page_slots(page, index->meta.slots_per_page);
@@ -254,6 +254,7 @@ vacuum_page(void *arg, BlockNumber blkno)
 		page_change_finish(&change);
 	else
 		UnlockReleaseBuffer(buffer);
+	return true;
 }
 
 /* ambulkdelete: removes the TIDs that the callback says are dead. */
