@@ -474,6 +474,7 @@ build_part(VptreeParts *parts, Part *part, const VptreePivots *above)
 VptreeSubtree
 vptree_parts_build(VptreeParts *parts)
 {
+	VptreeBuild *build = parts->build;
 	VptreePivots none = {.n = 0};
 	MemoryContext old = MemoryContextSwitchTo(parts->context);
 	VptreeSubtree result;
@@ -482,6 +483,6 @@ vptree_parts_build(VptreeParts *parts)
 	result = build_part(parts, &parts->all, &none);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(parts->context);
-	parts->build->parts = NULL;
+	build->parts = NULL;
 	return result;
 }

@@ -211,6 +211,7 @@ switch_pointer(Split *split, const VptreeSubtree *subtree)
 	Page parent_page = NULL;
 	PageChange change;
 	VptreeMeta *meta;
+	Page page;
 
 	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
 	if (place->parent.block != InvalidBlockNumber)
@@ -219,7 +220,8 @@ switch_pointer(Split *split, const VptreeSubtree *subtree)
 		LockBuffer(parent, BUFFER_LOCK_EXCLUSIVE);
 	}
 	page_change_begin(&change, index->relation, false);
-	PageGetSpecial(page_change_page(&change, split->head, false))->flags |= PAGE_RETIRED;
+	page = page_change_page(&change, split->head, false);
+	PageGetSpecial(page)->flags |= PAGE_RETIRED;
 	meta = (VptreeMeta *) PageGetContents(page_change_page(&change, meta_buffer, false));
 	if (BufferIsValid(parent))
 		parent_page = page_change_page(&change, parent, false);
