@@ -87,7 +87,7 @@ my @cases = (
 	[ 'plain', 'owner of a list', sub { $_->put_list($_->list_vertex, 4, V => 7) }, qr/^error\|\d+\|vertex \d+\|item \(\d+,\d+\) is a list of vertex 7$/m, qr/ has item \(\d+,\d+\) out of place/ ],
 	[ 'plain', 'number of a list', sub { $_->put_list($_->list_vertex, 8, V => 0xFFFFFFFF) }, qr/item \(\d+,\d+\) is list number 4294967295, which is not possible/ ],
 	[ 'plain', 'row twice', sub { $_->put_vertex(7, tids => a6 => $_->get_vertex(8, 'tids', 'a6')) }, qr/row \(\d+,\d+\) is in vertex \d+ already/ ],
-	[ 'plain', 'invalid TID', sub { $_->put_vertex(7, tids => a6 => "\0" x 6) }, qr/vertex has an invalid heap TID/ ],
+	[ 'plain', 'invalid TID', sub { $_->put_vertex(7, tids => a6 => "\0" x 6) }, qr/has an invalid heap TID/ ],
 	[ 'plain', 'missing row', sub { $_->put_vertex($_->single_vertex, ntids => C => 0) }, qr/^error\|\|row \(\d+,\d+\)\|row is not in the index$/m ],
 	[ 'plain', 'NaN', sub { $_->put_value(7, f => 'NaN') }, qr/coordinate 1 of the value is not finite/ ],
 	[ 'plain', 'another value', sub { $_->put_value(7, f => 12345) }, qr/^error\|\|row \(\d+,\d+\)\|index has another value for the row than the table$/m ],

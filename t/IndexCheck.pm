@@ -45,6 +45,29 @@ my %methods = (
 		more_options => 'm = 5, ef_construction = 23',
 		build_phase => 'building graph',
 		spaces => '_(l2|ip|cosine|angular)_ops$',
+	},
+	vptree => {
+		am => 'vptree',
+		form => 'partition = vp',
+		class => 'vec_l2_ops',
+		operator => '<->',
+		options => 'bucket_size = 50',
+		settings => {},
+		floor => 1,
+		more_options => 'bucket_size = 77, path_length = 3',
+		build_phase => 'building tree',
+	},
+	vptree_kd => {
+		am => 'vptree',
+		form => 'partition = kd',
+		class => 'vec_l2_ops',
+		operator => '<->',
+		options => 'bucket_size = 50',
+		settings => {},
+		floor => 1,
+		more_options => 'bucket_size = 77, path_length = 3',
+		build_phase => 'building tree',
+		spaces => '_(l1|l2|linf|lp)_ops$',
 	},);
 
 # Dimensions of the suites' tables

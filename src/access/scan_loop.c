@@ -17,6 +17,8 @@
 
 #include "access/scan_loop.h"
 #include "core/entry_heap.h"
+#include "storage/heap_tids.h"
+#include "storage/page.h"
 
 #define MIN_LATE 64
 
@@ -104,16 +106,6 @@ check_scan(IndexScanDesc scan)
 			 RelationGetRelationName(scan->indexRelation));
 }
 
-static void
-check_tid(IndexScanDesc scan, ItemPointer tid)
-{
-	if (unlikely(!ItemPointerIsValid(tid)))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has an invalid heap TID",
-							   RelationGetRelationName(scan->indexRelation)),
-						errhint("Please REINDEX it.")));
-}
-
 /* False: there are no rows. */
 static bool
 start(ScanLoop *loop)
@@ -159,7 +151,7 @@ scan_loop_get_tuple(IndexScanDesc scan, ScanDirection direction)
 		loop->ended = !loop->method->next_row(loop, &scan->xs_heaptid, &key);
 	if (!loop->ended)
 	{
-		check_tid(scan, &scan->xs_heaptid);
+		heap_tid_check(scan->indexRelation, &scan->xs_heaptid);
 		scan->xs_recheck = loop->target.recheck;
 		scan_target_report_order(&loop->target, loop->space, scan, key);
 		loop->rows++;

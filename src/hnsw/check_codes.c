@@ -31,7 +31,7 @@ check_mean(HnswCheck *state)
 	if (meta->mean_block == InvalidBlockNumber)
 		return true;
 	if (check_block_is(state->check, meta->mean_block, PAGE_VALUE))
-		page = check_page(state->check, state->value_page, meta->mean_block);
+		page = check_page(state->check, state->check->value_page, meta->mean_block);
 	if (page == NULL ||
 		((PageHeader) page)->pd_lower != PAGE_DATA_OFFSET + meta->code_dim * sizeof(float))
 	{
@@ -39,7 +39,7 @@ check_mean(HnswCheck *state)
 					 "block %u holds no mean of %u coordinates", meta->mean_block, meta->code_dim);
 		return false;
 	}
-	state->value_owner[meta->mean_block] = OWNER_MEAN;
+	state->check->value_owner[meta->mean_block] = OWNER_MEAN;
 	mean = (const float *) ((char *) page + PAGE_DATA_OFFSET);
 	for (int i = 0; i < meta->code_dim; i++)
 	{

@@ -45,6 +45,7 @@
 #include "core/pool.h"
 #include "core/rabitq.h"
 #include "core/visited.h"
+#include "storage/heap_tids.h"
 #include "storage/meta.h"
 #include "storage/page_change.h"
 #include "storage/value_pages.h"
@@ -598,6 +599,7 @@ extern IndexBulkDeleteResult *hnsw_vacuum_cleanup(IndexVacuumInfo *info,
 extern const InspectMethod hnsw_inspect;
 extern void hnsw_info(Relation relation, InfoReport *report);
 extern bool hnsw_check(CheckState *check);
+extern BlockNumber hnsw_name_owner(CheckState *check, uint32 owner, char *name);
 extern bool hnsw_holds_value(CheckState *check, uint32 owner, const void *value);
 
 /* estimate.c: ann_estimate() */

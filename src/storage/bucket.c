@@ -369,25 +369,9 @@ give_blocks(Relation index, Size head_offset, PageKind kind, BlockList *list)
 	memset(list, 0, sizeof(*list));
 }
 
-/* Copies the TIDs of an entry that live on; returns their number. */
-static int
-copy_live(Relation index, ItemPointer tids, int ntids, BucketIsDead is_dead, void *state,
-		  ItemPointerData *live)
-{
-	int n = 0;
-
-	for (int i = 0; i < ntids; i++)
-	{
-		page_check_tid(index, &tids[i]);
-		if (!is_dead(&tids[i], state))
-			live[n++] = tids[i];
-	}
-	return n;
-}
-
 /* Removes the dead TIDs of a page that is locked exclusively; releases it. */
 static void
-remove_dead(Relation index, const BucketShape *shape, Buffer buffer, BucketIsDead is_dead,
+remove_dead(Relation index, const BucketShape *shape, Buffer buffer, HeapTidIsDead is_dead,
 			void *state, double *removed, double *kept, BlockList *values)
 {
 	Page page = BufferGetPage(buffer);
@@ -404,8 +388,8 @@ remove_dead(Relation index, const BucketShape *shape, Buffer buffer, BucketIsDea
 
 		if (entry == NULL)
 			continue;
-		nlive =
-			copy_live(index, bucket_entry_tids(shape, entry), entry->ntids, is_dead, state, live);
+		memcpy(live, bucket_entry_tids(shape, entry), entry->ntids * sizeof(ItemPointerData));
+		nlive = heap_tids_keep_live(index, live, entry->ntids, is_dead, state);
 		*removed += entry->ntids - nlive;
 		*kept += nlive;
 		if (nlive == entry->ntids)
@@ -431,7 +415,7 @@ remove_dead(Relation index, const BucketShape *shape, Buffer buffer, BucketIsDea
 
 void
 bucket_vacuum_page(Relation index, const BucketShape *shape, Size head_offset, BlockNumber blkno,
-				   BufferAccessStrategy strategy, BucketIsDead is_dead, void *state,
+				   BufferAccessStrategy strategy, HeapTidIsDead is_dead, void *state,
 				   double *removed, double *kept)
 {
 	Buffer buffer = ReadBufferExtended(index, MAIN_FORKNUM, blkno, RBM_NORMAL, strategy);

@@ -92,13 +92,3 @@ page_lock_two(Buffer first, int first_mode, Buffer second, int second_mode)
 	if (in_order)
 		LockBuffer(second, second_mode);
 }
-
-void
-page_check_tid(Relation index, ItemPointer tid)
-{
-	if (unlikely(!ItemPointerIsValid(tid)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" has an invalid heap TID", RelationGetRelationName(index)),
-				 errhint("Please REINDEX it.")));
-}

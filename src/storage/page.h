@@ -110,7 +110,4 @@ extern void page_delete_item(Page page, OffsetNumber offset);
  */
 extern void page_lock_two(Buffer first, int first_mode, Buffer second, int second_mode);
 
-/* An error unless the TID of a row is one that the table may be asked for. */
-extern void page_check_tid(Relation index, ItemPointer tid);
-
 #endif /* ANN_PAGE_H */

@@ -190,7 +190,7 @@ vptree_build_rows(VptreeBuild *build, BuildRows *rows, const VptreePivots *above
 static void
 set_dimensions(VptreeBuild *build)
 {
-	vptree_meta_init(&build->index);
+	vptree_meta_init(&build->index, vptree_get_options(build->index.relation));
 	build->params.bucket_size = build->index.meta.bucket_size;
 }
 
@@ -274,8 +274,19 @@ init_index(VptreeIndex *index, Relation relation)
 	index->relation = relation;
 	index->building = true;
 	index_space_init(&index->space, relation);
-	vptree_check_partition(&index->space, relation);
-	vptree_meta_init(index);
+	vptree_check_partition(&index->space, vptree_get_options(relation));
+	vptree_meta_init(index, vptree_get_options(relation));
+}
+
+void
+vptree_init_params(VptreeBuild *build)
+{
+	build->params.partition = (TreePartition) build->index.meta.partition;
+	build->params.bucket_size = Max(build->index.meta.bucket_size, VPTREE_MIN_AUTO_BUCKET);
+	build->params.fill = VPTREE_BUILD_FILL;
+	build->params.path_length = build->index.meta.path_length;
+	build->params.threads = build_threads();
+	build->params.seed = build->index.meta.seed;
 }
 
 /* ambuild */
@@ -286,12 +297,7 @@ vptree_build(Relation heap, Relation relation, IndexInfo *index_info)
 	Build *frame = palloc0(sizeof(Build));
 
 	init_index(&build->index, relation);
-	build->params.partition = (TreePartition) build->index.meta.partition;
-	build->params.bucket_size = Max(build->index.meta.bucket_size, VPTREE_MIN_AUTO_BUCKET);
-	build->params.fill = VPTREE_BUILD_FILL;
-	build->params.path_length = build->index.meta.path_length;
-	build->params.threads = build_threads();
-	build->params.seed = build->index.meta.seed;
+	vptree_init_params(build);
 	frame->method = &method;
 	frame->arg = build;
 	frame->heap = heap;

@@ -33,6 +33,9 @@ typedef struct VptreePivots
 } VptreePivots;
 
 /* build.c */
+
+/* Sets build->params by the metapage; the size of buckets may still be unknown. */
+extern void vptree_init_params(VptreeBuild *build);
 extern Size vptree_memory_per_value(const VptreeBuild *build);
 extern GraphValues vptree_values_of_rows(const BuildRows *rows);
 

@@ -19,6 +19,7 @@ const InspectMethod vptree_inspect = {
 	.build = vptree_build,
 	.info = vptree_info,
 	.check = vptree_check,
+	.name_owner = vptree_name_owner,
 	.holds_value = vptree_holds_value,
 	.estimate = vptree_estimate,
 };

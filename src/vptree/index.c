@@ -34,9 +34,9 @@ has_coordinate_bounds(const IndexSpace *space)
 }
 
 void
-vptree_check_partition(const IndexSpace *space, Relation relation)
+vptree_check_partition(const IndexSpace *space, const VptreeOptions *options)
 {
-	if (vptree_get_options(relation)->partition == TREE_KD && !has_coordinate_bounds(space))
+	if (options->partition == TREE_KD && !has_coordinate_bounds(space))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("partition \"kd\" is not possible for space \"%s\"",
 							   space->context.space->name),
@@ -55,11 +55,11 @@ keeps_paths(const VptreeIndex *index)
  * once, when they are known; the metapage has it from then on.
  */
 void
-vptree_set_geometry(VptreeIndex *index)
+vptree_set_geometry(VptreeIndex *index, const VptreeOptions *options)
 {
 	VptreeMeta *meta = &index->meta;
 	Size value_size = index->space.encoded_size;
-	int bucket_size = vptree_get_options(index->relation)->bucket_size;
+	int bucket_size = options->bucket_size;
 
 	meta->header.dim = index->space.context.dim;
 	index->shape.extra_size = meta->path_length * sizeof(float);
@@ -73,11 +73,10 @@ vptree_set_geometry(VptreeIndex *index)
 	meta->bucket_size = bucket_size;
 }
 
-/* The metapage of an empty index, whose relation and space are known */
+/* The metapage of an empty index, whose space is known */
 void
-vptree_meta_init(VptreeIndex *index)
+vptree_meta_init(VptreeIndex *index, const VptreeOptions *options)
 {
-	const VptreeOptions *options = vptree_get_options(index->relation);
 	VptreeMeta *meta = &index->meta;
 
 	memset(meta, 0, sizeof(*meta));
@@ -91,7 +90,7 @@ vptree_meta_init(VptreeIndex *index)
 	meta->free_pages = InvalidBlockNumber;
 	meta->pruner = (TreePruner){1, 1, 1, 1};
 	if (index->space.context.dim > 0)
-		vptree_set_geometry(index);
+		vptree_set_geometry(index, options);
 	vptree_init_distance(index);
 }
 
@@ -105,6 +104,14 @@ is_sound(const VptreeMeta *meta)
 	if (meta->header.dim == 0)
 		return meta->root.block == InvalidBlockNumber;
 	return meta->bucket_size >= 1 && meta->bucket_size <= VPTREE_MAX_BUCKET_SIZE;
+}
+
+void
+vptree_use_meta(VptreeIndex *index)
+{
+	index->shape.extra_size = index->meta.path_length * sizeof(float);
+	index->shape.value_size = index->space.encoded_size;
+	vptree_init_distance(index);
 }
 
 /*
@@ -124,9 +131,7 @@ vptree_read_meta(VptreeIndex *index)
 		return;
 	if (index->space.context.dim != index->meta.header.dim)
 		index_space_set_dim(&index->space, index->meta.header.dim);
-	index->shape.extra_size = index->meta.path_length * sizeof(float);
-	index->shape.value_size = index->space.encoded_size;
-	vptree_init_distance(index);
+	vptree_use_meta(index);
 }
 
 /* Makes an index ready for use: its space, and its metapage as it is now. */
@@ -148,9 +153,8 @@ report_bad_node(VptreeIndex *index, const VptreeChild *child)
 					errhint("Please REINDEX it.")));
 }
 
-/* The node at an offset of a page of nodes, or NULL if what is there cannot be one. */
-static VptreeNode
-find_node(const VptreeIndex *index, Page page, OffsetNumber offset)
+VptreeNode
+vptree_find_node(const VptreeIndex *index, Page page, OffsetNumber offset)
 {
 	Size value_size = index->meta.partition == TREE_VP ? index->space.encoded_size : 0;
 	VptreeNode node;
@@ -173,7 +177,7 @@ find_node(const VptreeIndex *index, Page page, OffsetNumber offset)
 VptreeNode
 vptree_page_node(VptreeIndex *index, Page page, const VptreeChild *child)
 {
-	VptreeNode node = find_node(index, page, child->offset);
+	VptreeNode node = vptree_find_node(index, page, child->offset);
 
 	if (unlikely(node == NULL))
 		report_bad_node(index, child);

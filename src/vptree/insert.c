@@ -125,7 +125,7 @@ make_root(VptreeIndex *index, const NewRow *row)
 	Size size;
 
 	HOLD_INTERRUPTS();
-	vptree_set_geometry(index);
+	vptree_set_geometry(index, vptree_get_options(index->relation));
 	entry = bucket_make_entry(index->relation, &index->shape, VPTREE_FREE_PAGES, false, NULL,
 							  row->value, index->space.encoded_size, row->tid, 1, &size);
 	index->meta.root.offset = InvalidOffsetNumber;

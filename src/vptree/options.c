@@ -220,10 +220,15 @@ vptree_options(Datum reloptions, bool validate)
 }
 
 const VptreeOptions *
+vptree_options_of(const bytea *options)
+{
+	return options != NULL ? (const VptreeOptions *) options : &default_options;
+}
+
+const VptreeOptions *
 vptree_get_options(Relation relation)
 {
-	return relation->rd_options != NULL ? (const VptreeOptions *) relation->rd_options
-										: &default_options;
+	return vptree_options_of(relation->rd_options);
 }
 
 static double

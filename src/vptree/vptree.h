@@ -98,10 +98,10 @@ typedef struct VptreeMeta
 	double tune_r;
 	uint32 tune_k;
 	uint32 reserved;
-	double entries; /* of the build */
+	double entries;	   /* of the build */
 	double probe_few;  /* distances of a query of VPTREE_PROBE_FEW rows (probe.c); 0: unknown */
 	double probe_more; /* of VPTREE_PROBE_MORE rows */
-	double shift;	/* added to distances that may be negative, for pruning (index.c) */
+	double shift;	   /* added to distances that may be negative, for pruning (index.c) */
 } VptreeMeta;
 
 #define VPTREE_FREE_PAGES offsetof(VptreeMeta, free_pages)
@@ -147,11 +147,16 @@ typedef struct VptreeIndex
 /* index.c: opening an index, nodes, distances */
 
 /* An error if the index's space cannot have the partition that is asked for. */
-extern void vptree_check_partition(const IndexSpace *space, Relation relation);
-extern void vptree_meta_init(VptreeIndex *index);
-extern void vptree_set_geometry(VptreeIndex *index); /* once dimensions are known */
+extern void vptree_check_partition(const IndexSpace *space, const VptreeOptions *options);
+extern void vptree_meta_init(VptreeIndex *index, const VptreeOptions *options);
+
+/* Sets the dimensions, now that they are known, and what follows from them in the metapage. */
+extern void vptree_set_geometry(VptreeIndex *index, const VptreeOptions *options);
 extern void vptree_open(VptreeIndex *index, Relation relation);
 extern void vptree_read_meta(VptreeIndex *index);
+
+/* Sets what follows from the metapage and the space, whose dimensions are known. */
+extern void vptree_use_meta(VptreeIndex *index);
 extern void vptree_init_distance(VptreeIndex *index);
 
 /* The node of a child, on its page locked in share mode; an error if there is none. */
@@ -159,6 +164,9 @@ extern VptreeNode vptree_lock_node(VptreeIndex *index, const VptreeChild *child,
 
 /* The same on a page, or a copy of it, that the caller has locked */
 extern VptreeNode vptree_page_node(VptreeIndex *index, Page page, const VptreeChild *child);
+
+/* The node at an offset of a page, or NULL if what is there cannot be one */
+extern VptreeNode vptree_find_node(const VptreeIndex *index, Page page, OffsetNumber offset);
 
 /* The pivot of a node whose page is locked; scratch: encoded_size bytes */
 extern const void *vptree_node_pivot(VptreeIndex *index, VptreeNode node, char *scratch);
@@ -281,6 +289,9 @@ extern void vptree_init_options(void);
 extern bytea *vptree_options(Datum reloptions, bool validate);
 extern const VptreeOptions *vptree_get_options(Relation relation);
 
+/* Options as vptree_options() returns them: NULL stands for the defaults. */
+extern const VptreeOptions *vptree_options_of(const bytea *options);
+
 /* The pruner of a scan: settings, else options, else what was tuned, else 1, 1, 1, 1 */
 extern TreePruner vptree_pruner(Relation relation, const VptreeMeta *meta);
 extern int vptree_max_leaves(Relation relation);
@@ -291,6 +302,7 @@ extern ScanSettings vptree_scan_settings;
 extern const InspectMethod vptree_inspect;
 extern void vptree_info(Relation relation, InfoReport *report);
 extern bool vptree_check(CheckState *check);
+extern BlockNumber vptree_name_owner(CheckState *check, uint32 owner, char *name);
 extern bool vptree_holds_value(CheckState *check, uint32 owner, const void *value);
 extern void vptree_estimate(const EstimateInput *input, EstimateResult *result);
 
