@@ -286,12 +286,6 @@ vptree_distance_error(const VptreeIndex *index, double distance)
 	return fmax(distance - range.low, range.high - distance);
 }
 
-double
-vptree_slack(const VptreeIndex *index, double x, double radius)
-{
-	return vptree_distance_error(index, x) + vptree_distance_error(index, radius);
-}
-
 void
 vptree_choose_shift(VptreeIndex *index, const GraphValues *values, uint32 nvalues)
 {
