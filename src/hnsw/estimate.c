@@ -136,7 +136,7 @@ hnsw_calibrate(HnswCalibration *calibration, const HnswSample *sample, const Spa
 
 	memset(calibration, 0, sizeof(*calibration));
 	single.threads = 1; /* the first thousand vertices have but one anyway */
-	hnsw_graph_distance(&distance, space);
+	hnsw_build_distance(&distance, space);
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
