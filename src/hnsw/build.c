@@ -641,7 +641,7 @@ hnsw_build_graph(HnswBuild *build, const BuildRows *rows, const GraphParams *par
 	values.chunk_shift = rows->chunk_shift;
 	values.stride = rows->stride;
 	values.value_size = build->index.space.stored_size;
-	hnsw_graph_distance(&build->distance, &build->index.space.stored);
+	hnsw_build_distance(&build->distance, &build->index.space.stored);
 	build->graph = graph_create(rows->nvalues, params, &build->distance, &values);
 	if (build->graph == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),

@@ -571,6 +571,7 @@ typedef struct HnswLinkBack
 } HnswLinkBack;
 
 extern void hnsw_graph_distance(GraphDistance *distance, const SpaceContext *space);
+extern void hnsw_build_distance(GraphDistance *distance, const SpaceContext *space);
 extern const SpaceContext *hnsw_copy_space(const HnswIndex *index);
 extern Size hnsw_copy_size(const HnswIndex *index);
 extern Size hnsw_copy_query_size(const HnswIndex *index);

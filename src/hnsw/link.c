@@ -25,6 +25,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "core/byte_distance.h"
 #include "hnsw/hnsw.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
@@ -106,6 +107,36 @@ hnsw_graph_distance(GraphDistance *distance, const SpaceContext *space)
 	distance->query_size = space_query_size(space);
 	distance->prepare_query = prepare_query;
 	distance->distances = distances;
+}
+
+/* GraphDistance callbacks for bytes: these are compared as they are. */
+static const void *
+prepare_bytes(const void *context, const void *value, void *scratch)
+{
+	return value;
+}
+
+static void
+distances_of_bytes(const void *context, const void *query, const void *const *objects, int n,
+				   float *keys)
+{
+	byte_distances(query, objects, n, ((const SpaceContext *) context)->dim, keys);
+}
+
+/*
+ * The same for the graph of a build, where keys are compared with each other
+ * alone: whole numbers where the values are, which takes less time.
+ */
+void
+hnsw_build_distance(GraphDistance *distance, const SpaceContext *space)
+{
+	hnsw_graph_distance(distance, space);
+	if (space->space->element == SPACE_UINT8 && strcmp(space->space->name, "l2") == 0)
+	{
+		distance->query_size = 0;
+		distance->prepare_query = prepare_bytes;
+		distance->distances = distances_of_bytes;
+	}
 }
 
 /*
