@@ -67,7 +67,7 @@ read_shape(HnswScanShape *shape, PlannerInfo *root, IndexPath *path)
 		shape->m = meta.m;
 		shape->dim = meta.header.dim > 0 ? meta.header.dim : DISTANCE_COST_DIM;
 		shape->ef_search = hnsw_option_ef_search(index);
-		shape->quantized = meta.codes_offset != 0;
+		shape->quantized = meta.codes_size != 0;
 		shape->distance = cost_distance(path, shape->dim);
 	}
 	index_close(index, NoLock);
