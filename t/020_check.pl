@@ -10,6 +10,9 @@ use lib $FindBin::RealBin;
 use DamagedIndex;
 use Test::More;
 
+# Bytes of a page that slots may take (PAGE_DATA_SIZE)
+my $slots_size = 8064;
+
 # Offsets in the metapage and in a vertex record (src/storage/meta.h, src/hnsw/hnsw.h)
 my %meta = (
 	magic => 0, version => 4, dim => 8, space => 16, m => 64, slot_size => 68, slots_per_page => 70,
@@ -98,8 +101,8 @@ my @cases = (
 	[ 'narrow', 'wide value of another size', sub { $_->shorten_wide_value }, qr/item \(\d+,\d+\) holds no value of 160 bytes/ ],
 	[ 'narrow', 'wide value of another kind', sub { my $at = $_->wide_vertex; $_->put_value($at, a6 => $_->get_vertex($_->upper_vertex, 'upper', 'a6')) }, qr/item \(\d+,\d+\) is of kind 5550, not 5744/ ],
 	[ 'narrow', 'narrow value', sub { $_->put_value($_->single_vertex, C => 250) }, qr/index has another value for the row than the table/ ],
-	[ 'coded', 'form', sub { $_->put_meta(quantization => v => 0) }, qr/metapage says slot size is \d+, but it must be \d+/ ],
-	[ 'coded', 'place of codes', sub { $_->put_meta(codes => v => 0) }, qr/metapage says offset of codes is 0, but it must be 128/ ],
+	[ 'coded', 'form', sub { $_->put_meta(quantization => v => 0) }, qr/metapage says slots per page is \d+, but it must be \d+/ ],
+	[ 'coded', 'size of codes', sub { $_->put_meta(codes => v => 0) }, qr/metapage says size of codes is 0, but it must be 256/ ],
 	[ 'coded', 'dimensions of codes', sub { $_->put_meta(code_dim => v => 64) }, qr/metapage says dimensions of codes is 64, but it must be 32/ ],
 	[ 'coded', 'code', sub { $_->change_codes(7, 0, 1) }, qr/^error\|\d+\|vertex \d+\|code of link 1, to vertex \d+, is not its$/m ],
 	[ 'coded', 'last bit of a code', sub { $_->change_codes(7, 7 * 16 + 2, 8) }, qr/^error\|\d+\|vertex \d+\|code of link 2, to vertex \d+, is not its$/m ],
@@ -107,6 +110,9 @@ my @cases = (
 	[ 'coded', 'second number of a code', sub { $_->change_codes(7, 8 * 16 + 64 + 2, 1) }, qr/^error\|\d+\|vertex \d+\|code of link 2, to vertex \d+, is not its$/m ],
 	[ 'coded', 'codes of each other', sub { $_->swap_links(7) }, qr/code of link 1, to vertex \d+, is not its.*code of link 2, to vertex \d+, is not its/s ],
 	[ 'coded', 'code without a link', sub { $_->put_vertex(7, coded => V => 0xFFFFFFFF) }, qr/^error\|\d+\|vertex \d+\|vertex has a code of link [2-5], but [1-4] links$/m ],
+	[ 'coded', 'code without room', sub { $_->put($_->place_of(7), $upper, v => 8176) }, qr/^error\|\d+\|vertex \d+\|vertex has a code of link 1 of [1-4], but no room for codes$/m ],
+	[ 'coded', 'room for part of a code', sub { $_->put($_->place_of(7), $upper, v => 8128 - 100) }, qr/^error\|\d+\|\|used bytes begin again at 8028, where no codes of \d+ slots begin$/m ],
+	[ 'plain', 'room for codes', sub { $_->put(2, $upper, v => 8128) }, qr/^error\|2\|\|used bytes begin again at 8128, where no codes of \d+ slots begin$/m ],
 	[ 'coded', 'code beyond all links', sub { $_->put_vertex(7, coded => x19C => 0x80) }, qr/^error\|\d+\|vertex \d+\|vertex has a code of link 160, but [1-4] links$/m ],
 	[ 'coded', 'code of another value', sub { $_->put_value(7, f => 12345) }, qr/code of link \d+, to vertex \d+, is not its.*index has another value for the row than the table/s ],
 	[ 'coded', 'mean of another kind', sub { $_->put_meta(mean_block => V => 1) }, qr/^error\|0\|\|block 1 holds no mean of 32 coordinates$/m, qr/has no mean on block 1/ ],
@@ -168,6 +174,14 @@ sub place
 	return (int($id / $self->{slots_per_page}), $first_slot + $id % $self->{slots_per_page} * $self->{slot_size});
 }
 
+# The block of vertex number n
+sub place_of
+{
+	my ($self, $n) = @_;
+
+	return ($self->place($n))[0];
+}
+
 sub put_vertex
 {
 	my ($self, $n, $field, @rest) = @_;
@@ -216,7 +230,7 @@ sub change_codes
 	my ($self, $n, $byte, $bits) = @_;
 	my ($block, $offset) = $self->place($n);
 
-	$offset += $self->{codes} + $byte;
+	$offset = $first_slot + $slots_size - ($n % $self->{slots_per_page} + 1) * $self->{codes} + $byte;
 	return $self->put($block, $offset, C => $self->get($block, $offset, 'C') ^ $bits);
 }
 

@@ -51,8 +51,8 @@ check_geometry(HnswCheck *state)
 		report_meta(state, "slots per page", meta->slots_per_page, expected.slots_per_page);
 	else if (meta->links_offset != expected.links_offset)
 		report_meta(state, "offset of links", meta->links_offset, expected.links_offset);
-	else if (meta->codes_offset != expected.codes_offset)
-		report_meta(state, "offset of codes", meta->codes_offset, expected.codes_offset);
+	else if (meta->codes_size != expected.codes_size)
+		report_meta(state, "size of codes", meta->codes_size, expected.codes_size);
 	else if (meta->code_dim != expected.code_dim)
 		report_meta(state, "dimensions of codes", meta->code_dim, expected.code_dim);
 	else if (meta->value_offset != expected.value_offset)
@@ -363,6 +363,28 @@ check_vertex(HnswCheck *state, HnswVertex record, uint32 vertex)
 	}
 }
 
+/* What is in use of a slot page are records of its slots, and codes of some of them. */
+static void
+check_slot_bounds(HnswCheck *state, Page page, BlockNumber block, int nslots)
+{
+	const HnswMeta *meta = &state->index.meta;
+	int lower = ((PageHeader) page)->pd_lower;
+	int upper = ((PageHeader) page)->pd_upper;
+	int end = PAGE_DATA_OFFSET + PAGE_DATA_SIZE;
+
+	if (lower != PAGE_DATA_OFFSET + nslots * meta->slot_size &&
+		(nslots > 0 || lower > PAGE_DATA_OFFSET))
+		check_report(state->check, CHECK_ERROR, block, NULL,
+					 "used bytes end at %d, but %d slots end at %d", lower, nslots,
+					 PAGE_DATA_OFFSET + nslots * meta->slot_size);
+	if (upper != ((PageHeader) page)->pd_special &&
+		(meta->codes_size == 0 || upper < end - nslots * meta->codes_size ||
+		 (end - upper) % meta->codes_size != 0))
+		check_report(state->check, CHECK_ERROR, block, NULL,
+					 "used bytes begin again at %d, where no codes of %d slots begin", upper,
+					 nslots);
+}
+
 static void
 check_slot_pages(HnswCheck *state)
 {
@@ -372,7 +394,6 @@ check_slot_pages(HnswCheck *state)
 	{
 		Page page;
 		int nslots;
-		int lower;
 
 		if (!check_block_is(state->check, block, PAGE_SLOTS))
 			continue;
@@ -385,12 +406,7 @@ check_slot_pages(HnswCheck *state)
 						 meta->slots_per_page);
 			nslots = meta->slots_per_page;
 		}
-		lower = ((PageHeader) page)->pd_lower;
-		if (lower != PAGE_DATA_OFFSET + nslots * meta->slot_size &&
-			(nslots > 0 || lower > PAGE_DATA_OFFSET))
-			check_report(state->check, CHECK_ERROR, block, NULL,
-						 "used bytes end at %d, but %d slots end at %d", lower, nslots,
-						 PAGE_DATA_OFFSET + nslots * meta->slot_size);
+		check_slot_bounds(state, page, block, nslots);
 		for (int slot = 0; slot < nslots; slot++)
 			check_vertex(state, (HnswVertex) page_slot(page, meta->slot_size, slot),
 						 block * meta->slots_per_page + slot);

@@ -132,7 +132,7 @@ hnsw_calibrate(HnswCalibration *calibration, const HnswSample *sample, const Spa
 
 	memset(calibration, 0, sizeof(*calibration));
 	graphs.params.threads = 1; /* the first thousand vertices have but one anyway */
-	hnsw_graph_distance(&graphs.distance, space);
+	hnsw_build_distance(&graphs.distance, space);
 	taken = calibrate(build_sample, &graphs, FIRST_GRAPH, sample->n, seconds, &n);
 	calibration->bare_seconds = time_distance(&graphs.distance, sample->values, sample->stride, n);
 	calibration->distance_seconds = taken / (n * calibration->distances[1]);

@@ -68,7 +68,7 @@ hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space, const char *inde
 		size = TYPEALIGN(CACHE_LINE, meta->value_offset + value_blocks_size(space));
 	}
 	meta->slot_size = size;
-	meta->slots_per_page = PAGE_DATA_SIZE / size;
+	meta->slots_per_page = PAGE_DATA_SIZE / (size + meta->codes_size);
 }
 
 /* The metapage of an empty index; its geometry follows when dim is known. */

@@ -54,6 +54,18 @@ page_set_data_size(Page page, Size size)
 	Assert(header->pd_lower <= header->pd_upper);
 }
 
+/* Takes the second parts of the first nslots slots, of part_size bytes each, into use. */
+void
+page_use_end_parts(Page page, Size part_size, int nslots)
+{
+	PageHeader header = (PageHeader) page;
+	Size upper = PAGE_DATA_OFFSET + PAGE_DATA_SIZE - nslots * part_size;
+
+	if (nslots > 0 && upper < header->pd_upper)
+		header->pd_upper = upper;
+	Assert(header->pd_lower <= header->pd_upper);
+}
+
 /*
  * Adds a block to the relation and returns its buffer, pinned and locked
  * exclusively.  The page is all zeroes: the caller initialises and logs it.

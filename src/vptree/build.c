@@ -178,7 +178,9 @@ vptree_build_rows(VptreeBuild *build, BuildRows *rows, const VptreePivots *above
 	uint32 *items = list_items(rows, &nitems);
 
 	vptree_build_tree(build, items, nitems, &values, &build->params, done);
-	result = write_rows(build, rows, &values, above, done + nitems);
+	if (build->parts == NULL)
+		build_phase(BUILD_PHASE_WRITE, nitems);
+	result = write_rows(build, rows, &values, above, build->parts == NULL ? 0 : done + nitems);
 	build->nentries += nitems;
 	tree_free(build->tree);
 	build->tree = NULL;
@@ -194,9 +196,9 @@ set_dimensions(VptreeBuild *build)
 	build->params.bucket_size = build->index.meta.bucket_size;
 }
 
-/* Writes the metapage of the finished index. */
+/* Finishes the index, of which these are some values: all but its metapage is written. */
 static void
-write_meta(VptreeBuild *build, const VptreeSubtree *subtree)
+finish(VptreeBuild *build, const VptreeSubtree *subtree, const GraphValues *values, uint32 nvalues)
 {
 	VptreeMeta *meta = &build->index.meta;
 
@@ -205,7 +207,14 @@ write_meta(VptreeBuild *build, const VptreeSubtree *subtree)
 	meta->buckets = subtree->buckets;
 	meta->max_depth = Min(subtree->depth, PG_UINT16_MAX);
 	meta->entries = build->nentries;
+	vptree_probe(&build->index, values, nvalues);
 	build_write_meta(build->index.relation, meta, sizeof(VptreeMeta));
+}
+
+void
+vptree_prepare(VptreeBuild *build, const GraphValues *values, uint32 nvalues)
+{
+	vptree_choose_shift(&build->index, values, nvalues);
 }
 
 /* BuildMethod.build */
@@ -220,10 +229,10 @@ build_of_rows(void *arg, BuildRows *rows)
 	if (rows->nvalues == 0)
 		return;
 	set_dimensions(build);
-	vptree_choose_shift(&build->index, &values, rows->nvalues);
-	build_phase(BUILD_PHASE_STRUCTURE, 2 * (uint64) rows->nvalues);
+	vptree_prepare(build, &values, rows->nvalues);
+	build_phase(BUILD_PHASE_STRUCTURE, rows->nvalues);
 	subtree = vptree_build_rows(build, rows, &none, 0);
-	write_meta(build, &subtree);
+	finish(build, &subtree, &values, rows->nvalues);
 }
 
 /* BuildMethod.spool */
@@ -246,7 +255,7 @@ build_of_parts(void *arg)
 
 	set_dimensions(build);
 	subtree = vptree_parts_build(build->parts);
-	write_meta(build, &subtree);
+	finish(build, &subtree, &build->examples, build->nexamples);
 }
 
 /* BuildMethod.release */

@@ -23,6 +23,11 @@ typedef struct VptreeBuild
 	Tree *tree;			/* that is being built or written, or NULL */
 	VptreeParts *parts; /* rows that do not fit memory, or NULL */
 	double nentries;	/* written */
+
+	/* some values, where not all are in memory */
+	char *example_values;
+	GraphValues examples;
+	uint32 nexamples;
 } VptreeBuild;
 
 /* The pivots above a tree, from the nearest upwards, as many as entries keep distances to */
@@ -46,9 +51,13 @@ extern GraphValues vptree_values_of_rows(const BuildRows *rows);
 extern void vptree_build_tree(VptreeBuild *build, uint32 *items, uint32 nitems,
 							  const GraphValues *values, const TreeParams *params, uint64 done);
 
+/* Finds out, from all values or a random sample, what has to be known before the tree is built. */
+extern void vptree_prepare(VptreeBuild *build, const GraphValues *values, uint32 nvalues);
+
 /*
- * Builds the tree of rows and writes it, as one under these pivots.  Progress goes
- * on from `done`, by a unit for each entry built and another for each written.
+ * Builds the tree of rows and writes it, as one under these pivots.  In parts,
+ * progress goes on from `done`, by a unit for each entry built and another for each
+ * written; else there is a phase for each.
  */
 extern VptreeSubtree vptree_build_rows(VptreeBuild *build, BuildRows *rows,
 									   const VptreePivots *above, uint64 done);

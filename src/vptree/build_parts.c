@@ -33,6 +33,9 @@
 #define MIN_PART_SAMPLE 32
 #define MAX_PART_SAMPLE 1000
 
+/* Values kept for what has to be tried at the end, at most */
+#define MAX_EXAMPLES 100
+
 /* Parts at most: each is a temporary file with a buffer */
 #define MAX_PARTS 512
 #define FILE_MEMORY (2 * BLCKSZ)
@@ -230,6 +233,23 @@ keep_top(VptreeParts *parts, const GraphValues *values)
 	return top;
 }
 
+/* Keeps some of the sample until the end of the build. */
+static void
+keep_examples(VptreeParts *parts, const GraphValues *sample, uint32 n)
+{
+	VptreeBuild *build = parts->build;
+
+	build->nexamples = Min(n, MAX_EXAMPLES);
+	build->examples = *sample;
+	build->examples.chunks = &build->example_values;
+	build->example_values =
+		MemoryContextAlloc(GetMemoryChunkContext(build), build->nexamples * sample->stride);
+	for (uint32 i = 0; i < build->nexamples; i++)
+		memcpy(build->example_values + i * sample->stride,
+			   graph_value(sample, (uint32) ((uint64) i * n / build->nexamples)),
+			   value_size(parts));
+}
+
 /* The tree of a sample of a part's rows */
 static Top *
 build_top(VptreeParts *parts, Part *part)
@@ -251,7 +271,10 @@ build_top(VptreeParts *parts, Part *part)
 	for (uint32 i = 0; i < n; i++)
 		items[i] = i;
 	if (parts->nparts == 0)
-		vptree_choose_shift(&parts->build->index, &values, n);
+	{
+		vptree_prepare(parts->build, &values, n);
+		keep_examples(parts, &values, n);
+	}
 	params.bucket_size = (n + nparts - 1) / nparts;
 	params.fill = 1;
 	params.path_length = 0;
