@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 
 #include "storage/free_pages.h"
+#include "storage/meta.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
 
@@ -39,10 +40,7 @@ lock_meta(Relation index)
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	if (unlikely(!page_is(BufferGetPage(buffer), PAGE_META)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" has no valid metapage", RelationGetRelationName(index)),
-				 errhint("Please REINDEX it.")));
+		meta_report_invalid(index);
 	return buffer;
 }
 
