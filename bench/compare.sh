@@ -39,6 +39,8 @@ usage()
 		  --library                also hnswlib, in process (l2, cosine, angular, ip)
 		  --server "LIST"          settings of the server, "maintenance_work_mem=256MB ..."
 		  --alone                  leave pgvector out
+		  --awake                  keep the processors from going to sleep while queries wait for
+		                           each other: see README.md
 		  --keep                   leave the server running
 	EOF
 }
@@ -80,7 +82,7 @@ main()
 	fi
 	step "Starting a throw-away server"
 	SERVER_DIR=$(make_server_dir) || die "cannot make a temporary folder"
-	[ "$KEEP" = yes ] || trap 'delete_server "$SERVER_DIR"' EXIT
+	trap 'let_sleep; [ "$KEEP" = yes ] || delete_server "$SERVER_DIR"' EXIT
 	trap 'exit 130' INT TERM
 	# shellcheck disable=SC2086
 	start_server "$SERVER_DIR" wal_level=minimal max_wal_senders=0 autovacuum=off \
@@ -90,7 +92,9 @@ main()
 		prepare_side "$side"
 	done
 	warn_of_size
-	watch_load "$(head -1 "$SERVER_DIR/data/postmaster.pid")" ${LIBRARY_PID:+"$LIBRARY_PID"}
+	[ "$AWAKE" = no ] || keep_awake
+	# shellcheck disable=SC2086
+	watch_load "$(head -1 "$SERVER_DIR/data/postmaster.pid")" ${LIBRARY_PID:+"$LIBRARY_PID"} $AWAKE_PIDS
 	measure_recall
 	[ "$ROUNDS" -eq 0 ] || measure_speed
 	report
@@ -100,12 +104,13 @@ parse_options()
 {
 	local data=sift space=l2
 
-	ROWS='' QUERIES=1000 M=16 EF_CONSTRUCTION=64 CLIENTS=1 SECONDS_A_SLICE=3 ROUNDS=3 ALONE=no KEEP=no
+	ROWS='' QUERIES=1000 M=16 EF_CONSTRUCTION=64 CLIENTS=1 SECONDS_A_SLICE=3 ROUNDS=3 ALONE=no AWAKE=no KEEP=no
 	WITH='' WITH_LIBRARY=no SERVER_SETTINGS=''
 	unset VERSUS
 	while [ $# -gt 0 ]; do
 		case $1 in
 			--alone) ALONE=yes ;;
+			--awake) AWAKE=yes ;;
 			--library) WITH_LIBRARY=yes ;;
 			--keep) KEEP=yes ;;
 			-h | --help) usage; exit 0 ;;
@@ -425,6 +430,7 @@ report_lines()
 		esac
 	done
 	echo "\`$COMMAND\`, $(date +%Y-%m-%d)${commit:+, commit $commit}"
+	[ "$AWAKE" = no ] || echo "processors kept awake (--awake)"
 	echo "$(machine_line); PostgreSQL $("$PG_CONFIG" --version | sed 's/^PostgreSQL //; s/ .*//')$versions"
 	echo "shared_buffers $(setting shared_buffers), maintenance_work_mem $(setting maintenance_work_mem)," \
 		"$((BUILD_WORKERS + 1)) processes or threads build;$speed recall@$K over" \

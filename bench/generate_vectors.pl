@@ -3,10 +3,11 @@
 # generate_vectors.pl: a made-up data set with the structure real ones have, as
 # COPY ... (FORMAT binary) of (id int4, v vector) on standard output.
 #
-#   generate_vectors.pl [--rows 100000] [--dim 128] [--seed 1] [--clusters 100]
+#   generate_vectors.pl [--rows 100000] [--dim 128] [--seed 1] [--clusters 100] [--shape clusters]
 #
-# Each cluster is a branching walk: a new row starts from an earlier row of its
-# cluster and takes a few Gaussian steps along directions of the cluster's own
+# With --shape uniform every component is a number of its own between 0 and 1.
+# Else each cluster is a branching walk: a new row starts from an earlier row of
+# its cluster and takes a few Gaussian steps along directions of the cluster's own
 # low-dimensional plane, plus a little noise in every component.  So there are
 # clusters of different sizes, groups inside groups, and an intrinsic dimension
 # far below the number of components.  Queries are rows like any other: hold out
@@ -15,14 +16,16 @@
 use strict;
 use warnings;
 
-my %option = (rows => 100_000, dim => 128, seed => 1, clusters => 100);
+my %option = (rows => 100_000, dim => 128, seed => 1, clusters => 100, shape => 'clusters');
 while (@ARGV)
 {
 	my ($name, $value) = (shift @ARGV, shift @ARGV);
 	$name =~ s/^--//;
 	die "generate_vectors.pl: unknown option $name\n" unless exists $option{$name};
+	die "generate_vectors.pl: shape must be clusters or uniform\n"
+	  if $name eq 'shape' && $value !~ /^(clusters|uniform)$/;
 	die "generate_vectors.pl: $name must be a positive number\n"
-	  unless defined $value && $value =~ /^[1-9][0-9]*$/;
+	  unless $name eq 'shape' || defined $value && $value =~ /^[1-9][0-9]*$/;
 	$option{$name} = $value;
 }
 my ($rows, $dim) = @option{qw(rows dim)};
@@ -44,14 +47,19 @@ binmode STDOUT;
 print "PGCOPY\n\377\r\n\0", pack('NN', 0, 0);
 for my $id (0 .. $rows - 1)
 {
-	# Squaring makes the first clusters many times larger than the last.
-	my $cluster = $clusters[ int(rand() ** 2 * @clusters) ];
-	print pack('nNNNnn', 2, 4, $id, 4 + 4 * $dim, $dim, 0),
-	  pack("f>$dim", @{ next_row($cluster) });
+	my @row = $option{shape} eq 'uniform' ? map { rand() } 1 .. $dim : @{ next_row(any_cluster()) };
+
+	print pack('nNNNnn', 2, 4, $id, 4 + 4 * $dim, $dim, 0), pack("f>$dim", @row);
 }
 print pack('n', 0xFFFF);
 close STDOUT or die "generate_vectors.pl: write: $!\n";
 exit 0;
+
+# Squaring makes the first clusters many times larger than the last.
+sub any_cluster
+{
+	return $clusters[ int(rand() ** 2 * @clusters) ];
+}
 
 # A standard normal number (Box and Muller).
 sub gaussian

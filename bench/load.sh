@@ -59,3 +59,27 @@ too_much_load()
 	[ -n "$1" ] &&
 		awk "BEGIN {free = $(cores) - $2; exit !($1 > (free > 0 ? free : 0) + 0.1 * $(cores))}"
 }
+
+# ------------------------------------------------------------------ sleep
+
+AWAKE_PIDS=''
+
+# keep_awake: a loop on every processor, of a class that runs only when nothing else wants to
+# (SCHED_IDLE), so that none goes to sleep between a query and its answer.
+keep_awake()
+{
+	local processor
+
+	for processor in $(seq "$(nproc)"); do
+		chrt --idle 0 bash -c 'while :; do :; done' &
+		disown
+		AWAKE_PIDS="$AWAKE_PIDS $!"
+	done
+}
+
+let_sleep()
+{
+	# shellcheck disable=SC2086
+	[ -z "$AWAKE_PIDS" ] || kill $AWAKE_PIDS 2>/dev/null
+	AWAKE_PIDS=''
+}

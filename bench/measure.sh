@@ -59,15 +59,16 @@ distance_to()
 
 # use_data NAME|FILE [QUERY_FILE]: sets DATA_NAME, BASE_FILE, QUERY_FILE and, for the
 # current space, TRUTH_FILE; the files are empty when there are none, and for "generated"
-# (128 dimensions) and "generatedN", which set GENERATED_DIM.
+# (128 dimensions), "generatedN" and "uniformN", which set GENERATED_DIM and GENERATED_SHAPE.
 use_data()
 {
 	local dir=$DATA_DIR/$1
 
-	BASE_FILE='' QUERY_FILE=${2:-} TRUTH_FILE='' GENERATED_DIM=''
+	BASE_FILE='' QUERY_FILE=${2:-} TRUTH_FILE='' GENERATED_DIM='' GENERATED_SHAPE=clusters
 	DATA_NAME=$1
-	if [[ $1 =~ ^generated([1-9][0-9]*)?$ ]]; then
-		GENERATED_DIM=${BASH_REMATCH[1]:-128}
+	if [[ $1 =~ ^(generated|uniform)([1-9][0-9]*)?$ ]]; then
+		GENERATED_DIM=${BASH_REMATCH[2]:-128}
+		[ "${BASH_REMATCH[1]}" = generated ] || GENERATED_SHAPE=uniform
 		return
 	elif [ -f "$1" ]; then
 		BASE_FILE=$1
@@ -93,7 +94,8 @@ load_data()
 		make_rows=(perl "$TOP/bench/load_vectors.pl" ${rows:+--rows "$rows"} "$BASE_FILE")
 	else
 		dim=$GENERATED_DIM
-		make_rows=(perl "$TOP/bench/generate_vectors.pl" --dim "$dim" --rows $((${rows:-100000} + queries)))
+		make_rows=(perl "$TOP/bench/generate_vectors.pl" --shape "$GENERATED_SHAPE" --dim "$dim"
+			--rows $((${rows:-100000} + queries)))
 	fi
 	run_sql "$db" "SET client_min_messages = warning; DROP TABLE IF EXISTS items, queries, exact, truth"
 	copy_rows "$db" "CREATE TABLE items (id int4 NOT NULL, v vector($dim) NOT NULL)" items "${make_rows[@]}"
@@ -197,19 +199,26 @@ run_bench_sql()
 
 # ------------------------------------------------------------------ index
 
-# build_index DATABASE CLASS_PREFIX M EF_CONSTRUCTION [OPTIONS]: sets BUILD_SECONDS and
-# INDEX_MB.  OPTIONS, "name=value,...", are further options of the index, or other values
-# of the two.
+# build_index DATABASE CLASS_PREFIX M EF_CONSTRUCTION [OPTIONS]: an hnsw index.  OPTIONS,
+# "name=value,...", are further options of it, or other values of the two.
 build_index()
 {
-	local db=$1 class="${2}_${SPACE_CLASS}_ops" options=${5:-} start end
+	local options=${5:-}
 
 	case ",$options" in *,m=*) ;; *) options="m=$3${options:+,$options}" ;; esac
 	case ",$options" in *,ef_construction=*) ;; *) options="ef_construction=$4,$options" ;; esac
+	build_index_of hnsw "$1" "$2" "$options"
+}
+
+# build_index_of METHOD DATABASE CLASS_PREFIX [OPTIONS]: sets BUILD_SECONDS and INDEX_MB.
+build_index_of()
+{
+	local db=$2 class="${3}_${SPACE_CLASS}_ops" start end
+
 	run_sql "$db" "SET client_min_messages = warning; DROP INDEX IF EXISTS items_v_idx; CHECKPOINT"
 	start=$(date +%s%N)
 	run_sql "$db" "CREATE INDEX items_v_idx ON items
-		USING hnsw (v $class $SPACE_CLASS_OPTIONS) WITH ($options)" ||
+		USING $1 (v $class $SPACE_CLASS_OPTIONS) ${4:+WITH ($4)}" ||
 		die "CREATE INDEX failed"
 	end=$(date +%s%N)
 	BUILD_SECONDS=$(awk "BEGIN {printf \"%.1f\", ($end - $start) / 1e9}")

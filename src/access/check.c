@@ -146,6 +146,12 @@ check_items(CheckState *check, Page page, BlockNumber block)
 	return true;
 }
 
+static bool
+has_line_pointers(uint16 kind)
+{
+	return kind == PAGE_ITEMS || kind == PAGE_NODES || kind == PAGE_BUCKET;
+}
+
 /* Is this a page of ours whose header and special area make sense? */
 static bool
 check_header(CheckState *check, Page page, BlockNumber block)
@@ -163,7 +169,7 @@ check_header(CheckState *check, Page page, BlockNumber block)
 	else if (special->page_id != ANN_PAGE_ID)
 		check_report(check, CHECK_ERROR, block, NULL, "page has the id %04X, not %04X",
 					 special->page_id, ANN_PAGE_ID);
-	else if (special->kind < PAGE_META || special->kind > PAGE_VALUE ||
+	else if (special->kind < PAGE_META || special->kind >= PAGE_KINDS ||
 			 (special->kind == PAGE_META) != (block == META_BLOCK))
 		check_report(check, CHECK_ERROR, block, NULL, "page is of kind %u", special->kind);
 	else
@@ -179,7 +185,7 @@ check_header(CheckState *check, Page page, BlockNumber block)
 						 "free space from byte %u to %u is not inside the page", header->pd_lower,
 						 header->pd_upper);
 		else
-			return special->kind != PAGE_ITEMS || check_items(check, page, block);
+			return !has_line_pointers(special->kind) || check_items(check, page, block);
 	}
 	return false;
 }
@@ -210,6 +216,7 @@ check_pages(CheckState *check)
 		known->kind = PageGetSpecial(page)->kind;
 		known->chained = (PageGetSpecial(page)->flags & PAGE_CHAINED) != 0;
 		known->tail = (PageGetSpecial(page)->flags & PAGE_TAIL) != 0;
+		known->retired = (PageGetSpecial(page)->flags & PAGE_RETIRED) != 0;
 		known->ordinal = PageGetSpecial(page)->ordinal;
 		known->next = PageGetSpecial(page)->next;
 	}

@@ -74,6 +74,7 @@ typedef struct CheckBlock
 	uint8 kind;	  /* PageKind; 0 if the page is unusable or was never written */
 	bool chained; /* PAGE_CHAINED */
 	bool tail;	  /* PAGE_TAIL */
+	bool retired; /* PAGE_RETIRED */
 	uint32 ordinal;
 	BlockNumber next;
 } CheckBlock;

@@ -85,30 +85,34 @@ info_add_header(InfoReport *report, const MetaHeader *header, const Space *space
 }
 
 void
-info_count_page(InfoPages *pages, Page page, bool free)
+info_count_page(InfoPages *pages, Page page)
 {
 	int kind = 0;
 
-	for (int i = PAGE_META; i <= PAGE_VALUE; i++)
+	for (int i = PAGE_META; i < PAGE_KINDS; i++)
 	{
 		if (page_is(page, (PageKind) i))
 			kind = i;
 	}
 	pages->pages[kind]++;
-	if (free)
-		pages->free_pages[kind]++;
 }
 
 void
-info_add_pages(InfoReport *report, const InfoPages *pages)
+info_add_pages(InfoReport *report, const InfoPages *pages, const PageKind *kinds, int n)
 {
-	static const char *const names[] = {"unused", "meta", "slot", "item", "value"};
+	static const char *const names[PAGE_KINDS] = {"unused", "meta", "slot",	  "item",
+												  "value",	"node", "bucket", "free"};
 
-	for (int i = 0; i <= PAGE_VALUE; i++)
+	for (int kind = 0; kind < PAGE_KINDS; kind++)
 	{
-		info_add(report, psprintf("%s_pages", names[i]), "%u", pages->pages[i]);
-		info_add(report, psprintf("%s_bytes", names[i]), UINT64_FORMAT,
-				 (uint64) pages->pages[i] * BLCKSZ);
+		bool listed = kind == 0 || pages->pages[kind] > 0;
+
+		for (int i = 0; i < n; i++)
+			listed |= kind == (int) kinds[i];
+		if (!listed)
+			continue;
+		info_add(report, psprintf("%s_pages", names[kind]), "%u", pages->pages[kind]);
+		info_add(report, psprintf("%s_bytes", names[kind]), UINT64_FORMAT,
+				 (uint64) pages->pages[kind] * BLCKSZ);
 	}
-	info_add(report, "free_value_pages", "%u", pages->free_pages[PAGE_VALUE]);
 }

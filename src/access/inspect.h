@@ -31,8 +31,7 @@ typedef struct InfoReport
 /* Bytes and pages of an index by kind of page; 0: pages never written */
 typedef struct InfoPages
 {
-	BlockNumber pages[PAGE_VALUE + 1];
-	BlockNumber free_pages[PAGE_VALUE + 1]; /* in a chain of free pages */
+	BlockNumber pages[PAGE_KINDS];
 } InfoPages;
 
 typedef struct InspectMethod
@@ -79,10 +78,13 @@ extern const char *info_element(SpaceElement element);
 /* The properties that the metapages of all methods have in common */
 extern void info_add_header(InfoReport *report, const MetaHeader *header, const Space *space);
 
-/* Counts a page; free says that it is in a chain of free pages. */
-extern void info_count_page(InfoPages *pages, Page page, bool free);
+extern void info_count_page(InfoPages *pages, Page page);
 
-/* Adds the counts of pages and their bytes. */
-extern void info_add_pages(InfoReport *report, const InfoPages *pages);
+/*
+ * Adds the counts of pages and their bytes: of the n kinds that indexes of the method
+ * have, of pages never written, and of any others there are.
+ */
+extern void info_add_pages(InfoReport *report, const InfoPages *pages, const PageKind *kinds,
+						   int n);
 
 #endif /* ANN_INSPECT_H */

@@ -26,6 +26,7 @@
 #include "access/compat.h"
 #include "access/index_space.h"
 #include "access/method.h"
+#include "access/scan_loop.h"
 
 IndexAmRoutine *
 method_routine(void)
@@ -53,6 +54,9 @@ method_routine(void)
 	routine->amkeytype = InvalidOid;
 	routine->amvalidate = method_validate;
 	routine->amproperty = method_property;
+	routine->amrescan = scan_loop_rescan;
+	routine->amgettuple = scan_loop_get_tuple;
+	routine->amendscan = scan_loop_end;
 	return routine;
 }
 

@@ -14,24 +14,14 @@
 
 #include <math.h>
 
-#include "access/tableam.h"
-#include "access/xloginsert.h"
-#include "catalog/index.h"
-#include "commands/progress.h"
 #include "miscadmin.h"
-#include "pgstat.h"
-#include "utils/memutils.h"
 
 #include "core/parallel.h"
 #include "hnsw/build.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
 
-/*
- * Time one step of the graph build should take: short enough for a cancel to be
- * heard, long enough that threads waiting for the last piece lose little
- */
-#define STEP_MICROSECONDS 200000
+/* Units of work in the first step of a graph build, and in any */
 #define FIRST_STEP_ITEMS 64
 #define MAX_STEP_ITEMS 1000000
 
@@ -53,43 +43,7 @@ const SpaceElement hnsw_narrow_elements[HNSW_NARROW_ELEMENTS] = {SPACE_UINT8, SP
 char *
 hnsw_build_phase_name(int64 phase)
 {
-	switch (phase)
-	{
-		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
-			return "initializing";
-		case PHASE_LOAD:
-			return "loading rows";
-		case PHASE_GRAPH:
-			return "building graph";
-		case PHASE_WRITE:
-			return "writing pages";
-		case PHASE_PARTITION:
-			return "dividing rows into parts";
-		default:
-			return NULL;
-	}
-}
-
-/* A phase of so many units of work begins; 0: that is not known. */
-void
-hnsw_build_phase(int phase, uint64 total)
-{
-	const int index[] = {PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_CREATEIDX_TUPLES_TOTAL,
-						 PROGRESS_CREATEIDX_TUPLES_DONE};
-	const int64 values[] = {phase, (int64) total, 0};
-
-	pgstat_progress_update_multi_param(lengthof(index), index, values);
-}
-
-/* Frees the graph when the build ends in an error: it is not palloc'ed. */
-static void
-release_graph(void *arg)
-{
-	HnswBuild *build = (HnswBuild *) arg;
-
-	graph_free(build->graph);
-	build->graph = NULL;
-	parallel_shutdown();
+	return phase == BUILD_PHASE_STRUCTURE ? "building graph" : build_phase_name(phase);
 }
 
 /*
@@ -382,7 +336,7 @@ write_slot_page(HnswBuild *build, const Layout *layout, uint32 place, const char
 		hnsw_end_slot_pages(page);
 	memcpy(page_slot(page, slot_size, 0), records, n * slot_size);
 	hnsw_finish_page(buffer);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, place + n);
+	build_progress(place + n);
 }
 
 /* Writes all vertices, several pages of them at a time. */
@@ -601,8 +555,8 @@ hnsw_write_value_pages(HnswBuild *build, const char *value, BlockNumber start)
 	for (int i = 0; i < build->index.meta.value_pages; i++)
 	{
 		Buffer buffer = hnsw_next_page(build, PAGE_VALUE, start + i);
-		Size offset = (Size) i * HNSW_VALUE_PIECE;
-		Size piece = Min(stored_size - offset, HNSW_VALUE_PIECE);
+		Size offset = (Size) i * VALUE_PAGES_PIECE;
+		Size piece = Min(stored_size - offset, VALUE_PAGES_PIECE);
 
 		memcpy((char *) BufferGetPage(buffer) + PAGE_DATA_OFFSET, value + offset, piece);
 		page_set_data_size(BufferGetPage(buffer), piece);
@@ -631,17 +585,6 @@ find_value_start(HnswBuild *build, const Layout *layout)
 	return plan.item.block + 1;
 }
 
-void
-hnsw_write_meta(HnswBuild *build)
-{
-	Buffer buffer = ReadBuffer(build->index.relation, META_BLOCK);
-
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	meta_page_init(BufferGetPage(buffer), &build->index.meta, sizeof(HnswMeta));
-	MarkBufferDirty(buffer);
-	UnlockReleaseBuffer(buffer);
-}
-
 static void
 write_graph(HnswBuild *build)
 {
@@ -650,7 +593,7 @@ write_graph(HnswBuild *build)
 	const float *mean = hnsw_build_mean(build, &build->index.space.stored, value_of_rows,
 										build->rows, build->rows->nvalues);
 
-	hnsw_build_phase(PHASE_WRITE, build->rows->nvalues);
+	build_phase(BUILD_PHASE_WRITE, build->rows->nvalues);
 	plan_layout(build, &layout);
 	layout.value_start = find_value_start(build, &layout);
 	write_slot_pages(build, &layout, mean);
@@ -665,7 +608,19 @@ write_graph(HnswBuild *build)
 	meta->pending_ordinal = 1;
 	meta->item_block =
 		layout.item.block >= layout.item_start ? layout.item.block : InvalidBlockNumber;
-	hnsw_write_meta(build);
+	build_write_meta(build->index.relation, meta, sizeof(HnswMeta));
+}
+
+static bool
+graph_step(void *graph, uint64 units)
+{
+	return graph_build_step((Graph *) graph, (uint32) units);
+}
+
+static uint64
+progress_of_graph(const void *graph)
+{
+	return graph_progress((const Graph *) graph);
 }
 
 /*
@@ -676,8 +631,11 @@ void
 hnsw_build_graph(HnswBuild *build, const BuildRows *rows, const GraphParams *params, uint64 done)
 {
 	GraphValues values;
-	uint32 items = Max(FIRST_STEP_ITEMS, build->step_items / STEP_CAUTION);
-	bool more = true;
+	BuildSteps steps = {.step = graph_step,
+						.progress = progress_of_graph,
+						.total = rows->nvalues,
+						.max_units = MAX_STEP_ITEMS,
+						.units = Max(FIRST_STEP_ITEMS, build->step_items / STEP_CAUTION)};
 
 	values.chunks = rows->chunks;
 	values.chunk_shift = rows->chunk_shift;
@@ -689,25 +647,9 @@ hnsw_build_graph(HnswBuild *build, const BuildRows *rows, const GraphParams *par
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
 						errdetail("Failed to allocate the graph of index \"%s\".",
 								  RelationGetRelationName(build->index.relation))));
-	while (more)
-	{
-		instr_time start;
-		instr_time end;
-		double microseconds;
-
-		CHECK_FOR_INTERRUPTS();
-		INSTR_TIME_SET_CURRENT(start);
-		more = graph_build_step(build->graph, items);
-		INSTR_TIME_SET_CURRENT(end);
-		INSTR_TIME_SUBTRACT(end, start);
-		microseconds = Max(1.0, (double) INSTR_TIME_GET_MICROSEC(end));
-		items = (uint32) Min((double) MAX_STEP_ITEMS,
-							 Max(1.0, items * Min(2.0, STEP_MICROSECONDS / microseconds)));
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
-									 (int64) (done + graph_progress(build->graph)));
-		if (graph_progress(build->graph) < rows->nvalues) /* what follows goes faster */
-			build->step_items = items;
-	}
+	steps.work = build->graph;
+	build_steps(&steps, done);
+	build->step_items = (uint32) steps.units;
 }
 
 /* Does a record take less room with values of this element? */
@@ -744,76 +686,67 @@ choose_stored_element(HnswBuild *build)
 	}
 }
 
-/* Turns the rows in memory into pages; from then on the index takes inserts. */
+/* BuildMethod.build: turns the rows in memory into pages */
 static void
-flush_rows(HnswBuild *build)
+build_of_rows(void *arg, BuildRows *rows)
 {
-	build_rows_finish(build->rows);
-	if (build->rows->nvalues > 0)
-	{
-		choose_stored_element(build);
-		hnsw_meta_init(&build->index.meta, &build->index.space, build->params.m,
-					   build->params.ef_construction, build->quantization,
-					   RelationGetRelationName(build->index.relation));
-		hnsw_build_phase(PHASE_GRAPH, build->rows->nvalues);
-		hnsw_build_graph(build, build->rows, &build->params, 0);
-		write_graph(build);
-		graph_free(build->graph);
-		build->graph = NULL;
-	}
-	build_rows_free(build->rows);
+	HnswBuild *build = (HnswBuild *) arg;
+
+	if (rows->nvalues == 0)
+		return;
+	build->rows = rows;
+	choose_stored_element(build);
+	hnsw_meta_init(&build->index.meta, &build->index.space, build->params.m,
+				   build->params.ef_construction, build->quantization,
+				   RelationGetRelationName(build->index.relation));
+	build_phase(BUILD_PHASE_STRUCTURE, rows->nvalues);
+	hnsw_build_graph(build, rows, &build->params, 0);
+	write_graph(build);
+	graph_free(build->graph);
+	build->graph = NULL;
 	build->rows = NULL;
 }
 
-/* The rows do not fit memory: spools those that are there, and all that come. */
+/* BuildMethod.spool */
 static void
-spool_rows(HnswBuild *build)
+spool_row(void *arg, const void *encoded, ItemPointer tid)
 {
-	const BuildRows *rows = build->rows;
+	HnswBuild *build = (HnswBuild *) arg;
 
-	build->parts = hnsw_parts_create(build);
-	for (uint64 i = 0; i < rows->ntids; i++)
-		hnsw_parts_add(build->parts, build_rows_value(rows, rows->tids[i].value),
-					   &rows->tids[i].tid);
-	build_rows_free(build->rows);
-	build->rows = NULL;
+	if (build->parts == NULL)
+		build->parts = hnsw_parts_create(build);
+	hnsw_parts_add(build->parts, encoded, tid);
 }
+
+/* BuildMethod.build_spooled */
+static void
+build_of_parts(void *arg)
+{
+	hnsw_parts_build(((HnswBuild *) arg)->parts);
+}
+
+/* BuildMethod.release: the graph is not palloc'ed */
+static void
+release_graph(void *arg)
+{
+	HnswBuild *build = (HnswBuild *) arg;
+
+	graph_free(build->graph);
+	build->graph = NULL;
+}
+
+static const BuildMethod method = {
+	.build = build_of_rows,
+	.spool = spool_row,
+	.build_spooled = build_of_parts,
+	.release = release_graph,
+};
 
 /* Memory the graph adds to a value; the dimensions do not matter but for scratch. */
 Size
 hnsw_graph_memory_per_value(const GraphParams *params)
 {
 	return graph_memory(MEMORY_SAMPLE, params, 0) / MEMORY_SAMPLE + 3 * sizeof(uint32);
-}
-
-static void
-build_row(Relation relation, ItemPointer tid, Datum *values, bool *isnull, bool tuple_is_alive,
-		  void *arg)
-{
-	HnswBuild *build = (HnswBuild *) arg;
-	MemoryContext old;
-	const void *value;
-	void *copy;
-
-	if (isnull[0])
-		return;
-	old = MemoryContextSwitchTo(build->row_context);
-	value = index_space_value(&build->index.space, values[0], &copy);
-	if (build->rows == NULL || !build_rows_add(build->rows, value, tid))
-	{
-		void *encoded = palloc(build->index.space.encoded_size);
-
-		if (build->parts == NULL)
-		{
-			MemoryContextSwitchTo(old);
-			spool_rows(build);
-		}
-		space_encode(&build->index.space.context, value, encoded);
-		hnsw_parts_add(build->parts, encoded, tid);
-	}
-	build->ntuples++;
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(build->row_context);
 }
 
 /* An error if codes are asked for that the space cannot have. */
@@ -828,13 +761,9 @@ check_quantization(const IndexSpace *space, Relation relation)
 }
 
 static void
-init_build(HnswBuild *build, Relation heap, Relation relation, IndexInfo *index_info)
+init_build(HnswBuild *build, Relation relation)
 {
-	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
-
 	memset(build, 0, sizeof(*build));
-	build->heap = heap;
-	build->index_info = index_info;
 	build->index.relation = relation;
 	build->index.building = true;
 	index_space_init(&build->index.space, relation);
@@ -852,13 +781,6 @@ init_build(HnswBuild *build, Relation heap, Relation relation, IndexInfo *index_
 	hnsw_meta_init(&build->index.meta, &build->index.space, build->params.m,
 				   build->params.ef_construction, build->quantization,
 				   RelationGetRelationName(relation));
-	build->rows =
-		build_rows_create(&build->index.space, hnsw_graph_memory_per_value(&build->params));
-	build->row_context =
-		AllocSetContextCreate(CurrentMemoryContext, "hnsw build row", ALLOCSET_DEFAULT_SIZES);
-	callback->func = release_graph;
-	callback->arg = build;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
 }
 
 /* ambuild */
@@ -866,31 +788,19 @@ IndexBuildResult *
 hnsw_build(Relation heap, Relation relation, IndexInfo *index_info)
 {
 	HnswBuild *build = palloc(sizeof(HnswBuild));
-	IndexBuildResult *result = palloc(sizeof(IndexBuildResult));
-	Buffer meta_buffer;
+	Build *frame = palloc0(sizeof(Build));
 
-	if (RelationGetNumberOfBlocks(relation) != 0)
-		elog(ERROR, "index \"%s\" already contains data", RelationGetRelationName(relation));
-	init_build(build, heap, relation, index_info);
-	meta_buffer = page_extend(relation, MAIN_FORKNUM);
-	meta_page_init(BufferGetPage(meta_buffer), &build->index.meta, sizeof(HnswMeta));
-	MarkBufferDirty(meta_buffer);
-	UnlockReleaseBuffer(meta_buffer);
-
-	hnsw_build_phase(PHASE_LOAD, 0);
-	result->heap_tuples =
-		table_index_build_scan(heap, relation, index_info, false, true, build_row, build, NULL);
-	if (build->rows != NULL)
-		flush_rows(build);
-	else
-		hnsw_parts_build(build->parts);
-	parallel_shutdown();
-
-	/* every page of the index is finished */
-	if (RelationNeedsWAL(relation))
-		log_newpage_range(relation, MAIN_FORKNUM, 0, RelationGetNumberOfBlocks(relation), true);
-	result->index_tuples = build->ntuples;
-	return result;
+	init_build(build, relation);
+	frame->method = &method;
+	frame->arg = build;
+	frame->heap = heap;
+	frame->relation = relation;
+	frame->index_info = index_info;
+	frame->space = &build->index.space;
+	frame->memory_per_value = hnsw_graph_memory_per_value(&build->params);
+	frame->meta = &build->index.meta;
+	frame->meta_size = sizeof(HnswMeta);
+	return build_run(frame);
 }
 
 /* ambuildempty: the init fork of an unlogged index */
@@ -899,17 +809,10 @@ hnsw_build_empty(Relation relation)
 {
 	IndexSpace space;
 	HnswMeta meta;
-	Buffer buffer;
 
 	index_space_init(&space, relation);
 	check_quantization(&space, relation);
 	hnsw_meta_init(&meta, &space, hnsw_option_m(relation), hnsw_option_ef_construction(relation),
 				   hnsw_option_quantization(relation), RelationGetRelationName(relation));
-	buffer = page_extend(relation, INIT_FORKNUM);
-	START_CRIT_SECTION();
-	meta_page_init(BufferGetPage(buffer), &meta, sizeof(HnswMeta));
-	MarkBufferDirty(buffer);
-	log_newpage_buffer(buffer, true);
-	END_CRIT_SECTION();
-	UnlockReleaseBuffer(buffer);
+	build_empty(relation, &meta, sizeof(HnswMeta));
 }

@@ -11,31 +11,21 @@
 
 #include "postgres.h"
 
-#include "access/build_rows.h"
+#include "access/build.h"
 #include "hnsw/hnsw.h"
-
-/* Phases of pg_stat_progress_create_index; 1 is the server's own */
-#define PHASE_LOAD 2
-#define PHASE_GRAPH 3
-#define PHASE_WRITE 4
-#define PHASE_PARTITION 5
 
 typedef struct HnswParts HnswParts;
 
 typedef struct HnswBuild
 {
 	HnswIndex index;
-	Relation heap;
-	IndexInfo *index_info;
 	GraphParams params;
 	HnswQuantization quantization;
 	GraphDistance distance;
-	BuildRows *rows;  /* NULL once they are in parts or on pages */
+	BuildRows *rows;  /* all of them, or NULL */
 	HnswParts *parts; /* rows that do not fit memory, or NULL */
 	Graph *graph;
-	uint32 step_items;		   /* of the last graph: units of work done in one step */
-	MemoryContext row_context; /* reset for each row */
-	double ntuples;			   /* rows indexed */
+	uint32 step_items; /* of the last graph: units of work done in one step */
 } HnswBuild;
 
 /* Where the next item goes: items are placed before they are written. */
@@ -61,7 +51,6 @@ typedef ItemPointerData (*HnswNextTid)(void *arg);
 typedef const void *(*HnswNthValue)(const void *values, uint32 number);
 
 /* build.c */
-extern void hnsw_build_phase(int phase, uint64 total);
 extern Size hnsw_graph_memory_per_value(const GraphParams *params);
 extern bool hnsw_makes_smaller_records(const HnswMeta *meta, const IndexSpace *space,
 									   SpaceElement element);
@@ -80,7 +69,6 @@ extern void hnsw_write_value_pages(HnswBuild *build, const char *value, BlockNum
 extern float *hnsw_build_mean(HnswBuild *build, const SpaceContext *space, HnswNthValue value,
 							  const void *values, uint32 n);
 extern void hnsw_write_mean(HnswBuild *build, const float *mean);
-extern void hnsw_write_meta(HnswBuild *build);
 
 /* Elements a build may store values in, the narrowest first */
 #define HNSW_NARROW_ELEMENTS 2

@@ -616,7 +616,7 @@ hnsw_join_parts(HnswParts *parts)
 	join.value = palloc(parts->part_space.encoded_size);
 	place_pages(&join);
 	join_upper(&join);
-	hnsw_build_phase(PHASE_WRITE, parts->nupper + parts->nlower);
+	build_phase(BUILD_PHASE_WRITE, parts->nupper + parts->nlower);
 	write_slot_pages(&join);
 	write_value_pages(&join);
 	write_item_pages(&join);
@@ -631,7 +631,7 @@ hnsw_join_parts(HnswParts *parts)
 	meta->uncoded = 1;
 	root_anchors(&join);
 	hnsw_write_mean(parts->build, parts->mean);
-	hnsw_write_meta(parts->build);
+	build_write_meta(parts->build->index.relation, &parts->build->index.meta, sizeof(HnswMeta));
 	hnsw_code_index(&parts->build->index);
 	spool_close(join.upper_links);
 	spool_close(parts->vertices);

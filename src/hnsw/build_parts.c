@@ -523,7 +523,7 @@ build_all(HnswParts *parts)
 		parts->parts[i].incoming = spool_create();
 		total += parts->parts[i].nhome + parts->parts[i].nguests;
 	}
-	hnsw_build_phase(PHASE_GRAPH, total);
+	build_phase(BUILD_PHASE_STRUCTURE, total);
 	for (uint32 i = 0; i < parts->nparts; i++)
 		build_part(parts, &parts->parts[i]);
 }
@@ -579,7 +579,7 @@ hnsw_parts_build(HnswParts *parts)
 	HnswBuild *build = parts->build;
 	MemoryContext old = MemoryContextSwitchTo(parts->context);
 
-	hnsw_build_phase(PHASE_PARTITION, 2 * parts->nrows);
+	build_phase(BUILD_PHASE_PARTITION, 2 * parts->nrows);
 	choose_stored_element(parts);
 	parts->mean = hnsw_build_mean(build, &build->index.space.context, value_of_sample, parts,
 								  Min(parts->sample_capacity, parts->nrows));

@@ -334,7 +334,7 @@ gather_value(HnswCheck *state, const BlockNumber *blocks, Size size, uint32 vert
 	vertex_label(label, vertex);
 	for (int i = 0; left > 0; i++)
 	{
-		Size piece = Min(left, HNSW_VALUE_PIECE);
+		Size piece = Min(left, VALUE_PAGES_PIECE);
 		Page page = NULL;
 
 		if (check_block_is(state->check, blocks[i], PAGE_VALUE))
@@ -353,7 +353,8 @@ gather_value(HnswCheck *state, const BlockNumber *blocks, Size size, uint32 vert
 			sound = false;
 		}
 		state->value_owner[blocks[i]] = vertex;
-		memcpy(state->value + (Size) i * HNSW_VALUE_PIECE, (char *) page + PAGE_DATA_OFFSET, piece);
+		memcpy(state->value + (Size) i * VALUE_PAGES_PIECE, (char *) page + PAGE_DATA_OFFSET,
+			   piece);
 		left -= piece;
 	}
 	return sound ? state->value : NULL;

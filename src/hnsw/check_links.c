@@ -111,7 +111,7 @@ keep_remains(HnswCheck *state, HnswVertex record, uint32 vertex)
 		if (check_block_is(state->check, *block, PAGE_VALUE) &&
 			!state->check->blocks[*block].chained && state->value_owner[*block] == HNSW_NO_VERTEX)
 			state->value_owner[*block] = vertex;
-		left -= Min(left, HNSW_VALUE_PIECE);
+		left -= Min(left, VALUE_PAGES_PIECE);
 	}
 }
 

@@ -37,8 +37,5 @@ hnsw_handler(PG_FUNCTION_ARGS)
 	routine->amoptions = hnsw_options;
 	routine->ambuildphasename = hnsw_build_phase_name;
 	routine->ambeginscan = hnsw_begin_scan;
-	routine->amrescan = hnsw_rescan;
-	routine->amgettuple = hnsw_get_tuple;
-	routine->amendscan = hnsw_end_scan;
 	PG_RETURN_POINTER(routine);
 }

@@ -39,6 +39,7 @@
 #include "access/compat.h"
 #include "access/index_space.h"
 #include "access/inspect.h"
+#include "access/scan_loop.h"
 #include "core/frontier.h"
 #include "core/graph.h"
 #include "core/pool.h"
@@ -46,6 +47,7 @@
 #include "core/visited.h"
 #include "storage/meta.h"
 #include "storage/page_change.h"
+#include "storage/value_pages.h"
 
 /* Build options (WITH), as pgvector's */
 #define HNSW_DEFAULT_M 16
@@ -59,7 +61,6 @@
 #define HNSW_DEFAULT_EF_SEARCH 40
 #define HNSW_MIN_EF_SEARCH 1
 #define HNSW_MAX_EF_SEARCH 10000
-#define HNSW_NO_SCAN_LIMIT (-1)
 
 /* Size of the pending chain, in kB, at which it is merged */
 #define HNSW_DEFAULT_PENDING_LIST_LIMIT 2048
@@ -104,7 +105,6 @@ typedef enum HnswQuantization
 #define HNSW_PAGE_SLOTS (PAGE_DATA_SIZE / (3 * 64))
 
 /* Bytes of a value that a value page holds, and the most pages a value takes */
-#define HNSW_VALUE_PIECE PAGE_DATA_SIZE
 #define HNSW_MAX_VALUE_PAGES 64
 
 /* Merges of one index that may be under way at a time */
@@ -289,15 +289,7 @@ typedef struct HnswOptions
 	int quantization; /* HnswQuantization */
 } HnswOptions;
 
-typedef enum HnswIterativeScan
-{
-	HNSW_ITERATIVE_OFF,
-	HNSW_ITERATIVE_RELAXED,
-	HNSW_ITERATIVE_STRICT
-} HnswIterativeScan;
-
-extern int hnsw_iterative_scan;
-extern int hnsw_max_scan_tuples;
+extern ScanSettings hnsw_scan_settings;
 extern int hnsw_pending_list_limit; /* kB */
 
 /* An index in use: its relation, space and a copy of its metapage */
@@ -434,7 +426,6 @@ hnsw_contains(const uint32 *links, int n, uint32 vertex)
 }
 
 extern void hnsw_check_vertex(HnswIndex *index, HnswVertex record, uint32 vertex);
-extern void hnsw_check_tid(HnswIndex *index, ItemPointer tid);
 extern HnswVertex hnsw_pin_vertex(HnswIndex *index, uint32 vertex, int lockmode, Buffer *buffer);
 extern const void *hnsw_read_stored(HnswIndex *index, HnswVertex vertex, char *scratch);
 extern bool hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *encoded);
@@ -445,16 +436,13 @@ extern HnswUpper hnsw_pin_upper(HnswIndex *index, ItemPointer tid, int lockmode,
 extern HnswTids hnsw_pin_tids(HnswIndex *index, ItemPointer tid, int lockmode, Buffer *buffer);
 extern void hnsw_add_item(HnswIndex *index, Item item, Size size, ItemPointer tid);
 
-extern int hnsw_pages_of_value(Size size);
 extern bool hnsw_vertex_has(HnswIndex *index, uint32 vertex, uint8 flags);
 extern bool hnsw_is_linkable(HnswIndex *index, uint32 vertex, int layer);
-extern void hnsw_lock_two(Buffer first, int first_mode, Buffer second, int second_mode);
 
 /* recycle.c: chains of pages with room */
 extern bool hnsw_lock_free_page(HnswIndex *index, BlockNumber head, PageKind kind, Size room,
 								Buffer *before, Buffer *buffer);
 extern Page hnsw_unchain_page(PageChange *change, BlockNumber *head, Buffer before, Buffer buffer);
-extern void hnsw_delete_item(Page page, OffsetNumber offset);
 extern void hnsw_remove_item(HnswIndex *index, ItemPointerData item);
 extern void hnsw_chain_item_page(HnswIndex *index, BlockNumber blkno);
 extern void hnsw_free_slots(HnswIndex *index, BlockNumber blkno, uint64 horizon,
@@ -599,10 +587,6 @@ extern char *hnsw_build_phase_name(int64 phase);
 
 /* scan.c */
 extern IndexScanDesc hnsw_begin_scan(Relation relation, int nkeys, int norderbys);
-extern void hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
-						int norderbys);
-extern bool hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction);
-extern void hnsw_end_scan(IndexScanDesc scan);
 
 /* vacuum.c */
 extern IndexBulkDeleteResult *hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,

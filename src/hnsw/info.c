@@ -18,6 +18,7 @@ typedef struct HnswInfo
 {
 	HnswIndex index;
 	InfoPages pages;
+	BlockNumber free_value_pages;		/* in the chain of these */
 	uint64 levels[GRAPH_MAX_LEVEL + 1]; /* vertices by level */
 	uint64 vertices;					/* live ones, the pending included */
 	uint64 pending;
@@ -85,13 +86,13 @@ count_page(HnswInfo *info, BlockNumber block, BlockNumber nblocks, BufferAccessS
 	HnswIndex *index = &info->index;
 	Buffer buffer = ReadBufferExtended(index->relation, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
 	Page page = BufferGetPage(buffer);
-	bool chained;
 	int nlists = 0;
 	int nslots;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	chained = page_is(page, PAGE_VALUE) && (PageGetSpecial(page)->flags & PAGE_CHAINED) != 0;
-	info_count_page(&info->pages, page, chained);
+	info_count_page(&info->pages, page);
+	if (page_is(page, PAGE_VALUE) && (PageGetSpecial(page)->flags & PAGE_CHAINED) != 0)
+		info->free_value_pages++;
 	nslots = page_is(page, PAGE_SLOTS) ? page_slots(page, index->meta.slots_per_page) : 0;
 	for (int slot = 0; slot < nslots; slot++)
 	{
@@ -135,6 +136,7 @@ report_counts(const HnswInfo *info, InfoReport *report)
 void
 hnsw_info(Relation relation, InfoReport *report)
 {
+	static const PageKind kinds[] = {PAGE_META, PAGE_SLOTS, PAGE_ITEMS, PAGE_VALUE};
 	HnswInfo *info = palloc0(sizeof(HnswInfo));
 	const HnswMeta *meta = &info->index.meta;
 	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
@@ -162,5 +164,6 @@ hnsw_info(Relation relation, InfoReport *report)
 	info_add(report, "value_size", "%zu", (size_t) info->index.space.encoded_size);
 	info_add(report, "wide_vertices", UINT64_FORMAT, info->wide);
 	info_add(report, "value_pages_per_vertex", "%u", meta->value_pages);
-	info_add_pages(report, &info->pages);
+	info_add_pages(report, &info->pages, kinds, lengthof(kinds));
+	info_add(report, "free_value_pages", "%u", info->free_value_pages);
 }

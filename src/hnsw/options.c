@@ -13,14 +13,13 @@
 #include "access/reloptions.h"
 #include "utils/guc.h"
 
+#include "access/setting.h"
 #include "hnsw/hnsw.h"
 
-int hnsw_iterative_scan = HNSW_ITERATIVE_STRICT;
-int hnsw_max_scan_tuples = HNSW_NO_SCAN_LIMIT;
+ScanSettings hnsw_scan_settings = SCAN_SETTINGS_DEFAULT;
 int hnsw_pending_list_limit = HNSW_DEFAULT_PENDING_LIST_LIMIT;
 
-static int ef_search = HNSW_DEFAULT_EF_SEARCH;
-static bool ef_search_is_set = false;
+INT_SETTING(ef_search, HNSW_DEFAULT_EF_SEARCH);
 static relopt_kind hnsw_relopt_kind;
 
 static relopt_enum_elt_def quantization_values[] = {
@@ -29,32 +28,6 @@ static relopt_enum_elt_def quantization_values[] = {
 	{"rabitq", HNSW_QUANTIZATION_RABITQ},
 	{NULL, 0},
 };
-
-static const struct config_enum_entry iterative_scan_values[] = {
-	{"off", HNSW_ITERATIVE_OFF, false},
-	{"relaxed_order", HNSW_ITERATIVE_RELAXED, false},
-	{"strict_order", HNSW_ITERATIVE_STRICT, false},
-	{NULL, 0, false},
-};
-
-/* Remembers, with the value, whether anybody chose it. */
-static bool
-check_ef_search(int *newval, void **extra, GucSource source)
-{
-	bool *is_set = guc_malloc(LOG, sizeof(bool));
-
-	if (is_set == NULL)
-		return false;
-	*is_set = source > PGC_S_DYNAMIC_DEFAULT;
-	*extra = is_set;
-	return true;
-}
-
-static void
-assign_ef_search(int newval, void *extra)
-{
-	ef_search_is_set = *(bool *) extra;
-}
 
 /* Defines options and settings; called once, when the library is loaded. */
 void
@@ -76,17 +49,10 @@ hnsw_init_options(void)
 
 	DefineCustomIntVariable("hnsw.ef_search", "Sets the number of candidates kept while searching.",
 							"A larger number finds more of the nearest rows and takes longer.",
-							&ef_search, HNSW_DEFAULT_EF_SEARCH, HNSW_MIN_EF_SEARCH,
-							HNSW_MAX_EF_SEARCH, PGC_USERSET, 0, check_ef_search, assign_ef_search,
+							&ef_search.value, HNSW_DEFAULT_EF_SEARCH, HNSW_MIN_EF_SEARCH,
+							HNSW_MAX_EF_SEARCH, PGC_USERSET, 0, setting_check_int, ef_search_assign,
 							NULL);
-	DefineCustomEnumVariable("hnsw.iterative_scan",
-							 "Sets whether a scan goes on for more rows than ef_search finds.",
-							 NULL, &hnsw_iterative_scan, HNSW_ITERATIVE_STRICT,
-							 iterative_scan_values, PGC_USERSET, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("hnsw.max_scan_tuples",
-							"Sets the number of rows after which a scan stops.",
-							"-1 means no limit.", &hnsw_max_scan_tuples, HNSW_NO_SCAN_LIMIT,
-							HNSW_NO_SCAN_LIMIT, INT_MAX, PGC_USERSET, 0, NULL, NULL, NULL);
+	scan_settings_define(&hnsw_scan_settings, "hnsw");
 	DefineCustomIntVariable("hnsw.pending_list_limit",
 							"Sets the size at which inserted rows are merged into the graph.",
 							"0 merges each row at once.", &hnsw_pending_list_limit,
@@ -145,7 +111,7 @@ hnsw_option_ef_search(Relation index)
 {
 	HnswOptions *options = (HnswOptions *) index->rd_options;
 
-	if (!ef_search_is_set && options != NULL && options->ef_search > 0)
+	if (!ef_search.is_set && options != NULL && options->ef_search > 0)
 		return options->ef_search;
-	return ef_search;
+	return ef_search.value;
 }

@@ -67,7 +67,7 @@ hnsw_lock_free_page(HnswIndex *index, BlockNumber head, PageKind kind, Size room
 		*buffer = pin_chained(index, blkno);
 		page = BufferGetPage(*buffer);
 		if (BufferIsValid(*before))
-			hnsw_lock_two(*before, BUFFER_LOCK_EXCLUSIVE, *buffer, BUFFER_LOCK_EXCLUSIVE);
+			page_lock_two(*before, BUFFER_LOCK_EXCLUSIVE, *buffer, BUFFER_LOCK_EXCLUSIVE);
 		else
 			LockBuffer(*buffer, BUFFER_LOCK_EXCLUSIVE);
 		if (unlikely(!page_is(page, kind) || (PageGetSpecial(page)->flags & PAGE_CHAINED) == 0))
@@ -124,15 +124,6 @@ chain_page(Page meta_page, Page page, BlockNumber blkno)
 	*head = blkno;
 }
 
-/* Removes an item from a page, in a change; other items keep their numbers. */
-void
-hnsw_delete_item(Page page, OffsetNumber offset)
-{
-	PageIndexTupleDeleteNoCompact(page, offset);
-	if (PageGetMaxOffsetNumber(page) >= offset)
-		PageSetHasFreeLinePointers(page);
-}
-
 /* Removes an item that nothing points to. */
 void
 hnsw_remove_item(HnswIndex *index, ItemPointerData item)
@@ -142,7 +133,7 @@ hnsw_remove_item(HnswIndex *index, ItemPointerData item)
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	page_change_begin(&change, index->relation, index->building);
-	hnsw_delete_item(page_change_page(&change, buffer, false), ItemPointerGetOffsetNumber(&item));
+	page_delete_item(page_change_page(&change, buffer, false), ItemPointerGetOffsetNumber(&item));
 	page_change_finish(&change);
 }
 
@@ -156,7 +147,7 @@ hnsw_chain_item_page(HnswIndex *index, BlockNumber blkno)
 	HnswMeta *meta;
 	PageChange change;
 
-	hnsw_lock_two(meta_buffer, BUFFER_LOCK_EXCLUSIVE, buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_lock_two(meta_buffer, BUFFER_LOCK_EXCLUSIVE, buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = (HnswMeta *) PageGetContents(BufferGetPage(meta_buffer));
 	if (meta->item_block == blkno || !page_is(page, PAGE_ITEMS) ||
 		(PageGetSpecial(page)->flags & PAGE_CHAINED) != 0 ||
@@ -188,7 +179,7 @@ free_item(HnswIndex *index, uint32 vertex, ItemPointerData item, bool wide)
 	Page page;
 
 	ItemPointerSetInvalid(&none);
-	hnsw_lock_two(slot_buffer, BUFFER_LOCK_EXCLUSIVE, item_buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_lock_two(slot_buffer, BUFFER_LOCK_EXCLUSIVE, item_buffer, BUFFER_LOCK_EXCLUSIVE);
 	page = BufferGetPage(item_buffer);
 	if (!page_is(page, PAGE_ITEMS) || offset > PageGetMaxOffsetNumber(page) ||
 		!ItemIdIsNormal(PageGetItemId(page, offset)))
@@ -200,7 +191,7 @@ free_item(HnswIndex *index, uint32 vertex, ItemPointerData item, bool wide)
 		memcpy(hnsw_vertex_value(index, record), &none, sizeof(none));
 	else
 		record->upper = none;
-	hnsw_delete_item(page_change_page(&change, item_buffer, false), offset);
+	page_delete_item(page_change_page(&change, item_buffer, false), offset);
 	page_change_finish(&change);
 }
 
@@ -261,7 +252,7 @@ free_belongings(HnswIndex *index, uint32 vertex)
 	done = hnsw_vertex_deleted(record)->freed_values;
 	if ((record->flags & HNSW_VERTEX_WIDE) != 0)
 	{
-		nblocks = HNSW_WIDE_ITEM(index) ? 0 : hnsw_pages_of_value(index->space.encoded_size);
+		nblocks = HNSW_WIDE_ITEM(index) ? 0 : value_pages_of(index->space.encoded_size);
 		if (HNSW_WIDE_ITEM(index))
 			memcpy(&value, hnsw_vertex_value(index, record), sizeof(value));
 	}
@@ -302,7 +293,7 @@ free_page_slots(HnswIndex *index, BlockNumber blkno, uint64 horizon)
 	Page meta_page;
 	Page page;
 
-	hnsw_lock_two(meta_buffer, BUFFER_LOCK_EXCLUSIVE, buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_lock_two(meta_buffer, BUFFER_LOCK_EXCLUSIVE, buffer, BUFFER_LOCK_EXCLUSIVE);
 	page_change_begin(&change, index->relation, false);
 	meta_page = page_change_page(&change, meta_buffer, false);
 	insert_block = ((HnswMeta *) PageGetContents(meta_page))->insert_block;

@@ -25,20 +25,13 @@
 
 #include "access/relscan.h"
 #include "miscadmin.h"
-#include "pgstat.h"
-#include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
-#include "access/scan_stats.h"
-#include "access/scan_target.h"
-#include "core/entry_heap.h"
+#include "access/scan_loop.h"
 #include "hnsw/hnsw.h"
 #include "storage/recent.h"
 
 /* Largest pool of a resumed search */
 #define MAX_RESUME_EF 4096
-
-#define MIN_LATE 64
 
 /* How often a list of TIDs may vanish before the scan gets to it; vacuum is rarely so busy */
 #define MAX_REWINDS 1000
@@ -46,7 +39,6 @@
 /* Where a scan is: each stage follows when the one before has no more rows */
 typedef enum HnswScanStage
 {
-	STAGE_START,
 	STAGE_GRAPH,	/* rows of the pool, then of resumed searches */
 	STAGE_UNLINKED, /* the same for vertices found by the sweep */
 	STAGE_LATE,		/* rows kept back because they came too late */
@@ -55,22 +47,15 @@ typedef enum HnswScanStage
 
 typedef struct HnswScanData
 {
+	ScanLoop loop;
 	HnswIndex index;
 	HnswSearch search;
-	ScanTarget target;
 	HnswPendingRows pending;
-	MemoryContext context; /* everything of one scan; reset on rescan */
 	HnswScanStage stage;
 	int ef_search;	/* of the first search */
 	int ef;			/* of the present one */
 	int next_entry; /* of the pool */
 	int beyond;		/* candidates in a row that lay beyond the radius */
-	float last_key; /* largest key returned */
-	int64 rows;		/* returned so far */
-
-	PoolEntry *late; /* kept back in strict order; a heap in STAGE_LATE */
-	uint32 nlate;
-	uint32 late_capacity;
 
 	uint32 vertex;								  /* whose rows are being returned */
 	ItemPointerData tids[HNSW_MAX_TIDS_CAPACITY]; /* its rows */
@@ -85,69 +70,14 @@ typedef struct HnswScanData
 
 typedef HnswScanData *HnswScan;
 
-IndexScanDesc
-hnsw_begin_scan(Relation relation, int nkeys, int norderbys)
-{
-	IndexScanDesc scan = scan_target_begin(relation, nkeys, norderbys);
-	HnswScan state = palloc0(sizeof(HnswScanData));
-
-	state->context =
-		AllocSetContextCreate(CurrentMemoryContext, "hnsw scan", ALLOCSET_DEFAULT_SIZES);
-	state->stage = STAGE_START;
-	scan->opaque = state;
-	return scan;
-}
-
-void
-hnsw_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys, int norderbys)
-{
-	HnswScan state = (HnswScan) scan->opaque;
-
-	if (keys != NULL && scan->numberOfKeys > 0)
-		memmove(scan->keyData, keys, scan->numberOfKeys * sizeof(ScanKeyData));
-	if (orderbys != NULL && scan->numberOfOrderBys > 0)
-		memmove(scan->orderByData, orderbys, scan->numberOfOrderBys * sizeof(ScanKeyData));
-	MemoryContextReset(state->context);
-	memset(&state->search, 0, sizeof(HnswSearch));
-	memset(&state->pending, 0, sizeof(HnswPendingRows));
-	state->stage = STAGE_START;
-	state->next_entry = 0;
-	state->beyond = 0;
-	state->last_key = -INFINITY;
-	state->rows = 0;
-	state->late = NULL;
-	state->nlate = 0;
-	state->late_capacity = 0;
-	state->ntids = 0;
-	state->next_tid = 0;
-	ItemPointerSetInvalid(&state->more_tids);
-}
-
-void
-hnsw_end_scan(IndexScanDesc scan)
-{
-	HnswScan state = (HnswScan) scan->opaque;
-
-	MemoryContextDelete(state->context);
-	pfree(state);
-	scan->opaque = NULL;
-}
-
 static void
-begin_stats(IndexScanDesc scan)
+count(const ScanLoop *loop)
 {
-	memset(&last_scan_stats, 0, sizeof(last_scan_stats));
-	last_scan_stats.index = RelationGetRelid(scan->indexRelation);
-	pgstat_count_index_scan(scan->indexRelation);
-}
+	const HnswSearch *search = &((const HnswScanData *) loop)->search;
 
-static void
-update_stats(HnswScan state)
-{
-	last_scan_stats.distances = state->search.distances;
-	last_scan_stats.estimates = state->search.estimates;
-	last_scan_stats.expanded = state->search.expanded;
-	last_scan_stats.rows = state->rows;
+	last_scan_stats.distances = search->distances;
+	last_scan_stats.estimates = search->estimates;
+	last_scan_stats.expanded = search->expanded;
 }
 
 /*
@@ -190,47 +120,24 @@ search_first(HnswScan state, const void *query)
 
 /* Runs the first search.  False: there is nothing to find. */
 static bool
-start(IndexScanDesc scan, HnswScan state)
+start(ScanLoop *loop)
 {
+	HnswScan state = (HnswScan) loop;
 	HnswIndex *index = &state->index;
-	const void *query;
+	Relation relation = loop->scan->indexRelation;
 
-	if (scan->numberOfOrderBys + scan->numberOfKeys == 0)
-		elog(ERROR, "index \"%s\" can only be scanned in order of a distance or within a sphere",
-			 RelationGetRelationName(scan->indexRelation));
-	if (!IsMVCCSnapshot(scan->xs_snapshot))
-		elog(ERROR, "index \"%s\" can only be scanned with an MVCC snapshot",
-			 RelationGetRelationName(scan->indexRelation));
-	begin_stats(scan);
-	hnsw_open(index, scan->indexRelation);
+	hnsw_open(index, relation);
 	if ((index->meta.entry == HNSW_NO_VERTEX && index->meta.pending == InvalidBlockNumber) ||
-		!scan_target_init(&state->target, &index->space, scan))
+		!scan_loop_read_target(loop, &index->space))
 		return false;
-	query = space_prepare_query(&index->space.context, state->target.query,
-								palloc(Max(index->space.query_size, 1)));
-	state->ef_search = hnsw_option_ef_search(scan->indexRelation);
+	state->ef_search = hnsw_option_ef_search(relation);
 	state->ef = state->ef_search;
-	hnsw_search_init(&state->search, index, state->context, state->ef,
-					 hnsw_iterative_scan == HNSW_ITERATIVE_OFF ? HNSW_SEARCH_ROWS
-															   : HNSW_SEARCH_ROWS_RESUMABLE);
+	hnsw_search_init(&state->search, index, loop->context, state->ef,
+					 scan_loop_is_iterative(loop) ? HNSW_SEARCH_ROWS_RESUMABLE : HNSW_SEARCH_ROWS);
 	state->search.coder = hnsw_coder_create(index);
 	if (state->search.coder != NULL)
-		hnsw_coder_query(state->search.coder, query);
-	return search_first(state, query);
-}
-
-static void
-keep_late(HnswScan state, PoolEntry entry)
-{
-	if (state->nlate == state->late_capacity)
-	{
-		state->late_capacity = Max(MIN_LATE, state->late_capacity * 2);
-		if (state->late == NULL)
-			state->late = palloc(state->late_capacity * sizeof(PoolEntry));
-		else
-			state->late = repalloc_huge(state->late, state->late_capacity * sizeof(PoolEntry));
-	}
-	state->late[state->nlate++] = entry;
+		hnsw_coder_query(state->search.coder, loop->query);
+	return search_first(state, loop->query);
 }
 
 /*
@@ -241,7 +148,7 @@ keep_late(HnswScan state, PoolEntry entry)
 static bool
 passed_radius(HnswScan state)
 {
-	return state->target.limited && state->beyond >= state->ef_search;
+	return state->loop.target.limited && state->beyond >= state->ef_search;
 }
 
 /*
@@ -276,18 +183,14 @@ next_candidate(HnswScan state, PoolEntry *entry)
 		if (state->next_entry < pool->size)
 		{
 			*entry = pool->entries[state->next_entry++];
-			if (!scan_target_accepts(&state->target, &state->index.space, entry->key))
+			if (!scan_loop_accepts(&state->loop, entry->key))
 			{
 				state->beyond++;
 				continue;
 			}
 			state->beyond = 0;
-			if (entry->key >= state->last_key || !state->target.ordered)
+			if (scan_loop_in_order(&state->loop, *entry))
 				return true;
-			last_scan_stats.late_rows++;
-			if (hnsw_iterative_scan != HNSW_ITERATIVE_STRICT)
-				return true;
-			keep_late(state, *entry);
 		}
 		else if (passed_radius(state) || !resume(state))
 			return false;
@@ -302,7 +205,6 @@ next_stage(HnswScan state)
 		return STAGE_END;
 	if (!passed_radius(state) && hnsw_search_sweep(&state->search) > 0)
 		return STAGE_UNLINKED;
-	entry_heap_build(state->late, state->nlate);
 	return STAGE_LATE;
 }
 
@@ -321,14 +223,10 @@ next_vertex(HnswScan state, PoolEntry *entry)
 				state->stage = next_stage(state);
 				break;
 			case STAGE_LATE:
-				if (state->nlate == 0)
-				{
-					state->stage = STAGE_END;
-					break;
-				}
-				*entry = entry_heap_pop(state->late, state->nlate);
-				state->nlate--;
-				return true;
+				if (scan_loop_next_late(&state->loop, entry))
+					return true;
+				state->stage = STAGE_END;
+				break;
 			default:
 				return false;
 		}
@@ -357,8 +255,7 @@ static void
 note_key(HnswScan state, float key)
 {
 	state->key = key;
-	if (state->stage != STAGE_LATE)
-		state->last_key = Max(state->last_key, key);
+	scan_loop_note_key(&state->loop, key);
 }
 
 /*
@@ -375,8 +272,7 @@ put_back(HnswScan state, PoolEntry entry)
 
 	if (state->stage == STAGE_LATE)
 	{
-		entry_heap_push(state->late, state->nlate, entry);
-		state->nlate++;
+		scan_loop_put_late(&state->loop, entry);
 		return;
 	}
 	if (entry.key > entries[pool->size - 1].key)
@@ -505,10 +401,10 @@ load_more_tids(HnswScan state)
 	drop_pending_tids(state);
 }
 
-/* Makes state->tids[next_tid] the next row.  False: there is none. */
 static bool
-next_row(HnswScan state)
+next_row(ScanLoop *loop, ItemPointer tid, float *key)
 {
+	HnswScan state = (HnswScan) loop;
 	PoolEntry entry;
 
 	while (state->next_tid >= state->ntids)
@@ -521,36 +417,21 @@ next_row(HnswScan state)
 			return false;
 		CHECK_FOR_INTERRUPTS();
 	}
+	*tid = state->tids[state->next_tid++];
+	*key = state->key;
 	return true;
 }
 
-/* amgettuple: the next row, in order of distance if the scan has an order */
-bool
-hnsw_get_tuple(IndexScanDesc scan, ScanDirection direction)
-{
-	HnswScan state = (HnswScan) scan->opaque;
-	MemoryContext old;
-	bool found;
+static const ScanMethod scan_method = {
+	.settings = &hnsw_scan_settings,
+	.state_size = sizeof(HnswScanData),
+	.start = start,
+	.next_row = next_row,
+	.count = count,
+};
 
-	if (!ScanDirectionIsForward(direction))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("index \"%s\" cannot be scanned backwards",
-							   RelationGetRelationName(scan->indexRelation))));
-	if (hnsw_max_scan_tuples != HNSW_NO_SCAN_LIMIT && state->rows >= hnsw_max_scan_tuples)
-		return false;
-	old = MemoryContextSwitchTo(state->context);
-	if (state->stage == STAGE_START)
-		state->stage = start(scan, state) ? STAGE_GRAPH : STAGE_END;
-	found = next_row(state);
-	if (found)
-	{
-		scan->xs_heaptid = state->tids[state->next_tid++];
-		hnsw_check_tid(&state->index, &scan->xs_heaptid);
-		scan->xs_recheck = state->target.recheck;
-		scan_target_report_order(&state->target, &state->index.space, scan, state->key);
-		state->rows++;
-	}
-	update_stats(state);
-	MemoryContextSwitchTo(old);
-	return found;
+IndexScanDesc
+hnsw_begin_scan(Relation relation, int nkeys, int norderbys)
+{
+	return scan_loop_begin(&scan_method, relation, nkeys, norderbys);
 }

@@ -37,7 +37,7 @@ keep_live(VacuumState *vacuum, ItemPointer tids, int ntids)
 
 	for (int i = 0; i < ntids; i++)
 	{
-		hnsw_check_tid(&vacuum->index, &tids[i]);
+		page_check_tid(vacuum->index.relation, &tids[i]);
 		if (vacuum->callback != NULL && vacuum->callback(&tids[i], vacuum->callback_state))
 			vacuum->stats->tuples_removed += 1;
 		else
@@ -82,7 +82,7 @@ remove_list(VacuumState *vacuum, uint32 vertex, ItemPointerData before, ItemPoin
 	PageChange change;
 	Page page;
 
-	hnsw_lock_two(before_buffer, BUFFER_LOCK_EXCLUSIVE, item_buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_lock_two(before_buffer, BUFFER_LOCK_EXCLUSIVE, item_buffer, BUFFER_LOCK_EXCLUSIVE);
 	tids = hnsw_locate_tids(index, BufferGetPage(item_buffer), &list);
 	page = BufferGetPage(before_buffer);
 	if (tids == NULL || tids->ntids > 0 ||
@@ -103,7 +103,7 @@ remove_list(VacuumState *vacuum, uint32 vertex, ItemPointerData before, ItemPoin
 		ReleaseBuffer(item_buffer);
 	else
 		page = page_change_page(&change, item_buffer, false);
-	hnsw_delete_item(page, ItemPointerGetOffsetNumber(&list));
+	page_delete_item(page, ItemPointerGetOffsetNumber(&list));
 	page_change_finish(&change);
 }
 

@@ -15,17 +15,11 @@
 
 #define CACHE_LINE 64
 
-int
-hnsw_pages_of_value(Size size)
-{
-	return (size + HNSW_VALUE_PIECE - 1) / HNSW_VALUE_PIECE;
-}
-
 /* Bytes of the numbers of the pages that hold a value, whichever form it has */
 static Size
 value_blocks_size(const IndexSpace *space)
 {
-	return hnsw_pages_of_value(space->encoded_size) * sizeof(BlockNumber);
+	return value_pages_of(space->encoded_size) * sizeof(BlockNumber);
 }
 
 /*
@@ -60,17 +54,17 @@ hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space, const char *inde
 	meta->value_offset = TYPEALIGN(CACHE_LINE, meta->links_offset + links);
 	meta->value_pages = 0;
 	meta->element = space->stored.space->element;
-	if (hnsw_pages_of_value(space->encoded_size) > HNSW_MAX_VALUE_PAGES)
+	if (value_pages_of(space->encoded_size) > HNSW_MAX_VALUE_PAGES)
 		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 						errmsg("values of index \"%s\" take %zu bytes, more than the limit of %zu",
 							   index_name, space->encoded_size,
-							   (Size) HNSW_MAX_VALUE_PAGES * HNSW_VALUE_PIECE)));
+							   (Size) HNSW_MAX_VALUE_PAGES * VALUE_PAGES_PIECE)));
 	if (place_value(meta, space))
 		size = TYPEALIGN(CACHE_LINE, meta->value_offset + space->stored_size);
 	else
 	{
 		/* room for the pages of a value that does not fit the stored element, too */
-		meta->value_pages = hnsw_pages_of_value(space->stored_size);
+		meta->value_pages = value_pages_of(space->stored_size);
 		size = TYPEALIGN(CACHE_LINE, meta->value_offset + value_blocks_size(space));
 	}
 	meta->slot_size = size;
@@ -178,17 +172,6 @@ hnsw_check_vertex(HnswIndex *index, HnswVertex record, uint32 vertex)
 		report_bad_vertex(index, vertex);
 }
 
-/* An error unless the TID of a row is one that the table may be asked for. */
-void
-hnsw_check_tid(HnswIndex *index, ItemPointer tid)
-{
-	if (unlikely(!ItemPointerIsValid(tid)))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has an invalid heap TID",
-							   RelationGetRelationName(index->relation)),
-						errhint("Please REINDEX it.")));
-}
-
 /*
  * Pins and locks the page of a vertex and returns its record.  The caller
  * unlocks and releases *buffer.  The record alone tells whether it is one: its
@@ -207,32 +190,6 @@ hnsw_pin_vertex(HnswIndex *index, uint32 vertex, int lockmode, Buffer *buffer)
 }
 
 /*
- * Puts a value of `size` bytes together from its pages.  Values never change,
- * so their pages need no lock.
- */
-static void
-read_value_pages(HnswIndex *index, const BlockNumber *blocks, char *value, Size size)
-{
-	Size left = size;
-
-	for (int i = 0; left > 0; i++)
-	{
-		Buffer buffer = recent_read(index->relation, blocks[i]);
-		Page page = BufferGetPage(buffer);
-		Size piece = Min(left, HNSW_VALUE_PIECE);
-
-		if (!page_is(page, PAGE_VALUE))
-			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-							errmsg("index \"%s\" has no value on block %u",
-								   RelationGetRelationName(index->relation), blocks[i]),
-							errhint("Please REINDEX it.")));
-		memcpy(value + (Size) i * HNSW_VALUE_PIECE, (char *) page + PAGE_DATA_OFFSET, piece);
-		ReleaseBuffer(buffer);
-		left -= piece;
-	}
-}
-
-/*
  * The stored value of a record the caller has pinned, which is not a
  * HNSW_VERTEX_WIDE one: in place, or put together in scratch (stored_size
  * bytes) from its value pages.
@@ -244,7 +201,7 @@ hnsw_read_stored(HnswIndex *index, HnswVertex vertex, char *scratch)
 
 	if (index->meta.value_pages == 0)
 		return value;
-	read_value_pages(index, value, scratch, index->space.stored_size);
+	value_pages_require(index->relation, value, scratch, index->space.stored_size);
 	return scratch;
 }
 
@@ -257,22 +214,6 @@ hnsw_report_bad_item(HnswIndex *index, ItemPointer tid)
 			 errmsg("index \"%s\" has no item (%u,%u)", RelationGetRelationName(index->relation),
 					ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid)),
 			 errhint("Please REINDEX it.")));
-}
-
-/*
- * Locks two different pinned pages in the order of their blocks, or, once and
- * in the first mode, one page that was pinned twice.
- */
-void
-hnsw_lock_two(Buffer first, int first_mode, Buffer second, int second_mode)
-{
-	bool in_order = BufferGetBlockNumber(first) < BufferGetBlockNumber(second);
-
-	if (!in_order && first != second)
-		LockBuffer(second, second_mode);
-	LockBuffer(first, first_mode);
-	if (in_order)
-		LockBuffer(second, second_mode);
 }
 
 /* Has the vertex one of these flags?  It may change at any moment. */
@@ -331,28 +272,6 @@ locate_item(HnswIndex *index, Page page, ItemPointer tid, uint16 kind, Size *siz
 	return found == kind ? PageGetItem(page, id) : NULL;
 }
 
-/* Are these blocks of the index with pages of values?  They may be garbage. */
-static bool
-are_value_pages(HnswIndex *index, const BlockNumber *blocks, int n)
-{
-	BlockNumber nblocks = RelationGetNumberOfBlocks(index->relation);
-
-	for (int i = 0; i < n; i++)
-	{
-		Buffer buffer;
-		bool found;
-
-		if (blocks[i] == META_BLOCK || blocks[i] >= nblocks)
-			return false;
-		buffer = recent_read(index->relation, blocks[i]);
-		found = page_is(BufferGetPage(buffer), PAGE_VALUE);
-		ReleaseBuffer(buffer);
-		if (!found)
-			return false;
-	}
-	return true;
-}
-
 /* Copies the value of an item.  False if tid, which may be garbage, leads to none. */
 static bool
 read_wide_item(HnswIndex *index, ItemPointer tid, char *encoded)
@@ -398,12 +317,10 @@ read_wide_value(HnswIndex *index, HnswVertex vertex, char *encoded)
 	}
 	else
 	{
-		int n = hnsw_pages_of_value(size);
+		int n = value_pages_of(size);
 
 		memcpy(blocks, hnsw_vertex_value(index, vertex), n * sizeof(BlockNumber));
-		found = are_value_pages(index, blocks, n);
-		if (found)
-			read_value_pages(index, blocks, encoded, size);
+		found = value_pages_read(index->relation, blocks, encoded, size);
 	}
 	if (!found)
 		memset(encoded, 0, size);
@@ -634,12 +551,12 @@ write_value_pages(HnswIndex *index, const char *value, Size size, BlockNumber *b
 
 	for (int i = 0; left > 0; i++)
 	{
-		Size piece = Min(left, HNSW_VALUE_PIECE);
+		Size piece = Min(left, VALUE_PAGES_PIECE);
 		PageChange change;
 		Page page;
 
 		blocks[i] = change_value_page(index, &change, &page);
-		memcpy((char *) page + PAGE_DATA_OFFSET, value + (Size) i * HNSW_VALUE_PIECE, piece);
+		memcpy((char *) page + PAGE_DATA_OFFSET, value + (Size) i * VALUE_PAGES_PIECE, piece);
 		page_set_data_size(page, piece);
 		page_change_finish(&change);
 		left -= piece;

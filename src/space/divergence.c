@@ -124,18 +124,19 @@ const Space space_js = {
 	.encoded_size = logarithms_size,
 	.encode = logarithms_encode,
 	.distances = js_distances,
+	.metric = &metric_js,
 };
 
 const Space space_jsmetric = {
 	.name = "jsmetric",
 	.element = SPACE_FLOAT32,
 	.symmetric = true,
-	.metric = true,
 	.check = check_not_negative,
 	.encoded_size = logarithms_size,
 	.encode = logarithms_encode,
 	.distances = js_distances,
 	.finish = root_finish,
+	.metric = &metric_js,
 };
 
 const Space space_kl = {

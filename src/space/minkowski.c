@@ -57,15 +57,26 @@ root_finish(const SpaceContext *context, float key)
 /*
  * Lp
  *
- * p <= 1	the key is the sum, which cannot leave the range of a float32 (but
+ * p < 1	the key is the sum, which cannot leave the range of a float32 (but
  *			its root can: p = 0.05 and 128 dimensions give 1e42).
- * p = 2	the key is the sum, as in l2.
+ * p = 1, 2	the key is the sum, as in l1 and l2.
  * other	the key is the distance, which cannot leave the range of a float32
  *			(but the sum can: p = 20 and differences of 0.01 give 1e-40).
  */
 
 /* Below this sum, terms lost to underflow (FLT_MIN each) may count. */
 #define SAFE_SUM_MINIMUM 0x1p-80f
+
+/* Sum for p < 1 where a difference overflows */
+static float
+lp_sum(const SpaceContext *context, const float *x, const float *y)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < context->dim; i++)
+		sum += pow(fabs((double) x[i] - y[i]), context->params[0]);
+	return (float) sum;
+}
 
 /*
  * Distance for p > 1 where the float32 sum overflows or underflows, scaled by
@@ -110,11 +121,11 @@ lp_distances(const SpaceContext *context, const void *query, const void *const *
 	parts[0] = float_from_bits(float_bits((float) p) & ~0u << (24 - KERNEL_POWER_BITS));
 	parts[1] = (float) (p - parts[0]);
 	table->lp(query, objects, n, context->dim, parts, keys);
-	if (p < 1)
-		return;
 	for (int i = 0; i < n; i++)
 	{
-		if (keys[i] >= SAFE_SUM_MINIMUM && keys[i] < INFINITY)
+		if (p < 1)
+			keys[i] = keys[i] < INFINITY ? keys[i] : lp_sum(context, objects[i], query);
+		else if (keys[i] >= SAFE_SUM_MINIMUM && keys[i] < INFINITY)
 			keys[i] = (float) pow(keys[i], 1 / p);
 		else
 			keys[i] = lp_scaled(context, objects[i], query);
@@ -135,96 +146,96 @@ const Space space_l2_float32 = {
 	.name = "l2",
 	.element = SPACE_FLOAT32,
 	.symmetric = true,
-	.metric = true,
 	.has_coordinates = true,
 	.distances = l2_distances,
 	.finish = root_finish,
+	.metric = &metric_root,
 };
 
 const Space space_l2_float16 = {
 	.name = "l2",
 	.element = SPACE_FLOAT16,
 	.symmetric = true,
-	.metric = true,
 	.has_coordinates = true,
 	.query_size = widened_size,
 	.prepare_query = widened_prepare,
 	.distances = l2_distances,
 	.finish = root_finish,
+	.metric = &metric_root,
 };
 
 const Space space_l2_uint8 = {
 	.name = "l2",
 	.element = SPACE_UINT8,
 	.symmetric = true,
-	.metric = true,
 	.has_coordinates = true,
 	.query_size = widened_size,
 	.prepare_query = widened_prepare,
 	.distances = l2_distances,
 	.finish = root_finish,
+	.metric = &metric_root,
 };
 
 const Space space_l1_float32 = {
 	.name = "l1",
 	.element = SPACE_FLOAT32,
 	.symmetric = true,
-	.metric = true,
 	.has_coordinates = true,
 	.distances = l1_distances,
+	.metric = &metric_key,
 };
 
 const Space space_l1_float16 = {
 	.name = "l1",
 	.element = SPACE_FLOAT16,
 	.symmetric = true,
-	.metric = true,
 	.has_coordinates = true,
 	.query_size = widened_size,
 	.prepare_query = widened_prepare,
 	.distances = l1_distances,
+	.metric = &metric_key,
 };
 
 const Space space_l1_uint8 = {
 	.name = "l1",
 	.element = SPACE_UINT8,
 	.symmetric = true,
-	.metric = true,
 	.has_coordinates = true,
 	.query_size = widened_size,
 	.prepare_query = widened_prepare,
 	.distances = l1_distances,
+	.metric = &metric_key,
 };
 
 const Space space_linf_float32 = {
 	.name = "linf",
 	.element = SPACE_FLOAT32,
 	.symmetric = true,
-	.metric = true,
 	.has_coordinates = true,
 	.distances = linf_distances,
+	.metric = &metric_largest,
 };
 
 const Space space_linf_float16 = {
 	.name = "linf",
 	.element = SPACE_FLOAT16,
 	.symmetric = true,
-	.metric = true,
 	.has_coordinates = true,
 	.query_size = widened_size,
 	.prepare_query = widened_prepare,
 	.distances = linf_distances,
+	.metric = &metric_largest,
 };
 
 const Space space_linf_uint8 = {
 	.name = "linf",
 	.element = SPACE_UINT8,
 	.symmetric = true,
-	.metric = true,
 	.has_coordinates = true,
 	.query_size = widened_size,
 	.prepare_query = widened_prepare,
 	.distances = linf_distances,
+	.metric = &metric_largest,
 };
 
 const Space space_lp = {
@@ -236,4 +247,5 @@ const Space space_lp = {
 	.params = {{"p", 0, INFINITY, NAN}},
 	.distances = lp_distances,
 	.finish = lp_finish,
+	.metric = &metric_lp,
 };

@@ -175,6 +175,7 @@ const Space space_cosine_float32 = {
 	.encoded_size = normed_size,
 	.encode = normed_encode,
 	.distances = cosine_distances,
+	.metric = &metric_angle,
 };
 
 const Space space_cosine_float16 = {
@@ -187,6 +188,7 @@ const Space space_cosine_float16 = {
 	.query_size = normed_query_size,
 	.prepare_query = normed_prepare,
 	.distances = cosine_distances,
+	.metric = &metric_angle,
 };
 
 const Space space_cosine_uint8 = {
@@ -199,25 +201,25 @@ const Space space_cosine_uint8 = {
 	.query_size = normed_query_size,
 	.prepare_query = normed_prepare,
 	.distances = cosine_distances,
+	.metric = &metric_angle,
 };
 
 const Space space_angular_float32 = {
 	.name = "angular",
 	.element = SPACE_FLOAT32,
 	.symmetric = true,
-	.metric = true,
 	.has_coordinates = true,
 	.encoded_size = normed_size,
 	.encode = normed_encode,
 	.distances = cosine_distances,
 	.finish = angular_finish,
+	.metric = &metric_angle,
 };
 
 const Space space_angular_float16 = {
 	.name = "angular",
 	.element = SPACE_FLOAT16,
 	.symmetric = true,
-	.metric = true,
 	.has_coordinates = true,
 	.encoded_size = normed_size,
 	.encode = normed_encode,
@@ -225,13 +227,13 @@ const Space space_angular_float16 = {
 	.prepare_query = normed_prepare,
 	.distances = cosine_distances,
 	.finish = angular_finish,
+	.metric = &metric_angle,
 };
 
 const Space space_angular_uint8 = {
 	.name = "angular",
 	.element = SPACE_UINT8,
 	.symmetric = true,
-	.metric = true,
 	.has_coordinates = true,
 	.encoded_size = normed_size,
 	.encode = normed_encode,
@@ -239,4 +241,5 @@ const Space space_angular_uint8 = {
 	.prepare_query = normed_prepare,
 	.distances = cosine_distances,
 	.finish = angular_finish,
+	.metric = &metric_angle,
 };

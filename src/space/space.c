@@ -82,14 +82,6 @@ space_validate_params(const Space *space, const double *params)
 	return -1;
 }
 
-bool
-space_is_metric(const SpaceContext *context)
-{
-	if (context->space == &space_lp)
-		return context->params[0] >= 1;
-	return context->space->metric;
-}
-
 size_t
 space_value_size(const SpaceContext *context)
 {

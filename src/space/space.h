@@ -73,6 +73,7 @@ typedef struct SpaceParam
 } SpaceParam;
 
 typedef struct Space Space;
+typedef struct SpaceMetric SpaceMetric;
 
 /* A space bound to dimensions and parameters */
 typedef struct SpaceContext
@@ -87,7 +88,6 @@ struct Space
 	const char *name; /* suffix of the operator class: l2, kl_right, ... */
 	SpaceElement element;
 	bool symmetric;
-	bool metric;		  /* for parametrised spaces see space_is_metric() */
 	bool may_be_negative; /* distances can be below zero */
 	bool has_coordinates; /* means and projections make sense (quantisation) */
 	int nparams;
@@ -123,7 +123,36 @@ struct Space
 
 	/* Key to distance; NULL: the key is the distance. */
 	double (*finish)(const SpaceContext *context, float key);
+
+	const SpaceMetric *metric; /* behind the distance; NULL: none is known */
 };
+
+/* An error that grows with the number of dimensions */
+typedef struct SpaceError
+{
+	double per_dimension;
+	double fixed;
+} SpaceError;
+
+/*
+ * A function of the key for which the triangle inequality holds; the distance
+ * itself need not be one (its square root, or the angle).  Computed keys differ
+ * from true ones by at most relative * key + absolute.
+ */
+struct SpaceMetric
+{
+	double (*distance)(const SpaceContext *context, double key); /* never decreasing */
+	double (*key)(const SpaceContext *context, double distance); /* the reverse */
+	SpaceError relative;
+	SpaceError absolute;
+};
+
+/* A number that is not known exactly: between the two, which count as well */
+typedef struct SpaceRange
+{
+	double low;
+	double high;
+} SpaceRange;
 
 /* The space of this name and element, or NULL */
 extern const Space *space_find(const char *name, SpaceElement element);
@@ -137,7 +166,6 @@ extern const Space *const *space_all(int *n);
  */
 extern int space_validate_params(const Space *space, const double *params);
 
-extern bool space_is_metric(const SpaceContext *context);
 extern size_t space_value_size(const SpaceContext *context);
 extern size_t space_encoded_size(const SpaceContext *context);
 extern size_t space_query_size(const SpaceContext *context);
@@ -170,6 +198,41 @@ extern void space_link_distances(const SpaceContext *context, const void *query,
 								 const void *const *objects, int n, float *keys);
 
 extern double space_finish(const SpaceContext *context, float key);
+
+/*
+ * The metric behind the distance, for pruning by the triangle inequality.  Only
+ * space_has_metric() may be called of a space that has none.
+ *
+ * With q a query, p a pivot and x an object:
+ *	true(q, x) >= |true(q, p) - true(p, x)|
+ * and true(q, p) lies in space_metric_range() of the computed key of q and p.  So
+ * does true(p, x), even if that key was computed long ago by other kernels.  An
+ * object of which the true metric distance is known to be no less than `bound`
+ * has a key of space_metric_key(bound) or more.
+ */
+extern bool space_has_metric(const SpaceContext *context);
+
+/* The metric distance of a key as it stands; infinite if the key is */
+extern double space_metric(const SpaceContext *context, float key);
+
+/*
+ * What the true metric distance of two values may be whose computed key this is.
+ * `low` is finite and at least 0; `high` is infinite if the key is.
+ */
+extern SpaceRange space_metric_range(const SpaceContext *context, float key);
+
+/*
+ * For metric distances that are kept as a float32 or a double: what the true one
+ * may be whose computed one is this, and what may be computed for a true one.
+ */
+extern SpaceRange space_metric_true(const SpaceContext *context, double computed);
+extern SpaceRange space_metric_computed(const SpaceContext *context, double distance);
+
+/*
+ * A key, finite and at least 0, that the kernels of no instruction set fall short
+ * of for two values at this true metric distance or more.
+ */
+extern float space_metric_key(const SpaceContext *context, double distance);
 
 /*
  * The distance of two values, object on the left, to the last bit what an index

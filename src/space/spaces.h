@@ -34,6 +34,10 @@ extern const Space space_is, space_is_right;
 /* power_divergence.c */
 extern const Space space_renyi, space_alphabeta;
 
+/* metric.c: the key, its square root, the angle */
+extern const SpaceMetric metric_key, metric_root, metric_lp, metric_largest, metric_angle,
+	metric_js;
+
 /* Domains and the form "values, then their logarithms" (logarithm.c) */
 extern SpaceStatus check_not_negative(const SpaceContext *context, const void *value,
 									  uint32_t *where);

@@ -6,9 +6,9 @@
  *
  * A bucket is a head page and further pages behind it, linked by `next`.  Each is
  * a line-pointer page of entries: one value with the TIDs of rows that have it.
- * The head's number (PageSpecialData.ordinal) counts the buckets that have begun
- * on this page; whoever keeps a pointer to a bucket keeps this number with it, and
- * so finds out when the page has come to hold another one.  README, "Buckets".
+ * The head's number (PageSpecialData.ordinal) counts the uses that this page has had;
+ * whoever keeps a pointer to a bucket keeps this number with it, and so finds out
+ * when the page has come to hold something else.  README, "Buckets".
  *
  *-------------------------------------------------------------------------
  */
@@ -45,12 +45,19 @@ typedef BucketEntryData *BucketEntry;
 typedef struct BucketShape
 {
 	Size extra_size; /* a multiple of 4 */
+	Size value_size; /* of every value; 0 if they differ */
 } BucketShape;
 
 /* Values of more bytes are on value pages. */
 #define BUCKET_MAX_INLINE_VALUE (BLCKSZ / 2 - 512)
 
 #define BUCKET_VALUE_OFFSET(shape) MAXALIGN(sizeof(BucketEntryData) + (shape)->extra_size)
+
+/* Room for entries and their line pointers on an empty page */
+#define BUCKET_PAGE_ROOM (BLCKSZ - SizeOfPageHeaderData - PAGE_SPECIAL_SIZE)
+
+/* What an entry of so many bytes takes of it */
+#define BUCKET_ENTRY_ROOM(size) (MAXALIGN(size) + sizeof(ItemIdData))
 
 /* Bytes that the value takes in its entry */
 extern Size bucket_inline_size(Size value_size);
@@ -78,27 +85,35 @@ extern ItemPointer bucket_entry_tids(const BucketShape *shape, BucketEntry entry
 extern BucketEntry bucket_page_entry(Relation index, const BucketShape *shape, Page page,
 									 BlockNumber blkno, OffsetNumber offset);
 
+/* The same for a check: no error, but *problem is set to what is wrong, or NULL. */
+extern BucketEntry bucket_try_entry(const BucketShape *shape, Page page, OffsetNumber offset,
+									const char **problem);
+
 /*
- * The value of an entry: where it lies, or read into scratch (value_size bytes)
- * when it is wide.  A wide value of a row that is dead may have been overwritten.
+ * The value of an entry, whose page is locked: where it lies, or read into scratch
+ * (value_size bytes) when it is wide.
  */
 extern const void *bucket_read_value(Relation index, const BucketShape *shape, BucketEntry entry,
 									 char *scratch);
 
 /*
  * Pins and locks the head of a bucket.  False, with nothing pinned, if the page
- * holds another one by now, which has another number.
+ * holds something else by now.
  */
 extern bool bucket_lock_head(Relation index, BlockNumber head, uint16 number, int lockmode,
 							 Buffer *buffer);
 
-/* Pins and locks the page behind a locked one of a bucket; false: that was the last. */
+/*
+ * Pins and locks the page behind a locked one of a bucket; false: that was the last.
+ * The page before it must stay locked until then, except by who has the head locked
+ * exclusively.
+ */
 extern bool bucket_lock_next(Relation index, Buffer buffer, int lockmode, Buffer *next);
 
 /*
- * Makes an entry in palloc'ed memory.  A wide value is written to pages of its own
- * (value_pages.h); no interrupt may come between that and the change that links the
- * entry.
+ * Makes an entry in palloc'ed memory of *size bytes.  A wide value is written to
+ * pages of its own (value_pages.h), which leak if the entry is not linked.  extra:
+ * extra_size bytes, or NULL for zeroes.
  */
 extern BucketEntry bucket_make_entry(Relation index, const BucketShape *shape, Size head_offset,
 									 bool building, const void *extra, const void *value,
@@ -116,33 +131,39 @@ extern BlockNumber bucket_write(Relation index, Size head_offset, bool building,
 								uint16 *number);
 
 /*
- * Adds an entry to a bucket whose head the caller has locked exclusively: to a page
- * with room, else to a new one at the end of the chain.  Releases the head.
+ * Adds an entry to a bucket whose head the caller has locked exclusively: to the
+ * first page with room, else to a new one at the end of the chain.  Releases the head.
  */
 extern void bucket_add(Relation index, Size head_offset, Buffer head, BucketEntry entry, Size size);
 
+/* Has the entry room on its page, and BUCKET_MAX_TIDS, for another TID? */
+extern bool bucket_has_tid_room(const BucketShape *shape, Page page, OffsetNumber offset);
+
 /*
- * Adds a TID to an entry on a page locked exclusively, in the change: false if it
- * has no room on the page or BUCKET_MAX_TIDS.
+ * Adds a TID to an entry, in a change: page is the copy.  False, with nothing
+ * changed, if it has no room.
  */
 extern bool bucket_add_tid(const BucketShape *shape, Page page, OffsetNumber offset,
 						   ItemPointer tid);
-
-/* Is the bucket no longer in use?  Set on its head, in the change that replaces it. */
-#define PAGE_RETIRED 0x0004
 
 /* Removing dead rows: which TIDs are dead */
 typedef bool (*BucketIsDead)(ItemPointer tid, void *state);
 
 /*
  * Removes the dead TIDs of one page, in one record, and entries that have no other;
- * their value pages go to the chain of free pages.  Counts TIDs.
+ * their value pages go to the chain of free pages.  Counts TIDs.  Pages of another
+ * kind are left alone.
  */
 extern void bucket_vacuum_page(Relation index, const BucketShape *shape, Size head_offset,
 							   BlockNumber blkno, BufferAccessStrategy strategy,
 							   BucketIsDead is_dead, void *state, double *removed, double *kept);
 
-/* Gives the pages of a retired bucket to the chain of free pages.  Its head's number goes first. */
-extern void bucket_free(Relation index, Size head_offset, BlockNumber head);
+/*
+ * Gives the pages of a retired bucket, and of its values, to the chain of free pages,
+ * the head first.  Returns how many TIDs were in it; -1, with nothing done, if the
+ * block is not the head of a retired bucket.
+ */
+extern int64 bucket_free(Relation index, const BucketShape *shape, Size head_offset,
+						 BlockNumber head);
 
 #endif /* ANN_BUCKET_H */

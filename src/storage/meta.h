@@ -26,7 +26,8 @@
 /* Stored in the metapage: never renumber */
 typedef enum MethodId
 {
-	METHOD_HNSW = 1
+	METHOD_HNSW = 1,
+	METHOD_VPTREE = 2
 } MethodId;
 
 typedef struct MetaHeader

@@ -72,3 +72,33 @@ page_extend(Relation index, ForkNumber forknum)
 		UnlockRelationForExtension(index, ExclusiveLock);
 	return buffer;
 }
+
+void
+page_delete_item(Page page, OffsetNumber offset)
+{
+	PageIndexTupleDeleteNoCompact(page, offset);
+	if (PageGetMaxOffsetNumber(page) >= offset)
+		PageSetHasFreeLinePointers(page);
+}
+
+void
+page_lock_two(Buffer first, int first_mode, Buffer second, int second_mode)
+{
+	bool in_order = BufferGetBlockNumber(first) < BufferGetBlockNumber(second);
+
+	if (!in_order && first != second)
+		LockBuffer(second, second_mode);
+	LockBuffer(first, first_mode);
+	if (in_order)
+		LockBuffer(second, second_mode);
+}
+
+void
+page_check_tid(Relation index, ItemPointer tid)
+{
+	if (unlikely(!ItemPointerIsValid(tid)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" has an invalid heap TID", RelationGetRelationName(index)),
+				 errhint("Please REINDEX it.")));
+}

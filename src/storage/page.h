@@ -4,13 +4,16 @@
  *	  The pages of every index of this extension.
  *
  * All pages carry the standard header and a 16-byte special area that names
- * their kind.  Four kinds:
+ * their kind:
  *
  *	meta	block 0: magic, version, options, roots of everything else
  *	slot	fixed slots of equal size from byte 64 on, aligned to 64 bytes, no
  *			line pointers: an address is arithmetic
  *	item	standard line-pointer page for records of varying size
  *	value	a piece of one value too large to be stored inside its record
+ *	nodes	line pointers: inner nodes of a tree
+ *	bucket	line pointers: entries of a bucket (bucket.h)
+ *	free	nothing: in the chain of free pages (free_pages.h), or leaked
  *
  * pd_lower always stands past the last byte in use (pd_upper too when the page
  * is full): page images in WAL leave out what lies between the two.
@@ -36,13 +39,20 @@
 #define PAGE_DATA_SIZE \
 	TYPEALIGN_DOWN(PAGE_DATA_OFFSET, BLCKSZ - PAGE_DATA_OFFSET - PAGE_SPECIAL_SIZE)
 
+/* Stored in pages: never renumber */
 typedef enum PageKind
 {
 	PAGE_META = 1,
 	PAGE_SLOTS,
 	PAGE_ITEMS,
-	PAGE_VALUE
+	PAGE_VALUE,
+	PAGE_NODES,
+	PAGE_BUCKET,
+	PAGE_FREE
 } PageKind;
+
+/* Length of arrays over kinds, 0 among them: no page of ours */
+#define PAGE_KINDS (PAGE_FREE + 1)
 
 /* Identifies our pages to tools, as other access methods' page ids do */
 #define ANN_PAGE_ID 0xA22E
@@ -51,10 +61,11 @@ typedef struct PageSpecialData
 {
 	BlockNumber next; /* next page of a chain, or InvalidBlockNumber */
 	uint16 kind;	  /* PageKind */
-	uint16 nslots;	  /* slot pages: slots handed out */
-	uint32 ordinal;	  /* slot pages: place in the pending chain, counted from 1 */
-	uint16 flags;	  /* PAGE_CHAINED, PAGE_TAIL */
-	uint16 page_id;	  /* ANN_PAGE_ID */
+	uint16 nslots;	/* slot pages: slots handed out; bucket pages: pages before it in its bucket */
+	uint32 ordinal; /* slot pages: place in the pending chain, counted from 1; pages that have been
+					   * in the chain of free pages: how often they were taken from there */
+	uint16 flags;	/* PAGE_CHAINED, PAGE_TAIL, PAGE_RETIRED */
+	uint16 page_id; /* ANN_PAGE_ID */
 } PageSpecialData;
 
 typedef PageSpecialData *PageSpecial;
@@ -64,6 +75,9 @@ typedef PageSpecialData *PageSpecial;
 
 /* The last page of its chain, which takes new entries */
 #define PAGE_TAIL 0x0002
+
+/* The first page of a bucket that others have replaced: nobody adds to it any more */
+#define PAGE_RETIRED 0x0004
 
 #define PageGetSpecial(page) ((PageSpecial) PageGetSpecialPointer(page))
 
@@ -86,5 +100,17 @@ extern bool page_is(Page page, PageKind kind);
 extern void page_set_slots(Page page, Size slot_size, int nslots);
 extern void page_set_data_size(Page page, Size size);
 extern Buffer page_extend(Relation index, ForkNumber forknum);
+
+/* Removes an item from a copy of a page; other items keep their numbers. */
+extern void page_delete_item(Page page, OffsetNumber offset);
+
+/*
+ * Locks two different pinned pages in the order of their blocks, or, once and
+ * in the first mode, one page that was pinned twice.
+ */
+extern void page_lock_two(Buffer first, int first_mode, Buffer second, int second_mode);
+
+/* An error unless the TID of a row is one that the table may be asked for. */
+extern void page_check_tid(Relation index, ItemPointer tid);
 
 #endif /* ANN_PAGE_H */

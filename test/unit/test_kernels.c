@@ -104,12 +104,9 @@ product_term(const double *params, double x, double q, double *magnitude)
 	return -x * q;
 }
 
-/* A difference beyond the range of float32 counts as infinite. */
 static double
 power_term(const double *params, double x, double q, double *magnitude)
 {
-	if (fabs(x - q) > FLT_MAX)
-		return *magnitude = INFINITY;
 	return *magnitude = pow(fabs(x - q), params[0]);
 }
 

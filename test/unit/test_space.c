@@ -248,22 +248,6 @@ test_which_spaces_there_are(void)
 }
 
 static void
-test_metrics(void)
-{
-	SpaceContext context = {space_find("lp", SPACE_FLOAT32), 3, {0.99, 0}};
-
-	CHECK(!space_is_metric(&context), "lp, p = 0.99");
-	context.params[0] = 1;
-	CHECK(space_is_metric(&context), "lp, p = 1");
-	context.params[0] = 3;
-	CHECK(space_is_metric(&context), "lp, p = 3");
-	context.space = space_find("jsmetric", SPACE_FLOAT32);
-	CHECK(space_is_metric(&context), "jsmetric");
-	context.space = space_find("js", SPACE_FLOAT32);
-	CHECK(!space_is_metric(&context), "js");
-}
-
-static void
 test_parameters(void)
 {
 	static const struct
@@ -436,7 +420,6 @@ main(void)
 	RUN(test_worked_values);
 	RUN(test_worked_values_of_halves);
 	RUN(test_which_spaces_there_are);
-	RUN(test_metrics);
 	RUN(test_parameters);
 	RUN(test_domains);
 	RUN(test_cosine_of_proportional_vectors);

@@ -1,0 +1,220 @@
+/*-------------------------------------------------------------------------
+ *
+ * build.c
+ *	  The frame of every CREATE INDEX.
+ *
+ * Nothing is logged page by page: the finished index is, as a whole.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/tableam.h"
+#include "access/xloginsert.h"
+#include "catalog/index.h"
+#include "commands/progress.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "portability/instr_time.h"
+#include "utils/memutils.h"
+
+#include "access/build.h"
+#include "access/compat.h"
+#include "core/parallel.h"
+#include "storage/meta.h"
+
+/*
+ * Time one step should take: short enough for a cancel to be heard, long enough
+ * that threads waiting for the last piece lose little
+ */
+#define STEP_MICROSECONDS 200000
+
+char *
+build_phase_name(int64 phase)
+{
+	switch (phase)
+	{
+		case PROGRESS_CREATEIDX_SUBPHASE_INITIALIZE:
+			return "initializing";
+		case BUILD_PHASE_LOAD:
+			return "loading rows";
+		case BUILD_PHASE_WRITE:
+			return "writing pages";
+		case BUILD_PHASE_PARTITION:
+			return "dividing rows into parts";
+		case BUILD_PHASE_TUNE:
+			return "tuning";
+		default:
+			return NULL;
+	}
+}
+
+void
+build_phase(int phase, uint64 total)
+{
+	const int index[] = {PROGRESS_CREATEIDX_SUBPHASE, PROGRESS_CREATEIDX_TUPLES_TOTAL,
+						 PROGRESS_CREATEIDX_TUPLES_DONE};
+	const int64 values[] = {phase, (int64) total, 0};
+
+	pgstat_progress_update_multi_param(lengthof(index), index, values);
+}
+
+void
+build_progress(uint64 done)
+{
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) done);
+}
+
+void
+build_steps(BuildSteps *steps, uint64 done)
+{
+	uint64 units = steps->units;
+	bool more = true;
+
+	while (more)
+	{
+		instr_time start;
+		instr_time end;
+		double microseconds;
+		uint64 progress;
+
+		CHECK_FOR_INTERRUPTS();
+		INSTR_TIME_SET_CURRENT(start);
+		more = steps->step(steps->work, units);
+		INSTR_TIME_SET_CURRENT(end);
+		INSTR_TIME_SUBTRACT(end, start);
+		microseconds = Max(1.0, (double) INSTR_TIME_GET_MICROSEC(end));
+		units = (uint64) Min((double) steps->max_units,
+							 Max(1.0, units * Min(2.0, STEP_MICROSECONDS / microseconds)));
+		progress = steps->progress(steps->work);
+		build_progress(done + progress);
+		if (progress < steps->total)
+			steps->units = units;
+	}
+}
+
+/* Frees what is not palloc'ed when the context of the build goes. */
+static void
+release(void *arg)
+{
+	const Build *build = (const Build *) arg;
+
+	build->method->release(build->arg);
+	parallel_shutdown();
+}
+
+static void
+begin(Build *build)
+{
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+
+	if (RelationGetNumberOfBlocks(build->relation) != 0)
+		elog(ERROR, "index \"%s\" already contains data", RelationGetRelationName(build->relation));
+	build->rows = build_rows_create(build->space, build->memory_per_value);
+	build->row_context =
+		AllocSetContextCreate(CurrentMemoryContext, "index build row", ALLOCSET_DEFAULT_SIZES);
+	build->ntuples = 0;
+	callback->func = release;
+	callback->arg = build;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+}
+
+/* The rows do not fit memory: hands over those that are there. */
+static void
+spool_rows(Build *build)
+{
+	BuildRows *rows = build->rows;
+
+	for (uint64 i = 0; i < rows->ntids; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		build->method->spool(build->arg, build_rows_value(rows, rows->tids[i].value),
+							 &rows->tids[i].tid);
+	}
+	build_rows_free(rows);
+	build->rows = NULL;
+}
+
+static void
+add_row(Relation relation, ItemPointer tid, Datum *values, bool *isnull, bool tuple_is_alive,
+		void *arg)
+{
+	Build *build = (Build *) arg;
+	MemoryContext old;
+	const void *value;
+	void *copy;
+
+	if (isnull[0])
+		return;
+	old = MemoryContextSwitchTo(build->row_context);
+	value = index_space_value(build->space, values[0], &copy);
+	if (build->rows == NULL || !build_rows_add(build->rows, value, tid))
+	{
+		void *encoded = palloc(build->space->encoded_size);
+
+		space_encode(&build->space->context, value, encoded);
+		MemoryContextSwitchTo(old);
+		if (build->rows != NULL)
+			spool_rows(build);
+		build->method->spool(build->arg, encoded, tid);
+	}
+	build->ntuples++;
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(build->row_context);
+}
+
+IndexBuildResult *
+build_run(Build *build)
+{
+	IndexBuildResult *result = palloc(sizeof(IndexBuildResult));
+	Buffer buffer;
+
+	begin(build);
+	buffer = page_extend(build->relation, MAIN_FORKNUM);
+	UnlockReleaseBuffer(buffer);
+	build_write_meta(build->relation, build->meta, build->meta_size);
+	build_phase(BUILD_PHASE_LOAD, 0);
+	result->heap_tuples = table_index_build_scan(build->heap, build->relation, build->index_info,
+												 false, true, add_row, build, NULL);
+	if (build->rows != NULL)
+	{
+		build_rows_finish(build->rows);
+		build->method->build(build->arg, build->rows);
+		build_rows_free(build->rows);
+		build->rows = NULL;
+	}
+	else
+		build->method->build_spooled(build->arg);
+	release(build);
+
+	/* every page of the index is finished */
+	if (RelationNeedsWAL(build->relation))
+		log_newpage_range(build->relation, MAIN_FORKNUM, 0,
+						  RelationGetNumberOfBlocks(build->relation), true);
+	result->index_tuples = build->ntuples;
+	return result;
+}
+
+void
+build_write_meta(Relation relation, const void *meta, Size meta_size)
+{
+	Buffer buffer = ReadBuffer(relation, META_BLOCK);
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	meta_page_init(BufferGetPage(buffer), meta, meta_size);
+	MarkBufferDirty(buffer);
+	UnlockReleaseBuffer(buffer);
+}
+
+void
+build_empty(Relation relation, const void *meta, Size meta_size)
+{
+	Buffer buffer = page_extend(relation, INIT_FORKNUM);
+
+	START_CRIT_SECTION();
+	meta_page_init(BufferGetPage(buffer), meta, meta_size);
+	MarkBufferDirty(buffer);
+	log_newpage_buffer(buffer, true);
+	END_CRIT_SECTION();
+	UnlockReleaseBuffer(buffer);
+}

@@ -1,0 +1,96 @@
+/*-------------------------------------------------------------------------
+ *
+ * build.h
+ *	  The frame of every CREATE INDEX: rows are read into memory or, if they do
+ *	  not fit, handed over one by one; the method makes the index of them; the
+ *	  finished index is logged as a whole.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_BUILD_H
+#define ANN_BUILD_H
+
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "nodes/execnodes.h"
+
+#include "access/build_rows.h"
+
+/* Phases of pg_stat_progress_create_index; 1 is the server's own.  The method names its own. */
+#define BUILD_PHASE_LOAD 2
+#define BUILD_PHASE_STRUCTURE 3 /* the method's own: building its graph, its tree */
+#define BUILD_PHASE_WRITE 4
+#define BUILD_PHASE_PARTITION 5
+#define BUILD_PHASE_TUNE 6
+
+/* What an access method does in a build; arg is Build.arg. */
+typedef struct BuildMethod
+{
+	/* All rows are in memory, grouped by value: makes the index of them. */
+	void (*build)(void *arg, BuildRows *rows);
+
+	/* Not all rows fit memory: takes one, with its value encoded. */
+	void (*spool)(void *arg, const void *encoded, ItemPointer tid);
+
+	/* That was the last of them: makes the index of those taken. */
+	void (*build_spooled)(void *arg);
+
+	/* Frees what is not palloc'ed.  Called at the end of the build, after an error too. */
+	void (*release)(void *arg);
+} BuildMethod;
+
+typedef struct Build
+{
+	const BuildMethod *method;
+	void *arg;
+	Relation heap;
+	Relation relation;
+	IndexInfo *index_info;
+	IndexSpace *space;
+	Size memory_per_value; /* bytes that the method adds to a value (build_rows.h) */
+	const void *meta;	   /* contents of the metapage that the build begins with */
+	Size meta_size;
+
+	/* the rest is build.c's own */
+	BuildRows *rows;		   /* NULL once they have been found not to fit */
+	MemoryContext row_context; /* reset for each row */
+	double ntuples;			   /* rows indexed */
+} Build;
+
+/*
+ * Builds an index into a relation without blocks.  build and what it points to
+ * must live as long as the current memory context.
+ */
+extern IndexBuildResult *build_run(Build *build);
+
+/* ambuildempty: the init fork of an unlogged index has a metapage alone. */
+extern void build_empty(Relation relation, const void *meta, Size meta_size);
+
+/* Writes the metapage anew. */
+extern void build_write_meta(Relation relation, const void *meta, Size meta_size);
+
+/* A phase of so many units of work begins; 0: that is not known. */
+extern void build_phase(int phase, uint64 total);
+
+/* So many units of it are done. */
+extern void build_progress(uint64 done);
+
+/* The name of a phase that all methods have, or NULL */
+extern char *build_phase_name(int64 phase);
+
+/* Work outside the server, done in steps between which interrupts are looked at */
+typedef struct BuildSteps
+{
+	bool (*step)(void *work, uint64 units); /* about so many units; true while some are left */
+	uint64 (*progress)(const void *work);
+	void *work;
+	uint64 total;	  /* what follows once progress has come to this goes faster */
+	uint64 max_units; /* of a step */
+	uint64 units;	  /* of the first step; afterwards of the last one before `total` */
+} BuildSteps;
+
+/* Does all steps, each of about the same time.  `done` is the progress before the first. */
+extern void build_steps(BuildSteps *steps, uint64 done);
+
+#endif /* ANN_BUILD_H */

@@ -1,0 +1,150 @@
+/*-------------------------------------------------------------------------
+ *
+ * free_pages.c
+ *	  Pages that nothing uses, in a chain whose head stands in the metapage.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "storage/free_pages.h"
+#include "storage/page_change.h"
+#include "storage/recent.h"
+
+/* Pages given back in one change, beside the metapage */
+#define PAGES_PER_CHANGE (MAX_GENERIC_XLOG_PAGES - 1)
+
+static BlockNumber *
+chain_head(Page meta_page, Size head_offset)
+{
+	return (BlockNumber *) (PageGetContents(meta_page) + head_offset);
+}
+
+static void
+report_bad_chain(Relation index, BlockNumber blkno)
+{
+	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("index \"%s\" has no free page at block %u",
+						   RelationGetRelationName(index), blkno),
+					errhint("Please REINDEX it.")));
+}
+
+/* Pins the metapage and locks it exclusively. */
+static Buffer
+lock_meta(Relation index)
+{
+	Buffer buffer = recent_read(index, META_BLOCK);
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	if (unlikely(!page_is(BufferGetPage(buffer), PAGE_META)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INDEX_CORRUPTED),
+				 errmsg("index \"%s\" has no valid metapage", RelationGetRelationName(index)),
+				 errhint("Please REINDEX it.")));
+	return buffer;
+}
+
+/*
+ * Takes the first page out of the chain and makes it one of a kind.  The lock on it
+ * is given up in between, but nothing points to it yet.
+ */
+static Buffer
+take_first(Relation index, Size head_offset, PageKind kind, Buffer meta_buffer)
+{
+	BlockNumber blkno = *chain_head(BufferGetPage(meta_buffer), head_offset);
+	PageChange change;
+	BlockNumber next;
+	uint32 ordinal;
+	Buffer buffer;
+	Page page;
+
+	if (unlikely(blkno == META_BLOCK))
+		report_bad_chain(index, blkno);
+	buffer = recent_read(index, blkno);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page = BufferGetPage(buffer);
+	if (unlikely(!page_is(page, PAGE_FREE) || (PageGetSpecial(page)->flags & PAGE_CHAINED) == 0))
+		report_bad_chain(index, blkno);
+	next = PageGetSpecial(page)->next;
+	ordinal = PageGetSpecial(page)->ordinal;
+	page_change_begin(&change, index, false);
+	*chain_head(page_change_page(&change, meta_buffer, false), head_offset) = next;
+	page = page_change_page(&change, buffer, false);
+	page_init(page, kind);
+	PageGetSpecial(page)->ordinal = ordinal + 1;
+	IncrBufferRefCount(buffer);
+	page_change_finish(&change);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	return buffer;
+}
+
+Buffer
+free_page_take(Relation index, Size head_offset, PageKind kind, bool building)
+{
+	Buffer buffer;
+
+	if (!building)
+	{
+		Buffer meta_buffer = lock_meta(index);
+
+		if (*chain_head(BufferGetPage(meta_buffer), head_offset) != InvalidBlockNumber)
+			return take_first(index, head_offset, kind, meta_buffer);
+		UnlockReleaseBuffer(meta_buffer);
+	}
+	buffer = page_extend(index, MAIN_FORKNUM);
+	page_init(BufferGetPage(buffer), kind);
+	PageGetSpecial(BufferGetPage(buffer))->ordinal = 1;
+	return buffer;
+}
+
+/* Puts some pages into the chain in one change. */
+static void
+give_some(Relation index, Size head_offset, PageKind kind, const BlockNumber *blocks, int n)
+{
+	Buffer meta_buffer = lock_meta(index);
+	Buffer buffers[PAGES_PER_CHANGE];
+	BlockNumber *head;
+	PageChange change;
+
+	for (int i = 0; i < n; i++)
+	{
+		/* the same page twice would wait for itself */
+		for (int j = 0; j < i; j++)
+		{
+			if (unlikely(blocks[j] == blocks[i]))
+				report_bad_chain(index, blocks[i]);
+		}
+		if (unlikely(blocks[i] == META_BLOCK))
+			report_bad_chain(index, blocks[i]);
+		buffers[i] = recent_read(index, blocks[i]);
+		LockBuffer(buffers[i], BUFFER_LOCK_EXCLUSIVE);
+		if (unlikely(!page_is(BufferGetPage(buffers[i]), kind)))
+			report_bad_chain(index, blocks[i]);
+	}
+	page_change_begin(&change, index, false);
+	head = chain_head(page_change_page(&change, meta_buffer, false), head_offset);
+	for (int i = 0; i < n; i++)
+	{
+		Page page = page_change_page(&change, buffers[i], false);
+		uint32 ordinal = PageGetSpecial(page)->ordinal;
+
+		page_init(page, PAGE_FREE);
+		PageGetSpecial(page)->ordinal = ordinal;
+		PageGetSpecial(page)->flags = PAGE_CHAINED;
+		PageGetSpecial(page)->next = *head;
+		*head = blocks[i];
+	}
+	page_change_finish(&change);
+}
+
+void
+free_pages_give(Relation index, Size head_offset, PageKind kind, const BlockNumber *blocks, int n)
+{
+	for (int done = 0; done < n; done += PAGES_PER_CHANGE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		give_some(index, head_offset, kind, blocks + done, Min(PAGES_PER_CHANGE, n - done));
+	}
+}
