@@ -21,8 +21,9 @@
 /* Distances of a step of building a tree */
 #define BUILD_STEP 100000
 
-/* Queries of a step of the phase that computes all distances */
-#define SCAN_STEP 16
+/* Queries of a step of the phase that computes all distances, and of the search */
+#define SCAN_STEP 64
+#define SEARCH_STEP 250
 
 /* Queries handed to a thread at a time */
 #define GRAIN 4
@@ -102,25 +103,32 @@ shape_for(uint32_t nvalues, uint32_t nqueries, const TreeTuneParams *params)
 typedef struct WorkerPlan
 {
 	size_t heap;
+	size_t stack;
 	size_t pending;
+	size_t bounds;
 	size_t places;
 	size_t scores;
 	size_t query;
 	size_t total;
 } WorkerPlan;
 
-/* A search has at most as many nodes and leaves to visit as there are leaves. */
+/* A search has no more to visit than there are leaves and entries. */
 static WorkerPlan
 plan_worker(const TuneShape *shape, const TreeDistance *distance)
 {
+	size_t visits = 2 * (size_t) shape->nitems + 1;
 	size_t bucket = shape->tree.bucket_size;
 	WorkerPlan plan;
 
 	if (bucket > shape->nitems)
 		bucket = shape->nitems;
 	plan.heap = round_up(sizeof(TuneWorker));
-	plan.pending = plan.heap + round_up(((size_t) shape->nitems + 1) * sizeof(TuneVisit));
-	plan.places = plan.pending + round_up((shape->k + 1) * sizeof(float));
+	plan.stack = plan.heap + round_up(visits * sizeof(TuneVisit));
+	plan.pending = plan.stack + round_up(visits * sizeof(TuneVisit));
+	plan.bounds = plan.pending + round_up((shape->k + 1) * sizeof(float));
+	plan.places = plan.bounds;
+	if (shape->tree.path_length > 0)
+		plan.places += round_up(shape->nitems * sizeof(float));
 	plan.scores = plan.places + round_up((bucket + 1) * sizeof(uint32_t));
 	plan.query = plan.scores + round_up((bucket + 1) * sizeof(float));
 	plan.total = plan.query + round_up(distance->keys.query_size);
@@ -134,6 +142,18 @@ split_size(const TuneShape *shape)
 	size_t arrays = 2 + (size_t) shape->tree.path_length;
 
 	return arrays * round_up(shape->nvalues * sizeof(uint32_t));
+}
+
+static size_t
+known_size(const TreeTuneParams *params)
+{
+	return (size_t) tree_tune_known_points(params) * sizeof(TunePoint);
+}
+
+static size_t
+outcomes_size(const TreeTuneParams *params)
+{
+	return (size_t) tree_tune_grid_points(params) * SEARCH_STEP * sizeof(TuneOutcome);
 }
 
 size_t
@@ -203,7 +223,9 @@ create_workers(TreeTune *tune, const WorkerPlan *plan)
 		char *memory = (char *) worker;
 
 		*worker = (TuneWorker){.heap = (TuneVisit *) (memory + plan->heap),
+							   .stack = (TuneVisit *) (memory + plan->stack),
 							   .pending = (float *) (memory + plan->pending),
+							   .bounds = (float *) (memory + plan->bounds),
 							   .places = (uint32_t *) (memory + plan->places),
 							   .scores = (float *) (memory + plan->scores),
 							   .query = memory + plan->query};
@@ -245,9 +267,11 @@ tree_tune_create(uint32_t nvalues, const GraphValues *values, const void *const 
 	tune->queries = calloc(shape.nqueries, sizeof(TuneQuery));
 	tune->distances = malloc((size_t) shape.nqueries * shape.nitems * sizeof(float));
 	tune->place_of = malloc(nvalues * sizeof(uint32_t));
+	tune->outcomes = malloc(outcomes_size(params));
+	tune->grid.known = malloc(known_size(params));
 	tune->workers = aligned_alloc(ALIGNMENT, (size_t) params->threads * plan.total);
 	created = tune->queries != NULL && tune->distances != NULL && tune->place_of != NULL &&
-			  tune->workers != NULL;
+			  tune->outcomes != NULL && tune->grid.known != NULL && tune->workers != NULL;
 	for (int i = 0; i < shape.nsplits && created; i++)
 		created = create_split(tune, &shape, i);
 	if (!created)
@@ -275,6 +299,8 @@ tree_tune_free(TreeTune *tune)
 	free(tune->queries);
 	free(tune->distances);
 	free(tune->place_of);
+	free(tune->outcomes);
+	free(tune->grid.known);
 	free(tune->workers);
 	free(tune);
 }
@@ -343,48 +369,95 @@ scan_step(TreeTune *tune)
 	parallel_for(tune->params.threads, tune->position, to, GRAIN, scan_queries, tune);
 	tune->position = to;
 	if (to == tune->nqueries)
+	{
 		tune->phase = TUNE_SEARCH;
+		tune->position = 0;
+	}
 }
 
+/* The points of the grid that are being evaluated */
+static TunePoint *
+new_points(const TreeTune *tune)
+{
+	return tune->grid.known + (tune->grid.nknown - tune->grid.nnew);
+}
+
+/* All points for a query, one after the other: its distances stay in the cache. */
 static void
 search_queries(void *arg, int thread, uint32_t from, uint32_t to)
 {
 	TreeTune *tune = arg;
+	const TunePoint *points = new_points(tune);
+	int npoints = tune->grid.nnew;
 
-	for (uint32_t i = from; i < to; i++)
-		tree_tune_search(tune, tree_tune_worker(tune, thread), &tune->queries[i]);
+	for (uint32_t q = from; q < to; q++)
+	{
+		TuneOutcome *outcomes = tune->outcomes + (q - tune->position) * (size_t) npoints;
+		TuneWorker *worker = tree_tune_worker(tune, thread);
+
+		tree_tune_bounds(tune, worker, &tune->queries[q]);
+		for (int i = 0; i < npoints; i++)
+			outcomes[i] =
+				tree_tune_search(tune, worker, &tune->queries[q], &points[i].achieved.pruner);
+	}
 }
 
-/* Evaluates a pruner: mean recall, and how much less a search costs than comparing all. */
-static TreeTuneResult
-evaluate(TreeTune *tune, const TreePruner *pruner)
+/* Adds up what the queries of a step achieved; the sums stand in the points. */
+static void
+add_outcomes(TreeTune *tune, uint32_t nqueries)
 {
-	TreeTuneResult achieved = {.pruner = *pruner, .required = tune->required};
-	double scan = 0;
-	double cost = 0;
-	double recall = 0;
+	TunePoint *points = new_points(tune);
+	const TuneOutcome *outcome = tune->outcomes;
 
-	tune->pruner = *pruner;
-	parallel_for(tune->params.threads, 0, tune->nqueries, GRAIN, search_queries, tune);
-	for (uint32_t i = 0; i < tune->nqueries; i++)
+	for (uint32_t q = 0; q < nqueries; q++)
 	{
-		const TuneQuery *query = &tune->queries[i];
-
-		scan += tune->params.metric == TREE_TUNE_TIME ? query->scan_time : query->split->nitems;
-		cost += query->cost;
-		recall += query->recall;
+		for (int i = 0; i < tune->grid.nnew; i++, outcome++)
+		{
+			points[i].achieved.recall += outcome->recall;
+			points[i].cost += outcome->cost;
+		}
 	}
-	achieved.recall = recall / tune->nqueries;
-	achieved.improvement = scan / cost;
-	return achieved;
+}
+
+/* Sums to means: recall, and how much less a search costs than comparing all */
+static void
+finish_points(TreeTune *tune)
+{
+	TunePoint *points = new_points(tune);
+	double scan = 0;
+
+	for (uint32_t q = 0; q < tune->nqueries; q++)
+		scan += tune->params.metric == TREE_TUNE_TIME ? tune->queries[q].scan_time
+													  : tune->queries[q].split->nitems;
+	for (int i = 0; i < tune->grid.nnew; i++)
+	{
+		points[i].achieved.recall /= tune->nqueries;
+		points[i].achieved.improvement = scan / points[i].cost;
+	}
+}
+
+/* Searches for some more queries with the new points, and goes on to others after the last. */
+static void
+search_step(TreeTune *tune)
+{
+	uint32_t left = tune->nqueries - tune->position;
+	uint32_t n = left < SEARCH_STEP ? left : SEARCH_STEP;
+
+	parallel_for(tune->params.threads, tune->position, tune->position + n, GRAIN, search_queries,
+				 tune);
+	add_outcomes(tune, n);
+	tune->position += n;
+	if (tune->position < tune->nqueries)
+		return;
+	finish_points(tune);
+	tune->position = 0;
+	if (!tree_tune_grid_next(tune))
+		tune->phase = TUNE_DONE;
 }
 
 bool
 tree_tune_step(TreeTune *tune)
 {
-	TreePruner pruner;
-	TreeTuneResult achieved;
-
 	switch (tune->phase)
 	{
 		case TUNE_BUILD:
@@ -394,10 +467,7 @@ tree_tune_step(TreeTune *tune)
 			scan_step(tune);
 			break;
 		case TUNE_SEARCH:
-			pruner = tree_tune_grid_point(tune);
-			achieved = evaluate(tune, &pruner);
-			if (!tree_tune_grid_next(tune, &achieved))
-				tune->phase = TUNE_DONE;
+			search_step(tune);
 			break;
 		case TUNE_DONE:
 			break;

@@ -33,47 +33,66 @@ typedef struct TuneQuery
 	double limit;	  /* what is found within it is an answer ... */
 	uint32_t answers; /* ... and how many there are, at most tune_k */
 	double scan_time; /* seconds that comparing with all took */
-	double recall;	  /* of the last evaluation, */
-	double cost;	  /* and its distance computations or seconds */
 } TuneQuery;
 
-/* A node or leaf that a search has yet to visit */
+/* What a search achieved */
+typedef struct TuneOutcome
+{
+	double recall;
+	double cost; /* distance computations or seconds */
+} TuneOutcome;
+
+/* A node, a leaf, or an entry of a leaf that a search has yet to visit */
 typedef struct TuneVisit
 {
 	double bound;
-	double scored; /* a leaf's entries with bounds up to this one have been scored */
-	uint32_t child;
+	uint32_t child; /* TUNE_ENTRY: an entry */
+	uint32_t place; /* of an entry */
 } TuneVisit;
+
+#define TUNE_ENTRY UINT32_MAX
 
 /* What one thread works with */
 typedef struct TuneWorker
 {
-	TuneVisit *heap;
+	TuneVisit *heap; /* of the visits that are to come later */
 	uint32_t nheap;
+	TuneVisit *stack; /* and of those that are due */
+	uint32_t nstack;
 	float *pending; /* the nearest rows not yet returned, ascending */
 	uint32_t npending;
+	float *bounds;	  /* of the entries of a split, by their paths and the query's */
 	uint32_t *places; /* entries of a leaf to be scored, */
 	float *scores;	  /* their distances */
 	void *query;	  /* scratch, and the query form made in it */
 	const void *prepared;
 } TuneWorker;
 
-/* State of the local grid search */
+/* A point of a grid: how many times each factor was multiplied by the finest factor */
+typedef struct TunePoint
+{
+	int left;
+	int right;
+	double cost; /* of the searches so far */
+	TreeTuneResult achieved;
+} TunePoint;
+
+/* State of the local grid search, of one start after the other */
 typedef struct TuneGrid
 {
 	int exp;
-	int start;	   /* the number of starts so far, with this exponent */
+	int start; /* number of starts so far, with this exponent */
+	double start_left;
+	double start_right;
 	int level;	   /* of recursion */
 	int iteration; /* at this level */
-	int i;		   /* next point of the grid */
-	int j;
-	double base_left;
-	double base_right;
-	double factor;
-	double min_recall; /* of the points of this grid so far */
-	double max_recall;
+	int base_left; /* as in TunePoint */
+	int base_right;
 	bool found; /* this start has met an acceptable point: */
-	TreeTuneResult best;
+	TunePoint best;
+	TunePoint *known; /* all points of this start; the last nnew are being evaluated */
+	int nknown;
+	int nnew;
 } TuneGrid;
 
 typedef enum TunePhase
@@ -100,8 +119,8 @@ struct TreeTune
 	size_t worker_stride;
 
 	TunePhase phase;
-	uint32_t position; /* of the phase: splits or queries done with */
-	TreePruner pruner; /* being evaluated */
+	uint32_t position;	   /* of the phase: splits or queries done with */
+	TuneOutcome *outcomes; /* of the queries of a step, with each of the new points */
 	TuneGrid grid;
 	bool found; /* result is acceptable; else it is the point of the highest recall */
 	TreeTuneResult result;
@@ -118,17 +137,25 @@ tree_tune_worker(const TreeTune *tune, int thread)
 /* Distances from the query to all data of its split, and what the answers are */
 extern void tree_tune_scan(const TreeTune *tune, TuneWorker *worker, TuneQuery *query);
 
-/* Searches with tune->pruner: sets the query's recall and cost. */
-extern void tree_tune_search(const TreeTune *tune, TuneWorker *worker, TuneQuery *query);
+/* To be called before the searches of a query: what its path says of every entry */
+extern void tree_tune_bounds(const TreeTune *tune, TuneWorker *worker, const TuneQuery *query);
+
+/* Searches with a pruner. */
+extern TuneOutcome tree_tune_search(const TreeTune *tune, TuneWorker *worker,
+									const TuneQuery *query, const TreePruner *pruner);
 
 /* ---- tree_tune_grid.c ---- */
 
+/* Points of a grid, and of all grids of a start, at most */
+extern int tree_tune_grid_points(const TreeTuneParams *params);
+extern int tree_tune_known_points(const TreeTuneParams *params);
+
 extern void tree_tune_grid_start(TreeTune *tune);
 
-/* The next pruner to be evaluated */
-extern TreePruner tree_tune_grid_point(const TreeTune *tune);
-
-/* Takes in what the pruner achieved; false when the search is at its end. */
-extern bool tree_tune_grid_next(TreeTune *tune, const TreeTuneResult *achieved);
+/*
+ * To be called when it is known what the new points achieve.  Goes on to a grid
+ * with other new points, or returns false: the search is at its end.
+ */
+extern bool tree_tune_grid_next(TreeTune *tune);
 
 #endif /* ANN_TREE_TUNE_INTERNAL_H */

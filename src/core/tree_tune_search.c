@@ -114,17 +114,17 @@ tree_tune_scan(const TreeTune *tune, TuneWorker *worker, TuneQuery *query)
 /* ---- nodes and leaves to visit, a heap ---- */
 
 static void
-push_visit(TuneWorker *worker, double bound, double scored, uint32_t child)
+push_visit(TuneWorker *worker, const TuneVisit *visit)
 {
 	TuneVisit *heap = worker->heap;
 	uint32_t at = worker->nheap++;
 
-	while (at > 0 && heap[(at - 1) / 2].bound > bound)
+	while (at > 0 && heap[(at - 1) / 2].bound > visit->bound)
 	{
 		heap[at] = heap[(at - 1) / 2];
 		at = (at - 1) / 2;
 	}
-	heap[at] = (TuneVisit){bound, scored, child};
+	heap[at] = *visit;
 }
 
 static TuneVisit
@@ -159,11 +159,40 @@ typedef struct TuneSearch
 	const TreeTune *tune;
 	TuneWorker *worker;
 	const TuneQuery *query;
+	const TreePruner *pruner;
+	double level;	   /* nothing is to be visited with a lower bound */
 	bool computing;	   /* distances are computed, not looked up */
 	uint32_t wanted;   /* rows still to be returned; 0 in a range search */
 	uint32_t hits;	   /* answers returned */
 	uint64_t computed; /* distances */
 } TuneSearch;
+
+/* Rows of a range search are within the limit, those of the k nearest among the nearest known. */
+static inline double
+greatest_bound(const TuneSearch *search)
+{
+	const TuneWorker *worker = search->worker;
+
+	if (search->tune->params.tune_k == 0)
+		return search->query->limit;
+	return worker->npending < search->wanted ? INFINITY : worker->pending[search->wanted - 1];
+}
+
+/*
+ * A visit to come; due visits, which would be on top of the heap, go without it,
+ * and those that cannot come before the end of the search are dropped.
+ */
+static inline void
+add_visit(TuneSearch *search, double bound, uint32_t child, uint32_t place)
+{
+	TuneWorker *worker = search->worker;
+	TuneVisit visit = {bound, child, place};
+
+	if (bound <= search->level)
+		worker->stack[worker->nstack++] = visit;
+	else if (bound <= greatest_bound(search))
+		push_visit(worker, &visit);
+}
 
 static const float *
 score_places(TuneSearch *search, const uint32_t *places, uint32_t n)
@@ -182,96 +211,89 @@ score_places(TuneSearch *search, const uint32_t *places, uint32_t n)
 }
 
 static void
-visit_node(TuneSearch *search, const TuneVisit *visit)
+visit_node(TuneSearch *search, uint32_t number)
 {
 	const TuneSplit *split = search->query->split;
-	const TreeNode *node = &split->tree->nodes[visit->child];
-	double x = score_places(search, &split->pivot_places[visit->child], 1)[0];
+	const TreeNode *node = &split->tree->nodes[number];
+	double x = score_places(search, &split->pivot_places[number], 1)[0];
 	double left;
 	double right;
 
-	tree_bounds(&search->tune->pruner, x, node->radius, 0, &left, &right);
-	push_visit(search->worker, fmax(left, visit->bound), -INFINITY, node->left);
-	push_visit(search->worker, fmax(right, visit->bound), -INFINITY, node->right);
+	tree_bounds(search->pruner, x, node->radius, 0, &left, &right);
+	add_visit(search, left, node->left, 0);
+	add_visit(search, right, node->right, 0);
 }
 
-/* A lower bound of the distance to the entry in a place, by its path and the query's */
-static inline double
-path_bound(const TuneSearch *search, uint32_t place, const uint32_t *pivots, int npath)
+/* What nothing else is nearer than: the next visit or row */
+static double
+next_bound(const TuneSearch *search)
 {
-	size_t length = (size_t) search->tune->params.path_length;
-	const float *path = search->query->split->tree->paths + place * length;
-	double bound = -INFINITY;
+	const TuneWorker *worker = search->worker;
+	double next = INFINITY;
 
-	for (int i = 0; i < npath; i++)
-	{
-		double gap = fabs((double) path[i] - search->query->distances[pivots[i]]);
-
-		bound = gap > bound ? gap : bound;
-	}
-	return bound;
+	if (worker->nstack > 0)
+		return search->level;
+	if (worker->nheap > 0)
+		next = worker->heap[0].bound;
+	if (worker->npending > 0 && worker->pending[0] < next)
+		next = worker->pending[0];
+	return next > search->level ? next : search->level;
 }
 
 /*
- * Gathers the entries of a leaf whose bounds are greater than what has been
- * scored and at most `limit`; *next: the least bound beyond.
+ * Gathers the entries of a leaf that cannot be told by their paths to be farther
+ * than `limit`; the others are visits to come.
  */
 static uint32_t
-gather_entries(const TuneSearch *search, const TuneVisit *visit, double limit, double *next)
+gather_entries(TuneSearch *search, const TreeLeaf *leaf, double limit)
 {
-	const TuneSplit *split = search->query->split;
-	uint32_t number = visit->child & ~TREE_LEAF;
-	const TreeLeaf *leaf = &split->tree->leaves[number];
-	size_t length = (size_t) search->tune->params.path_length;
-	const uint32_t *pivots = split->path_places + number * length;
+	const float *bounds = search->worker->bounds;
 	uint32_t n = 0;
 
-	*next = INFINITY;
 	for (uint32_t place = leaf->first; place < leaf->first + leaf->n; place++)
 	{
-		double bound = fmax(visit->bound, path_bound(search, place, pivots, leaf->npath));
-
-		if (bound <= visit->scored)
-			continue;
-		if (bound <= limit)
+		if (bounds[place] <= limit)
 			search->worker->places[n++] = place;
-		else if (bound < *next)
-			*next = bound;
+		else
+			add_visit(search, bounds[place], TUNE_ENTRY, place);
 	}
 	return n;
 }
 
+static void
+add_rows(TuneSearch *search, const float *distances, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+	{
+		if (search->tune->params.tune_k > 0)
+			add_row(search->worker, search->wanted, distances[i]);
+		else
+			search->hits += distances[i] <= search->query->limit;
+	}
+}
+
 /* Scores the entries of a leaf that may be nearer than anything else. */
 static void
-visit_leaf(TuneSearch *search, const TuneVisit *visit)
+visit_leaf(TuneSearch *search, uint32_t number)
 {
 	TuneWorker *worker = search->worker;
-	const TreeLeaf *leaf = &search->query->split->tree->leaves[visit->child & ~TREE_LEAF];
-	double next = INFINITY;
-	double limit = worker->nheap > 0 ? worker->heap[0].bound : INFINITY;
+	const TreeLeaf *leaf = &search->query->split->tree->leaves[number];
 	uint32_t n = leaf->n;
-	const float *scores;
 
-	if (worker->npending > 0 && worker->pending[0] < limit)
-		limit = worker->pending[0];
-	limit = fmax(limit, visit->bound);
+	if (leaf->npath == 0 && !search->computing)
+	{
+		search->computed += n;
+		add_rows(search, search->query->distances + leaf->first, n);
+		return;
+	}
 	if (leaf->npath > 0)
-		n = gather_entries(search, visit, limit, &next);
+		n = gather_entries(search, leaf, next_bound(search));
 	else
 	{
 		for (uint32_t i = 0; i < n; i++)
 			worker->places[i] = leaf->first + i;
 	}
-	scores = score_places(search, worker->places, n);
-	for (uint32_t i = 0; i < n; i++)
-	{
-		if (search->tune->params.tune_k > 0)
-			add_row(worker, search->wanted, scores[i]);
-		else
-			search->hits += scores[i] <= search->query->limit;
-	}
-	if (next < INFINITY)
-		push_visit(worker, next, limit, visit->child);
+	add_rows(search, score_places(search, worker->places, n), n);
 }
 
 /* Returns the rows that are as near as `level`. */
@@ -291,6 +313,31 @@ return_rows(TuneSearch *search, double level)
 		worker->pending[i] = worker->pending[i + n];
 }
 
+void
+tree_tune_bounds(const TreeTune *tune, TuneWorker *worker, const TuneQuery *query)
+{
+	const TuneSplit *split = query->split;
+	size_t length = (size_t) tune->params.path_length;
+	float own[TREE_MAX_PATH];
+
+	for (uint32_t number = 0; number < split->tree->nleaves && length > 0; number++)
+	{
+		const TreeLeaf *leaf = &split->tree->leaves[number];
+
+		for (int i = 0; i < leaf->npath; i++)
+			own[i] = query->distances[split->path_places[number * length + (size_t) i]];
+		for (uint32_t place = leaf->first; place < leaf->first + leaf->n; place++)
+		{
+			const float *path = split->tree->paths + place * length;
+			float bound = 0;
+
+			for (int i = 0; i < leaf->npath; i++)
+				bound = fabsf(path[i] - own[i]) > bound ? fabsf(path[i] - own[i]) : bound;
+			worker->bounds[place] = bound;
+		}
+	}
+}
+
 static void
 run_search(TuneSearch *search)
 {
@@ -299,38 +346,47 @@ run_search(TuneSearch *search)
 
 	worker->npending = 0;
 	worker->nheap = 0;
-	push_visit(worker, -INFINITY, -INFINITY, search->query->split->tree->root);
-	while (worker->nheap > 0)
+	worker->nstack = 0;
+	search->level = -INFINITY;
+	add_visit(search, -INFINITY, search->query->split->tree->root, 0);
+	while (worker->nstack + worker->nheap > 0)
 	{
-		double level = worker->heap[0].bound;
 		TuneVisit visit;
 
-		return_rows(search, level);
-		if (range ? level > search->query->limit : search->wanted == 0)
+		if (worker->nstack == 0)
+			search->level = worker->heap[0].bound;
+		return_rows(search, search->level);
+		if (range ? search->level > search->query->limit : search->wanted == 0)
 			return;
-		visit = pop_visit(worker);
-		if (visit.child & TREE_LEAF)
-			visit_leaf(search, &visit);
+		visit = worker->nstack > 0 ? worker->stack[--worker->nstack] : pop_visit(worker);
+		if (visit.child == TUNE_ENTRY)
+			add_rows(search, score_places(search, &visit.place, 1), 1);
+		else if (visit.child & TREE_LEAF)
+			visit_leaf(search, visit.child & ~TREE_LEAF);
 		else
-			visit_node(search, &visit);
+			visit_node(search, visit.child);
 	}
 	return_rows(search, INFINITY);
 }
 
-void
-tree_tune_search(const TreeTune *tune, TuneWorker *worker, TuneQuery *query)
+TuneOutcome
+tree_tune_search(const TreeTune *tune, TuneWorker *worker, const TuneQuery *query,
+				 const TreePruner *pruner)
 {
 	const GraphDistance *keys = &tune->distance.keys;
 	TuneSearch search = {.tune = tune,
 						 .worker = worker,
 						 .query = query,
+						 .pruner = pruner,
 						 .computing = tune->params.metric == TREE_TUNE_TIME,
 						 .wanted = tune->params.tune_k > 0 ? query->answers : 0};
 	double start = search.computing ? thread_time() : 0;
+	TuneOutcome outcome;
 
 	if (search.computing)
 		worker->prepared = keys->prepare_query(keys->context, query->value, worker->query);
 	run_search(&search);
-	query->cost = search.computing ? thread_time() - start : (double) search.computed;
-	query->recall = query->answers > 0 ? (double) search.hits / query->answers : 1.0;
+	outcome.cost = search.computing ? thread_time() - start : (double) search.computed;
+	outcome.recall = query->answers > 0 ? (double) search.hits / query->answers : 1.0;
+	return outcome;
 }
