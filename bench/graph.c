@@ -5,8 +5,9 @@
  *	  search effort, queries per second, distance computations.
  *
  *	out/graph [--base FILE --queries FILE [--truth FILE]] [--space l2]
- *		[--m 16] [--ef 64] [--threads 2] [--rows N] [--seed 42]
+ *		[--m 16] [--ef 64] [--threads 2] [--rows N] [--seed 42] [--narrow]
  *
+ * --narrow: values in the narrowest form that loses nothing, as an index has them.
  * FILE: .fvecs or .bvecs (.ivecs for the truth), plain or .gz.  Without files a
  * clustered set is generated; without truth, or with --rows, it is computed.
  *
@@ -22,6 +23,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "core/byte_distance.h"
 #include "core/graph_internal.h"
 #include "core/parallel.h"
 #include "core/random.h"
@@ -200,12 +202,54 @@ generate(int rows, uint64_t seed)
 static Matrix
 encode(const SpaceContext *context, const Matrix *rows)
 {
-	size_t stride = (space_encoded_size(context) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+	size_t stride = graph_round_up(space_encoded_size(context));
 	Matrix encoded = matrix_create(rows->rows, rows->dim, stride);
 
 	for (int i = 0; i < rows->rows; i++)
 		space_encode(context, matrix_row(rows, i), matrix_row(&encoded, i));
 	return encoded;
+}
+
+/* Turns encoded rows of one space into those of another; false: some lose by it. */
+static bool
+narrow(const SpaceContext *wide, const SpaceContext *context, Matrix *rows)
+{
+	size_t stride = graph_round_up(space_encoded_size(context));
+	Matrix narrowed = matrix_create(rows->rows, rows->dim, stride);
+
+	for (int i = 0; i < rows->rows; i++)
+	{
+		if (!space_narrow(wide, context, matrix_row(rows, i), matrix_row(&narrowed, i)))
+		{
+			free(narrowed.data);
+			return false;
+		}
+	}
+	free(rows->data);
+	*rows = narrowed;
+	return true;
+}
+
+/* Encodes base and queries; with `narrowest`, in the narrowest element that holds all. */
+static void
+encode_all(SpaceContext *context, bool narrowest, Matrix *base, Matrix *queries)
+{
+	static const SpaceElement elements[] = {SPACE_UINT8, SPACE_FLOAT16};
+	SpaceContext wide = *context;
+
+	*base = encode(context, base);
+	*queries = encode(context, queries);
+	for (size_t i = 0; narrowest && i < sizeof(elements) / sizeof(elements[0]); i++)
+	{
+		context->space = space_find(wide.space->name, elements[i]);
+		if (context->space != NULL && narrow(&wide, context, base))
+		{
+			if (!narrow(&wide, context, queries))
+				fail("queries do not fit", "--narrow");
+			return;
+		}
+	}
+	context->space = wide.space;
 }
 
 static const void *
@@ -220,6 +264,22 @@ distances(const void *context, const void *query, const void *const *objects, in
 	const SpaceContext *space = context;
 
 	space->space->distances(space, query, objects, n, keys);
+}
+
+/* Of bytes, without a query form, as builds of l2 have it */
+static const void *
+prepare_bytes(const void *context, const void *value, void *scratch)
+{
+	(void) context;
+	(void) scratch;
+	return value;
+}
+
+static void
+distances_of_bytes(const void *context, const void *query, const void *const *objects, int n,
+				   float *keys)
+{
+	byte_distances(query, objects, n, ((const SpaceContext *) context)->dim, keys);
 }
 
 static Matrix
@@ -364,17 +424,23 @@ typedef struct Options
 	const char *space;
 	GraphParams params;
 	int rows; /* 0: all */
+	bool narrow;
 } Options;
 
 static Options
 parse_options(int argc, char **argv)
 {
-	static const struct option names[] = {
-		{"base", required_argument, NULL, 'b'},	   {"queries", required_argument, NULL, 'q'},
-		{"truth", required_argument, NULL, 't'},   {"space", required_argument, NULL, 's'},
-		{"m", required_argument, NULL, 'm'},	   {"ef", required_argument, NULL, 'e'},
-		{"threads", required_argument, NULL, 'j'}, {"rows", required_argument, NULL, 'n'},
-		{"seed", required_argument, NULL, 'r'},	   {NULL, 0, NULL, 0}};
+	static const struct option names[] = {{"base", required_argument, NULL, 'b'},
+										  {"queries", required_argument, NULL, 'q'},
+										  {"truth", required_argument, NULL, 't'},
+										  {"space", required_argument, NULL, 's'},
+										  {"m", required_argument, NULL, 'm'},
+										  {"ef", required_argument, NULL, 'e'},
+										  {"threads", required_argument, NULL, 'j'},
+										  {"rows", required_argument, NULL, 'n'},
+										  {"seed", required_argument, NULL, 'r'},
+										  {"narrow", no_argument, NULL, 'w'},
+										  {NULL, 0, NULL, 0}};
 	Options options = {.space = "l2",
 					   .params = {.m = 16, .ef_construction = 64, .threads = 2, .seed = 42}};
 	int option;
@@ -409,6 +475,9 @@ parse_options(int argc, char **argv)
 				break;
 			case 'r':
 				options.params.seed = strtoull(optarg, NULL, 10);
+				break;
+			case 'w':
+				options.narrow = true;
 				break;
 			default:
 				exit(1);
@@ -445,9 +514,8 @@ main(int argc, char **argv)
 		queries = generate(GENERATED_QUERIES, 3);
 	}
 	context.dim = (uint32_t) base.dim;
+	encode_all(&context, options.narrow, &base, &queries);
 	distance.query_size = space_query_size(&context);
-	base = encode(&context, &base);
-	queries = encode(&context, &queries);
 	if (options.truth != NULL && options.rows == 0)
 		truth = read_vectors(options.truth, INT32_MAX);
 	else
@@ -456,6 +524,8 @@ main(int argc, char **argv)
 	values.chunks = &base.data;
 	values.stride = base.stride;
 	values.value_size = space_encoded_size(&context);
+	if (context.space == space_find("l2", SPACE_UINT8))
+		distance = (GraphDistance){&context, 0, prepare_bytes, distances_of_bytes};
 	graph = graph_create((uint32_t) base.rows, &options.params, &distance, &values);
 	if (graph == NULL)
 		fail("out of memory", "graph");

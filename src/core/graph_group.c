@@ -72,7 +72,7 @@ place_home(Graph *graph, uint32_t home, uint32_t n)
 
 /* A neighbour of a home in layer 1 that has not been marked, or GRAPH_NO_VERTEX */
 static uint32_t
-unmarked_neighbor(const Graph *graph, const uint16_t *marks, uint32_t home)
+unmarked_neighbor(const Graph *graph, const uint8_t *marks, uint32_t home)
 {
 	const GraphList *list;
 
@@ -89,7 +89,7 @@ unmarked_neighbor(const Graph *graph, const uint16_t *marks, uint32_t home)
 
 /* Walks the homes that a home leads to and numbers their vertices from n on. */
 static uint32_t
-walk_homes(Graph *graph, uint16_t *marks, uint32_t home, uint32_t n)
+walk_homes(Graph *graph, uint8_t *marks, uint32_t home, uint32_t n)
 {
 	uint32_t *stack = graph->order; /* the part of the homes, which are in */
 	uint32_t depth = 0;
@@ -109,17 +109,17 @@ walk_homes(Graph *graph, uint16_t *marks, uint32_t home, uint32_t n)
 void
 graph_group(Graph *graph)
 {
-	uint16_t *marks = graph_worker(graph, 0)->stamps;
+	uint8_t *marks = graph_worker(graph, 0)->stamps;
 	uint32_t n = graph->nhomes;
 
-	memset(marks, 0, (size_t) graph->nvertices * sizeof(uint16_t));
+	memset(marks, 0, graph->nvertices);
 	chain_vertices(graph);
 	for (uint32_t v = 0; v < graph->nvertices; v++)
 	{
 		if (is_home(graph, v) && marks[v] == 0)
 			n = walk_homes(graph, marks, v, n);
 	}
-	memset(marks, 0, (size_t) graph->nvertices * sizeof(uint16_t));
+	memset(marks, 0, graph->nvertices);
 
 	/* The stack has destroyed this part; trimming wants every vertex in order[]. */
 	n = 0;

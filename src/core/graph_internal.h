@@ -57,8 +57,8 @@ typedef struct GraphWorker
 {
 	Pool pool;
 	uint32_t nvertices;
-	uint16_t *stamps; /* per vertex: visited if equal to stamp */
-	uint16_t stamp;
+	uint8_t *stamps; /* per vertex: visited if equal to stamp */
+	uint8_t stamp;
 	PoolEntry *entries;	   /* ef, of the pool */
 	uint32_t *ids;		   /* batch of vertices ... */
 	const void **values;   /* ... their values ... */

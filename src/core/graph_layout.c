@@ -35,7 +35,7 @@ place_upper(const Graph *graph, uint32_t *order)
 
 /* The first neighbour of a vertex that has not been marked, or GRAPH_NO_VERTEX */
 static uint32_t
-unmarked_neighbor(const Graph *graph, const uint16_t *marks, uint32_t vertex)
+unmarked_neighbor(const Graph *graph, const uint8_t *marks, uint32_t vertex)
 {
 	const GraphList *list = graph_list(graph, vertex, 0);
 
@@ -54,14 +54,14 @@ unmarked_neighbor(const Graph *graph, const uint16_t *marks, uint32_t vertex)
 void
 graph_layout_order(const Graph *graph, uint32_t *order)
 {
-	uint16_t *marks = graph_worker(graph, 0)->stamps;
+	uint8_t *marks = graph_worker(graph, 0)->stamps;
 	uint32_t *back = graph->parents;
 	uint32_t n = place_upper(graph, order);
 	uint32_t nstarts;
 
 	if (n == 0 && graph->nvertices > 0)
 		order[n++] = graph->entry;
-	memset(marks, 0, (size_t) graph->nvertices * sizeof(uint16_t));
+	memset(marks, 0, graph->nvertices);
 	for (uint32_t i = 0; i < n; i++)
 		marks[order[i]] = 1;
 	nstarts = n;
@@ -85,5 +85,5 @@ graph_layout_order(const Graph *graph, uint32_t *order)
 			vertex = next;
 		}
 	}
-	memset(marks, 0, (size_t) graph->nvertices * sizeof(uint16_t));
+	memset(marks, 0, graph->nvertices);
 }

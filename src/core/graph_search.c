@@ -45,8 +45,7 @@ graph_worker_size(const GraphShape *shape, uint32_t nvertices, int ef)
 		   graph_round_up(batch * sizeof(float)) + graph_round_up(batch * sizeof(PoolEntry)) +
 		   graph_round_up(batch * sizeof(bool)) + graph_round_up(batch * sizeof(int)) +
 		   graph_round_up((size_t) shape->base_limit * (GRAPH_MAX_LEVEL + 1) * sizeof(uint32_t)) +
-		   3 * graph_round_up(shape->query_size) +
-		   graph_round_up((size_t) nvertices * sizeof(uint16_t));
+		   3 * graph_round_up(shape->query_size) + graph_round_up(nvertices);
 }
 
 GraphWorker *
@@ -69,7 +68,7 @@ graph_worker_init(const GraphShape *shape, uint32_t nvertices, int ef, char *mem
 	worker->candidate_query = take(&memory, shape->query_size);
 	worker->nvertices = nvertices;
 	worker->stamp = 0;
-	worker->stamps = take(&memory, (size_t) nvertices * sizeof(uint16_t));
+	worker->stamps = take(&memory, nvertices);
 	worker->computed = 0;
 	return worker;
 }
@@ -99,7 +98,7 @@ clear_visited(GraphWorker *worker)
 {
 	if (++worker->stamp == 0)
 	{
-		memset(worker->stamps, 0, (size_t) worker->nvertices * sizeof(uint16_t));
+		memset(worker->stamps, 0, worker->nvertices);
 		worker->stamp = 1;
 	}
 }
@@ -137,8 +136,8 @@ graph_search_continue(GraphWorker *worker, int ef)
 static inline int
 gather_unvisited(GraphWorker *worker, const GraphList *list)
 {
-	uint16_t *stamps = worker->stamps;
-	uint16_t stamp = worker->stamp;
+	uint8_t *stamps = worker->stamps;
+	uint8_t stamp = worker->stamp;
 	uint32_t *ids = worker->ids;
 	int count = graph_list_count(list);
 	int n = 0;

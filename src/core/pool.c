@@ -18,21 +18,27 @@ pool_init(Pool *pool, PoolEntry *entries, int capacity)
 	pool->cursor = 0;
 }
 
-/* Number of entries with a key of at most `key`; no branch depends on the data. */
+/* Entries that are compared one by one once their group has been found */
+#define GROUP 16
+
+/*
+ * Number of entries with a key of at most `key`.  Comparisons do not wait for
+ * each other as those of a binary search do, and no branch depends on the data.
+ */
 static inline int
 pool_upper_bound(const Pool *pool, float key)
 {
-	const PoolEntry *base = pool->entries;
-	int n = pool->size;
+	const PoolEntry *entries = pool->entries;
+	int place = 0;
+	int end;
+	int n = 0;
 
-	while (n > 1)
-	{
-		int half = n / 2;
-
-		base += (base[half - 1].key <= key) ? half : 0;
-		n -= half;
-	}
-	return (int) (base - pool->entries) + (n == 1 && base->key <= key);
+	for (int i = GROUP - 1; i < pool->size; i += GROUP)
+		place += entries[i].key <= key ? GROUP : 0;
+	end = pool->size - place < GROUP ? pool->size : place + GROUP;
+	for (int i = place; i < end; i++)
+		n += entries[i].key <= key;
+	return place + n;
 }
 
 bool

@@ -5,8 +5,9 @@
  *
  * A flat array of (key, id), nearest first, with a flag per entry that tells
  * whether it has been expanded and a cursor at the first entry that has not.
- * Insertion is a binary search and a memmove of at most 8 * capacity bytes,
- * which beats every heap at the sizes a search uses (performance.md 5.1).
+ * Insertion is a search by comparisons that do not wait for each other and a
+ * memmove of at most 8 * capacity bytes, which beats every heap at the sizes a
+ * search uses (performance.md 5.1).
  * The caller owns the memory.
  *
  *-------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * quantise_avx2.c
- *	  The kernels of rotation.c and rabitq.c for x86-64 with AVX2.
+ *	  The kernels of rotation.c, rabitq.c and byte_distance.c for x86-64 with AVX2.
  *
  * Compiled for these instructions whatever the compiler's flags say; only
  * simd_select() makes them run.
@@ -10,6 +10,7 @@
  */
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "core/quantise_table.h"
 #include "core/random.h"
@@ -155,6 +156,49 @@ block_sums(const uint8_t *table, uint32_t dim, const uint8_t *codes, V *sums)
 	widen_sums(_mm256_add_epi16(_mm256_permute2x128_si256(a2, a3, 0x20),
 								_mm256_permute2x128_si256(a2, a3, 0x31)),
 			   sums + 2);
+}
+
+#define BYTES 32
+
+typedef __m256i I;
+
+static inline I
+i_zero(void)
+{
+	return _mm256_setzero_si256();
+}
+
+static inline I
+i_add_squares(I s, const uint8_t *a, const uint8_t *b)
+{
+	__m256i x = _mm256_loadu_si256((const __m256i *) a);
+	__m256i y = _mm256_loadu_si256((const __m256i *) b);
+	__m256i difference = _mm256_sub_epi8(_mm256_max_epu8(x, y), _mm256_min_epu8(x, y));
+	__m256i low = _mm256_unpacklo_epi8(difference, _mm256_setzero_si256());
+	__m256i high = _mm256_unpackhi_epi8(difference, _mm256_setzero_si256());
+
+	return _mm256_add_epi32(
+		s, _mm256_add_epi32(_mm256_madd_epi16(low, low), _mm256_madd_epi16(high, high)));
+}
+
+static inline I
+i_add_squares_tail(I s, const uint8_t *a, const uint8_t *b, uint32_t tail)
+{
+	uint8_t x[BYTES] = {0};
+	uint8_t y[BYTES] = {0};
+
+	memcpy(x, a, tail);
+	memcpy(y, b, tail);
+	return i_add_squares(s, x, y);
+}
+
+static inline void
+i_sums(const I *s, float *sums)
+{
+	__m256i all = _mm256_hadd_epi32(_mm256_hadd_epi32(s[0], s[1]), _mm256_hadd_epi32(s[2], s[3]));
+	__m128i four = _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+
+	_mm_storeu_ps(sums, _mm_cvtepi32_ps(four));
 }
 
 #define QUANTISE_KERNELS quantise_avx2

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * quantise_avx512.c
- *	  The kernels of rotation.c and rabitq.c for x86-64 with AVX-512 F, BW, DQ
- *	  and VL.
+ *	  The kernels of rotation.c, rabitq.c and byte_distance.c for x86-64 with
+ *	  AVX-512 F, BW, DQ, VL and VNNI.
  *
  * Compiled for these instructions whatever the compiler's flags say; only
  * simd_select() makes them run.
@@ -21,11 +21,11 @@
 #include <immintrin.h>
 
 #ifdef __clang__
-#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))), \
-							 apply_to = function)
+#pragma clang attribute push( \
+	__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni"))), apply_to = function)
 #else
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl")
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni")
 #endif
 
 #define WIDTH 16
@@ -143,6 +143,57 @@ block_sums(const uint8_t *table, uint32_t dim, const uint8_t *codes, V *sums)
 	a0 = _mm512_add_epi16(_mm512_shuffle_i64x2(a0, a2, 0x88), _mm512_shuffle_i64x2(a0, a2, 0xdd));
 	sums[0] = _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm512_castsi512_si256(a0)));
 	sums[1] = _mm512_cvtepi32_ps(_mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(a0, 1)));
+}
+
+#define BYTES 64
+
+typedef __m512i I;
+
+static inline I
+i_zero(void)
+{
+	return _mm512_setzero_si512();
+}
+
+static inline I
+add_squares(I s, __m512i a, __m512i b)
+{
+	__m512i difference = _mm512_sub_epi8(_mm512_max_epu8(a, b), _mm512_min_epu8(a, b));
+	__m512i low = _mm512_unpacklo_epi8(difference, _mm512_setzero_si512());
+	__m512i high = _mm512_unpackhi_epi8(difference, _mm512_setzero_si512());
+
+	return _mm512_dpwssd_epi32(_mm512_dpwssd_epi32(s, low, low), high, high);
+}
+
+static inline I
+i_add_squares(I s, const uint8_t *a, const uint8_t *b)
+{
+	return add_squares(s, _mm512_loadu_si512(a), _mm512_loadu_si512(b));
+}
+
+static inline I
+i_add_squares_tail(I s, const uint8_t *a, const uint8_t *b, uint32_t tail)
+{
+	__mmask64 mask = (UINT64_C(1) << tail) - 1;
+
+	return add_squares(s, _mm512_maskz_loadu_epi8(mask, a), _mm512_maskz_loadu_epi8(mask, b));
+}
+
+static inline __m256i
+add_halves(I s)
+{
+	return _mm256_add_epi32(_mm512_castsi512_si256(s), _mm512_extracti64x4_epi64(s, 1));
+}
+
+static inline void
+i_sums(const I *s, float *sums)
+{
+	__m256i first = _mm256_hadd_epi32(add_halves(s[0]), add_halves(s[1]));
+	__m256i second = _mm256_hadd_epi32(add_halves(s[2]), add_halves(s[3]));
+	__m256i all = _mm256_hadd_epi32(first, second);
+	__m128i four = _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+
+	_mm_storeu_ps(sums, _mm_cvtepi32_ps(four));
 }
 
 #define QUANTISE_KERNELS quantise_avx512

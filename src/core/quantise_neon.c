@@ -1,12 +1,13 @@
 /*-------------------------------------------------------------------------
  *
  * quantise_neon.c
- *	  The kernels of rotation.c and rabitq.c for aarch64.
+ *	  The kernels of rotation.c, rabitq.c and byte_distance.c for aarch64.
  *
  *-------------------------------------------------------------------------
  */
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 #include "core/quantise_table.h"
 #include "core/random.h"
@@ -137,6 +138,44 @@ block_sums(const uint8_t *table, uint32_t dim, const uint8_t *codes, V *sums)
 	widen_sums(a1, sums + 2);
 	widen_sums(vsubq_u16(a2, vshlq_n_u16(a3, 8)), sums + 4);
 	widen_sums(a3, sums + 6);
+}
+
+#define BYTES 16
+
+typedef uint32x4_t I;
+
+static inline I
+i_zero(void)
+{
+	return vdupq_n_u32(0);
+}
+
+static inline I
+i_add_squares(I s, const uint8_t *a, const uint8_t *b)
+{
+	uint8x16_t difference = vabdq_u8(vld1q_u8(a), vld1q_u8(b));
+	uint8x8_t low = vget_low_u8(difference);
+	uint8x8_t high = vget_high_u8(difference);
+
+	return vpadalq_u16(vpadalq_u16(s, vmull_u8(low, low)), vmull_u8(high, high));
+}
+
+static inline I
+i_add_squares_tail(I s, const uint8_t *a, const uint8_t *b, uint32_t tail)
+{
+	uint8_t x[BYTES] = {0};
+	uint8_t y[BYTES] = {0};
+
+	memcpy(x, a, tail);
+	memcpy(y, b, tail);
+	return i_add_squares(s, x, y);
+}
+
+static inline void
+i_sums(const I *s, float *sums)
+{
+	for (int k = 0; k < 4; k++)
+		sums[k] = (float) vaddvq_u32(s[k]);
 }
 
 #define QUANTISE_KERNELS quantise_neon

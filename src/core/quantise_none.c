@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * quantise_none.c
- *	  The kernels of rotation.c and rabitq.c in plain C, for any processor.
+ *	  The kernels of rotation.c, rabitq.c and byte_distance.c in plain C, for any processor.
  *
  *-------------------------------------------------------------------------
  */
@@ -119,6 +119,37 @@ block_sums(const uint8_t *table, uint32_t dim, const uint8_t *codes, V *sums)
 		sums[lane] = lower[k];
 		sums[lane + 16] = upper[k];
 	}
+}
+
+#define BYTES 1
+
+typedef uint32_t I;
+
+static inline I
+i_zero(void)
+{
+	return 0;
+}
+
+static inline I
+i_add_squares(I s, const uint8_t *a, const uint8_t *b)
+{
+	int difference = *a - *b;
+
+	return s + (uint32_t) (difference * difference);
+}
+
+static inline I
+i_add_squares_tail(I s, const uint8_t *a, const uint8_t *b, uint32_t tail)
+{
+	return tail > 0 ? i_add_squares(s, a, b) : s;
+}
+
+static inline void
+i_sums(const I *s, float *sums)
+{
+	for (int k = 0; k < 4; k++)
+		sums[k] = (float) s[k];
 }
 
 #define QUANTISE_KERNELS quantise_none

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * quantise_table.h
- *	  The kernels of rotation.c and rabitq.c, one table per instruction set;
- *	  inside src/core only.
+ *	  The kernels of rotation.c, rabitq.c and byte_distance.c, one table per
+ *	  instruction set; inside src/core only.
  *
  * All of them have the same bits on every instruction set: the operations are
  * written once, in quantise_template.h, in one order of additions, without
@@ -57,6 +57,10 @@ typedef struct QuantiseKernels
 	/* Estimates of the 32 lanes of a block, as rabitq_estimate() says */
 	void (*scan)(const QuantiseScan *scan, uint32_t dim, const uint8_t *block, float key,
 				 float *estimates);
+
+	/* byte_distance.h */
+	void (*byte_distances)(const uint8_t *query, const void *const *objects, int n, uint32_t dim,
+						   float *distances);
 } QuantiseKernels;
 
 extern const QuantiseKernels quantise_none;

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * quantise_template.h
- *	  The kernels of rotation.c and rabitq.c, over the vector operations of one
- *	  instruction set.
+ *	  The kernels of rotation.c, rabitq.c and byte_distance.c, over the vector
+ *	  operations of one instruction set.
  *
  * No include guard and no prefix: each quantise_<set>.c includes it once, after
  * it has defined QUANTISE_KERNELS (the name of its table) and
@@ -25,6 +25,15 @@
  *						 sums: 32 / WIDTH vectors, a lane per code of a block: the
  *						 sum over j of entry number (its half byte j) of the
  *						 table's 16 bytes from 16 j on (performance.md 2.4)
+ *	I, BYTES			 a vector of 32-bit whole numbers, and of how many squares of
+ *						 bytes each operation adds up in it
+ *	i_zero()
+ *	i_add_squares(s, a, b)
+ *						 s and the squares of the differences of BYTES bytes at a and b,
+ *						 in any lanes
+ *	i_add_squares_tail(s, a, b, tail)
+ *						 of the first tail (1..BYTES-1) bytes
+ *	i_sums(s, sums)		 of the lanes of each of four vectors, to four float32
  *
  *-------------------------------------------------------------------------
  */
@@ -292,10 +301,52 @@ scan(const QuantiseScan *query, uint32_t dim, const uint8_t *block, float key, f
 	}
 }
 
+/* Four objects side by side: they share the loads of the query and the sums at the end. */
+INLINE void
+four_byte_distances(const uint8_t *query, const void *const *objects, uint32_t dim, float *sums)
+{
+	I s[4] = {i_zero(), i_zero(), i_zero(), i_zero()};
+	uint32_t i = 0;
+
+	for (; i + BYTES <= dim; i += BYTES)
+	{
+		for (int k = 0; k < 4; k++)
+			s[k] = i_add_squares(s[k], query + i, (const uint8_t *) objects[k] + i);
+	}
+	if (i < dim)
+	{
+		for (int k = 0; k < 4; k++)
+			s[k] = i_add_squares_tail(s[k], query + i, (const uint8_t *) objects[k] + i, dim - i);
+	}
+	i_sums(s, sums);
+}
+
+static void
+byte_distances(const uint8_t *query, const void *const *objects, int n, uint32_t dim,
+			   float *distances)
+{
+	int r = 0;
+
+	for (; r + 4 <= n; r += 4)
+		four_byte_distances(query, objects + r, dim, distances + r);
+	if (r < n)
+	{
+		const void *rest[4];
+		float sums[4];
+
+		for (int k = 0; k < 4; k++)
+			rest[k] = objects[r + k < n ? r + k : n - 1];
+		four_byte_distances(query, rest, dim, sums);
+		for (int k = 0; r + k < n; k++)
+			distances[r + k] = sums[k];
+	}
+}
+
 const QuantiseKernels QUANTISE_KERNELS = {
 	.rotate = rotate,
 	.residual = residual,
 	.signs = signs,
 	.tables = tables,
 	.scan = scan,
+	.byte_distances = byte_distances,
 };
