@@ -23,6 +23,9 @@
 /* Sums of doubles are rounded: to be multiplied with a bound of true distances */
 #define ROUNDED_SUM (1 - 1e-10)
 
+/* So much of a unit a float may lose in a product with a small number */
+#define ROUNDED_UNIT (1 - 1e-6)
+
 typedef double (*Finish)(const void *context, float key);
 
 /* Numbers as large as the floats that they stand for are, in the order of the floats */
@@ -100,6 +103,23 @@ exponent_of_norm(const SpaceContext *context)
 	return context->params[0];
 }
 
+/* Compares the query with the pivots of the pivot table. */
+static void
+code_query(VptreeSearch *search)
+{
+	VptreeIndex *index = search->index;
+	float keys[VPTREE_MAX_NUM_PIVOT];
+
+	vptree_load_pivots(index, search->context);
+	vptree_pivot_keys(index, search->query, keys);
+	vptree_pivot_codes(index, keys, search->codes);
+	search->distances += index->meta.num_pivot;
+	for (uint32 i = 0; i < index->meta.num_pivot; i++)
+		search->farthest_pivot =
+			fmax(search->farthest_pivot, space_metric_range(&index->space.context, keys[i]).high);
+	search->code_unit = (float) (index->meta.pivot_unit * ROUNDED_UNIT);
+}
+
 void
 vptree_init_bounds(VptreeSearch *search)
 {
@@ -108,6 +128,8 @@ vptree_init_bounds(VptreeSearch *search)
 
 	search->stretched = pruner->alpha_left != 1 || pruner->alpha_right != 1 ||
 						pruner->exp_left != 1 || pruner->exp_right != 1;
+	if (index->meta.num_pivot > 0)
+		code_query(search);
 	if (index->meta.partition != TREE_KD || index->meta.header.dim == 0)
 		return;
 	search->norm = exponent_of_norm(&index->space.context);
@@ -249,37 +271,31 @@ vptree_bound_sides(VptreeSearch *search, VptreeNode node, uint32 ancestor, Vptre
 /* -------------------------------------------------------------- entries */
 
 /*
- * By how much an entry's distance to a pivot may differ from the query's, as both
- * are computed, if entry and query are truly no farther apart than this.
+ * By how much the difference of two distances up to this one, as they are computed
+ * and kept, may exceed the true one.  Errors are largest at one end or the other:
+ * those of angles near 0, the others where the numbers are large.
  */
 static double
-largest_gap(const SpaceContext *context, const VptreeAncestor *pivot, double distance)
+error_of_difference(const SpaceContext *context, double largest)
 {
-	double low = pivot->u.pivot.low - distance;
-	double high = pivot->u.pivot.high + distance;
-	double gap = space_metric_computed(context, high).high - pivot->u.pivot.computed;
+	SpaceRange least = space_metric_computed(context, 0);
+	SpaceRange most = space_metric_computed(context, largest);
 
-	if (low > 0)
-		gap = Max(gap, pivot->u.pivot.computed - space_metric_computed(context, low).low);
-	return gap;
+	return 2 * fmax(least.high, fmax(most.high - largest, largest - most.low));
 }
 
-/* The largest gap, over all pivots, of entries that may have keys up to this one */
+/*
+ * The largest gap of entries that may have keys up to this one: they are no farther
+ * from any pivot than the query and that.
+ */
 static float
-gap_of_key(const VptreeSearch *search, uint32 ancestor, int n, float key)
+gap_of_key(const VptreeSearch *search, const VptreeFilter *filter, float key)
 {
 	const SpaceContext *context = &search->index->space.context;
 	double distance = space_metric_range(context, key).high;
-	double gap = 0;
 
-	for (int i = 0; i < n; i++)
-	{
-		const VptreeAncestor *pivot = &search->ancestors[ancestor];
-
-		gap = Max(gap, largest_gap(context, pivot, distance));
-		ancestor = pivot->above;
-	}
-	return nextafterf((float) gap, INFINITY);
+	distance += error_of_difference(context, filter->farthest + distance);
+	return nextafterf((float) distance, INFINITY);
 }
 
 void
@@ -290,50 +306,43 @@ vptree_init_filter(const VptreeSearch *search, const VptreeBranch *branch, float
 	uint32 ancestor = branch->ancestor;
 
 	filter->n = 0;
+	filter->ncodes = 0;
 	filter->gap = INFINITY;
 	filter->scored_gap = -1;
 	filter->smallest = INFINITY;
-	if (meta->path_length == 0 || (isinf(reach) && isinf(branch->scored)))
+	filter->leaves_out = false;
+	if ((meta->path_length == 0 && meta->num_pivot == 0) || (isinf(reach) && isinf(branch->scored)))
 		return;
+	filter->farthest = search->farthest_pivot;
 	while (ancestor != VPTREE_NO_ANCESTOR && filter->n < meta->path_length)
-	{
-		filter->center[filter->n++] = search->ancestors[ancestor].u.pivot.computed;
-		ancestor = search->ancestors[ancestor].above;
-	}
-	if (!isinf(reach))
-		filter->gap = gap_of_key(search, branch->ancestor, filter->n, reach);
-	if (!isinf(branch->scored))
-		filter->scored_gap = gap_of_key(search, branch->ancestor, filter->n, branch->scored);
-}
-
-/* The least true distance of entries whose distance to the pivot differs by this much */
-static double
-distance_of_gap(const SpaceContext *context, const VptreeAncestor *pivot, double gap)
-{
-	double computed = pivot->u.pivot.computed;
-	double distance = space_metric_true(context, computed + gap).low - pivot->u.pivot.high;
-
-	if (computed > gap)
-		distance =
-			Min(distance, pivot->u.pivot.low - space_metric_true(context, computed - gap).high);
-	return distance;
-}
-
-float
-vptree_filter_bound(const VptreeSearch *search, const VptreeBranch *branch,
-					const VptreeFilter *filter)
-{
-	const SpaceContext *context = &search->index->space.context;
-	uint32 ancestor = branch->ancestor;
-	double gap = nextafterf(filter->smallest, 0);
-	double bound = INFINITY;
-
-	for (int i = 0; i < filter->n; i++)
 	{
 		const VptreeAncestor *pivot = &search->ancestors[ancestor];
 
-		bound = Min(bound, distance_of_gap(context, pivot, gap));
+		filter->center[filter->n++] = pivot->u.pivot.computed;
+		filter->farthest = fmax(filter->farthest, pivot->u.pivot.high);
 		ancestor = pivot->above;
 	}
-	return key_of_bound(search, bound);
+	filter->ncodes = VPTREE_CODES_SIZE(meta->num_pivot);
+	filter->codes = search->codes;
+	filter->codes_offset = meta->path_length * sizeof(float);
+	filter->code_unit = search->code_unit;
+	if (!isinf(reach))
+		filter->gap = gap_of_key(search, filter, reach);
+	if (!isinf(branch->scored))
+		filter->scored_gap = gap_of_key(search, filter, branch->scored);
+}
+
+/*
+ * An entry nearer than the bound would be no farther from any pivot than the query
+ * and the smallest gap; so errors are no larger than such distances have.
+ */
+float
+vptree_filter_bound(const VptreeSearch *search, const VptreeFilter *filter)
+{
+	double gap = nextafterf(filter->smallest, 0);
+
+	if (isinf(filter->smallest))
+		return INFINITY;
+	return key_of_bound(
+		search, gap - error_of_difference(&search->index->space.context, filter->farthest + gap));
 }

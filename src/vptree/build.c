@@ -11,6 +11,8 @@
  */
 #include "postgres.h"
 
+#include "utils/memutils.h"
+
 #include "vptree/build.h"
 
 /* Distance computations in the first step of a tree build, and in any */
@@ -150,6 +152,18 @@ path_of_item(void *arg, uint32 place)
 	return entries->path;
 }
 
+/* VptreeEntries.codes */
+static void
+codes_of_item(void *arg, uint32 place, uint8 *codes)
+{
+	RowEntries *entries = (RowEntries *) arg;
+	VptreeIndex *index = &entries->build->index;
+	const void *value = build_rows_value(entries->rows, entries->build->tree->items[place]);
+
+	vptree_code_value(index, space_prepare_query(&index->space.context, value, entries->query),
+					  codes);
+}
+
 /* Writes build->tree, of the rows. */
 static VptreeSubtree
 write_rows(VptreeBuild *build, BuildRows *rows, const GraphValues *values,
@@ -160,7 +174,8 @@ write_rows(VptreeBuild *build, BuildRows *rows, const GraphValues *values,
 							 .arg = &row_entries,
 							 .tids = tids_of_item,
 							 .above = path_of_item,
-							 .nabove = above->n};
+							 .nabove = above->n,
+							 .codes = codes_of_item};
 	VptreeSubtree result;
 
 	row_entries.query = palloc(build->index.space.query_size + 1);
@@ -193,6 +208,7 @@ static void
 set_dimensions(VptreeBuild *build)
 {
 	vptree_meta_init(&build->index, vptree_get_options(build->index.relation));
+	vptree_plan_pivots(&build->index, vptree_get_options(build->index.relation));
 	build->params.bucket_size = build->index.meta.bucket_size;
 }
 
@@ -216,6 +232,7 @@ vptree_prepare(VptreeBuild *build, const GraphValues *values, uint32 nvalues, do
 {
 	build->index.meta.entries = total;
 	vptree_choose_shift(&build->index, values, nvalues);
+	vptree_choose_pivots(&build->index, values, nvalues, GetMemoryChunkContext(build));
 }
 
 /* BuildMethod.build */

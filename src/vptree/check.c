@@ -9,6 +9,7 @@
 
 #include <math.h>
 
+#include "storage/value_pages.h"
 #include "vptree/check.h"
 
 static void
@@ -44,6 +45,8 @@ check_meta(VptreeCheck *state)
 		report_range(check, "partition", meta->partition, TREE_VP, TREE_KD);
 	else if (meta->path_length > TREE_MAX_PATH)
 		report_range(check, "path length", meta->path_length, 0, TREE_MAX_PATH);
+	else if (meta->num_pivot > VPTREE_MAX_NUM_PIVOT)
+		report_range(check, "number of pivots", meta->num_pivot, 0, VPTREE_MAX_NUM_PIVOT);
 	else if (meta->header.dim > 0 &&
 			 (meta->bucket_size < 1 || meta->bucket_size > VPTREE_MAX_BUCKET_SIZE))
 		report_range(check, "bucket size", meta->bucket_size, 1, VPTREE_MAX_BUCKET_SIZE);
@@ -81,6 +84,38 @@ prepare(VptreeCheck *state)
 	state->reached = palloc_extended((nitems + 1) * sizeof(bool), flags);
 	state->use = palloc_extended(check->nblocks, flags);
 	check_values_init(check);
+}
+
+/* Takes the pivots of the pivot table from their pages, if these are what they should be. */
+static void
+take_pivots(VptreeCheck *state)
+{
+	CheckState *check = state->check;
+	const VptreeMeta *meta = &state->index.meta;
+	Size size = vptree_pivots_size(&state->index);
+	char *memory;
+
+	if (size == 0)
+		return;
+	memory = palloc(size);
+	for (int i = 0; i < value_pages_of(size); i++)
+	{
+		Size piece = Min(size - i * VALUE_PAGES_PIECE, VALUE_PAGES_PIECE);
+		Page page = NULL;
+
+		if (check_block_is(check, meta->pivot_pages[i], PAGE_VALUE))
+			page = check_page(check, check->value_page, meta->pivot_pages[i]);
+		if (page == NULL || ((PageHeader) page)->pd_lower != PAGE_DATA_OFFSET + piece)
+		{
+			check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+						 "block %u holds no piece of %zu bytes of the pivot table",
+						 meta->pivot_pages[i], (size_t) piece);
+			return;
+		}
+		state->use[meta->pivot_pages[i]] = USE_PIVOTS;
+		memcpy(memory + i * VALUE_PAGES_PIECE, (char *) page + PAGE_DATA_OFFSET, piece);
+	}
+	vptree_use_pivots(&state->index, memory, CurrentMemoryContext);
 }
 
 /* The line pointer of an owner */
@@ -175,8 +210,11 @@ check_uses(VptreeCheck *state)
 					check_report(check, CHECK_NOTE, block, NULL, "bucket page is not used");
 				break;
 			case PAGE_VALUE:
-				if (check->value_owner[block] == 0)
+				if (check->value_owner[block] == 0 && state->use[block] == 0)
 					check_report(check, CHECK_NOTE, block, NULL, "value page is not used");
+				else if (check->value_owner[block] != 0 && state->use[block] != 0)
+					check_report(check, CHECK_ERROR, block, NULL,
+								 "page of the pivot table is that of a value, too");
 				break;
 			case PAGE_FREE:
 				if (known->chained && state->use[block] == 0)
@@ -209,6 +247,7 @@ vptree_check(CheckState *check)
 	if (state->index.meta.header.dim == 0)
 		return true;
 	prepare(state);
+	take_pivots(state);
 	vptree_check_tree(state);
 	for (BlockNumber block = META_BLOCK + 1; block < check->nblocks; block++)
 	{

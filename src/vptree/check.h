@@ -15,6 +15,7 @@
 #define USE_BUCKET 1  /* a bucket that the tree leads to */
 #define USE_RETIRED 2 /* one that was retired */
 #define USE_FREE 3	  /* in the chain of free pages */
+#define USE_PIVOTS 4  /* of the pivot table */
 
 /* A node above the place that is looked at */
 typedef struct CheckAncestor

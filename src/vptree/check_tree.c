@@ -211,6 +211,30 @@ check_coordinates(VptreeCheck *state, const char *value, uint32 owner, uint32 de
 	}
 }
 
+/* Checks the distances to the pivots of the pivot table that an entry has. */
+static void
+check_codes(VptreeCheck *state, const char *value, BucketEntry entry, uint32 owner)
+{
+	VptreeIndex *index = &state->index;
+	const uint8 *found = vptree_extra_codes(&index->meta, bucket_entry_extra(entry));
+	uint8 codes[VPTREE_CODES_SIZE(VPTREE_MAX_NUM_PIVOT)];
+	char problem[160];
+
+	if (index->pivots == NULL)
+		return;
+	vptree_code_value(index, space_prepare_query(&index->space.context, value, state->query),
+					  codes);
+	for (uint32 i = 0; i < VPTREE_CODES_SIZE(index->meta.num_pivot); i++)
+	{
+		if (abs(codes[i] - found[i]) <= 1)
+			continue;
+		snprintf(problem, sizeof(problem),
+				 "entry has a wrong distance to pivot %u of the table: %u units, not %u", i + 1,
+				 found[i], codes[i]);
+		check_report_owner(state->check, CHECK_ERROR, owner, problem);
+	}
+}
+
 static void
 check_entry(VptreeCheck *state, BucketEntry entry, uint32 owner, uint32 depth)
 {
@@ -221,6 +245,7 @@ check_entry(VptreeCheck *state, BucketEntry entry, uint32 owner, uint32 depth)
 	value = vptree_check_value(state, entry, owner, true);
 	if (value == NULL || !check_encoded(check, owner, value))
 		return;
+	check_codes(state, value, entry, owner);
 	if (state->index.meta.partition == TREE_KD)
 		check_coordinates(state, value, owner, depth);
 	else if (depth > 0)

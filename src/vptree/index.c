@@ -62,7 +62,7 @@ vptree_set_geometry(VptreeIndex *index, const VptreeOptions *options)
 	int bucket_size = options->bucket_size;
 
 	meta->header.dim = index->space.context.dim;
-	index->shape.extra_size = meta->path_length * sizeof(float);
+	index->shape.extra_size = vptree_extra_size(meta);
 	index->shape.value_size = value_size;
 	if (bucket_size == VPTREE_AUTO_BUCKET_SIZE)
 	{
@@ -99,7 +99,7 @@ static bool
 is_sound(const VptreeMeta *meta)
 {
 	if (meta->header.dim > SPACE_MAX_DIM || meta->partition > TREE_KD ||
-		meta->path_length > TREE_MAX_PATH)
+		meta->path_length > TREE_MAX_PATH || meta->num_pivot > VPTREE_MAX_NUM_PIVOT)
 		return false;
 	if (meta->header.dim == 0)
 		return meta->root.block == InvalidBlockNumber;
@@ -109,7 +109,7 @@ is_sound(const VptreeMeta *meta)
 void
 vptree_use_meta(VptreeIndex *index)
 {
-	index->shape.extra_size = index->meta.path_length * sizeof(float);
+	index->shape.extra_size = vptree_extra_size(&index->meta);
 	index->shape.value_size = index->space.encoded_size;
 	vptree_init_distance(index);
 }

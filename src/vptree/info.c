@@ -118,6 +118,7 @@ vptree_info(Relation relation, InfoReport *report)
 	info_add(report, "partition", "%s", meta->partition == TREE_KD ? "kd" : "vp");
 	info_add(report, "bucket_size", "%u", meta->bucket_size);
 	info_add(report, "path_length", "%u", meta->path_length);
+	info_add(report, "num_pivot", "%u", meta->num_pivot);
 	info_add(report, "rows", INT64_FORMAT, info->counts.rows);
 	info_add(report, "entries", INT64_FORMAT, info->counts.entries);
 	info_add(report, "nodes", "%u", meta->nodes);

@@ -32,6 +32,7 @@ typedef struct NewRow
 	uint32 dim;
 	const void *value;	/* encoded */
 	const void *query;	/* its query form */
+	const uint8 *codes; /* of its distances to the pivots of the pivot table */
 	float *coordinates; /* TREE_KD */
 	ItemPointer tid;
 } NewRow;
@@ -212,6 +213,7 @@ static uint32
 add_to_bucket(VptreeIndex *index, Buffer head, const NewRow *row, const VptreePlace *place)
 {
 	char *scratch = palloc(index->space.encoded_size);
+	char extra[VPTREE_MAX_EXTRA];
 	Buffer buffer = head;
 	uint32 nentries = 0;
 	BucketEntry entry;
@@ -236,7 +238,10 @@ add_to_bucket(VptreeIndex *index, Buffer head, const NewRow *row, const VptreePl
 			UnlockReleaseBuffer(buffer);
 		buffer = next;
 	} while (more);
-	entry = bucket_make_entry(index->relation, &index->shape, VPTREE_FREE_PAGES, false, place->path,
+	memcpy(extra, place->path, index->meta.path_length * sizeof(float));
+	memcpy(vptree_extra_codes(&index->meta, extra), row->codes,
+		   VPTREE_CODES_SIZE(index->meta.num_pivot));
+	entry = bucket_make_entry(index->relation, &index->shape, VPTREE_FREE_PAGES, false, extra,
 							  row->value, index->space.encoded_size, row->tid, 1, &size);
 	bucket_add(index->relation, VPTREE_FREE_PAGES, head, entry, size);
 	return nentries + 1;
@@ -297,6 +302,7 @@ vptree_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid, R
 	VptreeIndex *index;
 	MemoryContext old;
 	void *encoded;
+	uint8 codes[VPTREE_CODES_SIZE(VPTREE_MAX_NUM_PIVOT)];
 	NewRow row;
 
 	if (isnull[0])
@@ -309,6 +315,9 @@ vptree_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid, R
 	row.value = encoded;
 	row.query =
 		space_prepare_query(&index->space.context, encoded, palloc(index->space.query_size + 1));
+	vptree_load_pivots(index, index_info->ii_Context);
+	vptree_code_value(index, row.query, codes);
+	row.codes = codes;
 	row.coordinates = NULL;
 	if (index->meta.partition == TREE_KD)
 	{

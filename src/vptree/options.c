@@ -65,6 +65,7 @@ static const VptreeOptions default_options = {
 	.bucket_size = VPTREE_AUTO_BUCKET_SIZE,
 	.partition = TREE_VP,
 	.path_length = VPTREE_DEFAULT_PATH_LENGTH,
+	.num_pivot = VPTREE_DEFAULT_NUM_PIVOT,
 	.alpha_left = NAN,
 	.alpha_right = NAN,
 	.exp_left = NO_EXPONENT,
@@ -112,6 +113,8 @@ add_tree_options(void)
 					   gettext_noop("Valid values are \"vp\" and \"kd\"."), BUILD_LOCK);
 	add_int("path_length", "Distances to pivots that are kept with a row",
 			default_options.path_length, 0, TREE_MAX_PATH, BUILD_LOCK);
+	add_int("num_pivot", "Pivots whose distances to every row are kept", default_options.num_pivot,
+			0, VPTREE_MAX_NUM_PIVOT, BUILD_LOCK);
 	add_real("alpha_left", "Stretches bounds of what is outside of a radius",
 			 default_options.alpha_left, 0, MAX_ALPHA, QUERY_LOCK);
 	add_real("alpha_right", "Stretches bounds of what is inside of a radius",
@@ -203,16 +206,27 @@ bytea *
 vptree_options(Datum reloptions, bool validate)
 {
 	static const relopt_parse_elt table[] = {
-		OPTION(bucket_size, INT),	  OPTION(partition, ENUM),
-		OPTION(path_length, INT),	  OPTION(alpha_left, REAL),
-		OPTION(alpha_right, REAL),	  OPTION(exp_left, INT),
-		OPTION(exp_right, INT),		  OPTION(max_leaves_to_visit, INT),
-		OPTION(desired_recall, REAL), OPTION(tune_k, INT),
-		OPTION(tune_r, REAL),		  OPTION(tune_qty, INT),
-		OPTION(min_exp, INT),		  OPTION(max_exp, INT),
-		OPTION(tune_metric, ENUM),	  OPTION(max_iter, INT),
-		OPTION(max_rec_depth, INT),	  OPTION(step_n, INT),
-		OPTION(add_restart_qty, INT), OPTION(full_factor, REAL),
+		OPTION(bucket_size, INT),
+		OPTION(partition, ENUM),
+		OPTION(path_length, INT),
+		OPTION(num_pivot, INT),
+		OPTION(alpha_left, REAL),
+		OPTION(alpha_right, REAL),
+		OPTION(exp_left, INT),
+		OPTION(exp_right, INT),
+		OPTION(max_leaves_to_visit, INT),
+		OPTION(desired_recall, REAL),
+		OPTION(tune_k, INT),
+		OPTION(tune_r, REAL),
+		OPTION(tune_qty, INT),
+		OPTION(min_exp, INT),
+		OPTION(max_exp, INT),
+		OPTION(tune_metric, ENUM),
+		OPTION(max_iter, INT),
+		OPTION(max_rec_depth, INT),
+		OPTION(step_n, INT),
+		OPTION(add_restart_qty, INT),
+		OPTION(full_factor, REAL),
 	};
 
 	return (bytea *) build_reloptions(reloptions, validate, vptree_relopt_kind,

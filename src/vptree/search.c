@@ -297,7 +297,10 @@ read_page(VptreeSearch *search, Buffer buffer, VptreeFilter *filter)
 			continue;
 		gap = vptree_filter_gap(filter, bucket_entry_extra(entry));
 		if (gap > filter->gap)
+		{
 			filter->smallest = Min(filter->smallest, gap);
+			filter->leaves_out = true;
+		}
 		else if (gap > filter->scored_gap)
 			score(search, entry);
 	}
@@ -331,9 +334,9 @@ open_bucket(VptreeSearch *search, VptreeBranch *branch, float bound)
 		read_page(search, buffer, &filter);
 	}
 	UnlockReleaseBuffer(buffer);
-	if (filter.smallest < INFINITY)
+	if (filter.leaves_out)
 	{
-		bound = vptree_filter_bound(search, branch, &filter);
+		bound = vptree_filter_bound(search, &filter);
 		branch->scored = reach;
 		push_branch(search, branch, Max(bound, nextafterf(reach, INFINITY)));
 	}

@@ -60,11 +60,17 @@ typedef struct VptreeRow
 /* Which entries of a bucket are near enough, by their distances to pivots (bounds.c) */
 typedef struct VptreeFilter
 {
-	int n;						 /* pivots; 0: all entries are */
+	int n;						 /* pivots of nodes above the bucket */
 	float center[TREE_MAX_PATH]; /* the query's distances to them */
 	float gap;					 /* entries whose distances differ by no more are scored ... */
 	float scored_gap;			 /* unless by no more than this: they have been */
-	float smallest;				 /* the smallest gap left out; INFINITY: none was */
+	float smallest;				 /* the smallest gap left out */
+	bool leaves_out;			 /* some entries were */
+	double farthest;			 /* none of the pivots is farther from the query */
+	int ncodes;					 /* bytes that are compared with the query's of the pivot table */
+	const uint8 *codes;
+	Size codes_offset; /* in an entry's extra bytes */
+	float code_unit;   /* distance that a difference of one stands for, at least */
 } VptreeFilter;
 
 #define VPTREE_SCORE_BATCH 64
@@ -80,6 +86,11 @@ typedef struct VptreeSearch
 	float limit;	/* no key above it is within the radius */
 	int max_leaves; /* buckets opened before rows are returned as they are, or VPTREE_NO_LEAF_LIMIT */
 	int leaves;		/* that may still be opened */
+
+	/* The query's distances to the pivots of the pivot table */
+	uint8 codes[VPTREE_CODES_SIZE(VPTREE_MAX_NUM_PIVOT)];
+	float code_unit;
+	double farthest_pivot;
 
 	/* TREE_KD */
 	float *coordinates; /* of the query */
@@ -175,13 +186,38 @@ extern void vptree_init_filter(const VptreeSearch *search, const VptreeBranch *b
 							   VptreeFilter *filter);
 
 /* No entry that the filter left out has a key below this. */
-extern float vptree_filter_bound(const VptreeSearch *search, const VptreeBranch *branch,
-								 const VptreeFilter *filter);
+extern float vptree_filter_bound(const VptreeSearch *search, const VptreeFilter *filter);
 
-/* How much the entry's distances to pivots differ from the query's, at most */
-static inline float
-vptree_filter_gap(const VptreeFilter *filter, const float *path)
+/* The largest difference of a byte, of two times so many, a multiple of 16 */
+static inline int
+vptree_code_difference(const uint8 *a, const uint8 *b, int n)
 {
+	uint8 largest = 0;
+
+	for (int i = 0; i < n; i += 16)
+	{
+		uint8 most = 0;
+
+		for (int j = i; j < i + 16; j++)
+		{
+			uint8 difference = a[j] > b[j] ? a[j] - b[j] : b[j] - a[j];
+
+			most = difference > most ? difference : most;
+		}
+		largest = most > largest ? most : largest;
+	}
+	return largest;
+}
+
+/*
+ * How much an entry's distances to pivots differ from the query's: as much as for the
+ * pivot for which it is most.  Of the pivot table each of two codes may be half a unit
+ * off.
+ */
+static inline float
+vptree_filter_gap(const VptreeFilter *filter, const void *extra)
+{
+	const float *path = extra;
 	float even = 0;
 	float odd = 0;
 	int i = 0;
@@ -200,7 +236,16 @@ vptree_filter_gap(const VptreeFilter *filter, const float *path)
 
 		even = last > even ? last : even;
 	}
-	return even > odd ? even : odd;
+	even = even > odd ? even : odd;
+	if (filter->ncodes > 0)
+	{
+		const uint8 *codes = (const uint8 *) extra + filter->codes_offset;
+		float coded =
+			filter->code_unit * (vptree_code_difference(codes, filter->codes, filter->ncodes) - 1);
+
+		even = coded > even ? coded : even;
+	}
+	return even;
 }
 
 #endif /* ANN_VPTREE_SEARCH_H */

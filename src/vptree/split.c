@@ -164,6 +164,18 @@ path_of_entry(void *arg, uint32 place)
 	return bucket_entry_extra(split->entries[split->tree->items[place]]);
 }
 
+/* VptreeEntries.codes */
+static void
+codes_of_entry(void *arg, uint32 place, uint8 *codes)
+{
+	const Split *split = (const Split *) arg;
+	const VptreeMeta *meta = &split->index->meta;
+	BucketEntry entry = split->entries[split->tree->items[place]];
+
+	memcpy(codes, vptree_extra_codes(meta, bucket_entry_extra(entry)),
+		   VPTREE_CODES_SIZE(meta->num_pivot));
+}
+
 /* Writes the tree; nothing points to it yet. */
 static VptreeSubtree
 write_tree(Split *split)
@@ -171,7 +183,8 @@ write_tree(Split *split)
 	VptreeEntries entries = {.values = &split->graph_values,
 							 .arg = split,
 							 .tids = tids_of_entry,
-							 .above = path_of_entry};
+							 .above = path_of_entry,
+							 .codes = codes_of_entry};
 
 	entries.nabove = Min(split->place->depth, split->index->meta.path_length);
 	return vptree_write_tree(split->index, split->tree, &entries);

@@ -39,10 +39,18 @@
 #define VPTREE_MIN_AUTO_BUCKET 50
 #define VPTREE_MAX_BUCKET_SIZE 10000
 #define VPTREE_DEFAULT_PATH_LENGTH 5
+#define VPTREE_DEFAULT_NUM_PIVOT 32
+#define VPTREE_MAX_NUM_PIVOT 64
 #define VPTREE_NO_LEAF_LIMIT INT_MAX
 
 /* Share of bucket_size that a build fills */
 #define VPTREE_BUILD_FILL 0.85
+
+/* Pages that the pivots of the pivot table take, at most */
+#define VPTREE_PIVOT_PAGES 64
+
+/* Bytes that an entry's distances to so many pivots take: what is compared at once fits in */
+#define VPTREE_CODES_SIZE(num_pivot) TYPEALIGN(16, num_pivot)
 
 /*
  * Where a subtree is: a node (block and offset of its item) or a bucket (block of
@@ -102,6 +110,9 @@ typedef struct VptreeMeta
 	double probe_few;  /* distances of a query of VPTREE_PROBE_FEW rows (probe.c); 0: unknown */
 	double probe_more; /* of VPTREE_PROBE_MORE rows */
 	double shift;	   /* added to distances that may be negative, for pruning (index.c) */
+	uint32 num_pivot;  /* of the pivot table (pivot_table.c); 0: there is none */
+	BlockNumber pivot_pages[VPTREE_PIVOT_PAGES]; /* value pages, with the pivots as one value */
+	double pivot_unit;							 /* of the distances to them that entries have */
 } VptreeMeta;
 
 #define VPTREE_FREE_PAGES offsetof(VptreeMeta, free_pages)
@@ -113,6 +124,7 @@ typedef struct VptreeOptions
 	int bucket_size;
 	int partition; /* TreePartition */
 	int path_length;
+	int num_pivot;
 	double alpha_left;
 	double alpha_right;
 	int exp_left;
@@ -142,6 +154,7 @@ typedef struct VptreeIndex
 	TreeDistance distance; /* whose context is this VptreeIndex: it must stay where it is */
 	bool exact;			   /* bounds of distances hold for all rows: nothing is lost by pruning */
 	bool building;		   /* pages are not logged one by one */
+	const void **pivots;   /* of the pivot table, once they are loaded */
 } VptreeIndex;
 
 /* index.c: opening an index, nodes, distances */
@@ -201,6 +214,50 @@ extern double vptree_distance_error(const VptreeIndex *index, double distance);
  */
 extern void vptree_choose_shift(VptreeIndex *index, const GraphValues *values, uint32 nvalues);
 
+/*
+ * An entry's extra bytes: path_length distances to the pivots of the nodes above it,
+ * and its distances to those of the pivot table.
+ */
+#define VPTREE_MAX_EXTRA (TREE_MAX_PATH * sizeof(float) + VPTREE_CODES_SIZE(VPTREE_MAX_NUM_PIVOT))
+
+static inline Size
+vptree_extra_size(const VptreeMeta *meta)
+{
+	return meta->path_length * sizeof(float) + VPTREE_CODES_SIZE(meta->num_pivot);
+}
+
+static inline uint8 *
+vptree_extra_codes(const VptreeMeta *meta, void *extra)
+{
+	return (uint8 *) extra + meta->path_length * sizeof(float);
+}
+
+/* pivot_table.c */
+
+/* Decides how many pivots a table will have, as far as the space makes use of it. */
+extern void vptree_plan_pivots(VptreeIndex *index, const VptreeOptions *options);
+
+/*
+ * Chooses the pivots among some values and writes them to the index that is being built;
+ * they are loaded into memory of the context.
+ */
+extern void vptree_choose_pivots(VptreeIndex *index, const GraphValues *values, uint32 nvalues,
+								 MemoryContext context);
+
+/* Bytes of all pivots on their pages; and makes the index use them where they lie in memory */
+extern Size vptree_pivots_size(const VptreeIndex *index);
+extern void vptree_use_pivots(VptreeIndex *index, const char *memory, MemoryContext context);
+
+/* Reads the pivots, if there are any, into memory of the context. */
+extern void vptree_load_pivots(VptreeIndex *index, MemoryContext context);
+
+/* The keys of a query and all pivots, which are loaded; and what an entry has of such keys */
+extern void vptree_pivot_keys(VptreeIndex *index, const void *query, float *keys);
+extern void vptree_pivot_codes(VptreeIndex *index, const float *keys, uint8 *codes);
+
+/* Both in one; does nothing if there is no table. */
+extern void vptree_code_value(VptreeIndex *index, const void *query, uint8 *codes);
+
 /* build.c */
 extern IndexBuildResult *vptree_build(Relation heap, Relation relation, IndexInfo *index_info);
 extern void vptree_build_empty(Relation relation);
@@ -229,6 +286,9 @@ typedef struct VptreeEntries
 	/* Gives its distances to the nabove nearest pivots above the tree, from the nearest upwards. */
 	const float *(*above)(void *arg, uint32 place);
 	int nabove;
+
+	/* Gives its distances to the pivots of the pivot table, if there is one. */
+	void (*codes)(void *arg, uint32 place, uint8 *codes);
 } VptreeEntries;
 
 /* Writes the nodes of a tree above what its leaves stand for: buckets, or other trees. */

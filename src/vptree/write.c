@@ -360,18 +360,25 @@ make_entry(VptreeIndex *index, const Tree *tree, const VptreeEntries *entries, u
 		   int npath, Size *size)
 {
 	int path_length = index->meta.path_length;
-	float path[TREE_MAX_PATH] = {0};
+	union
+	{
+		float path[TREE_MAX_PATH];
+		char bytes[VPTREE_MAX_EXTRA];
+	} extra = {0};
 	ItemPointerData tids[BUCKET_MAX_TIDS];
 	int ntids = entries->tids(entries->arg, place, tids);
 
 	Assert(npath <= path_length && path_length <= TREE_MAX_PATH);
 	if (npath > 0)
-		memcpy(path, tree->paths + (Size) place * tree->params.path_length, npath * sizeof(float));
+		memcpy(extra.path, tree->paths + (Size) place * tree->params.path_length,
+			   npath * sizeof(float));
 	if (entries->nabove > 0 && npath < path_length)
-		memcpy(path + npath, entries->above(entries->arg, place),
+		memcpy(extra.path + npath, entries->above(entries->arg, place),
 			   Min(entries->nabove, path_length - npath) * sizeof(float));
+	if (index->meta.num_pivot > 0)
+		entries->codes(entries->arg, place, vptree_extra_codes(&index->meta, extra.bytes));
 	return bucket_make_entry(index->relation, &index->shape, VPTREE_FREE_PAGES, index->building,
-							 path, graph_value(entries->values, tree->items[place]),
+							 extra.bytes, graph_value(entries->values, tree->items[place]),
 							 index->space.encoded_size, tids, ntids, size);
 }
 
