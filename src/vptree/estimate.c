@@ -5,8 +5,9 @@
  *
  * Each item is compared with the pivot of each node above it, and with those that
  * were tried: distances grow with n times the depth of the tree.  How many there
- * are per item and level, and what one takes, a tree of a sample tells.  Tuning
- * comes on top and is left out.
+ * are per item and level, and what one takes, a tree of a sample tells.  Then, by one
+ * thread, each is compared with the pivots of the pivot table.  Tuning comes on top
+ * and is left out.
  *
  *-------------------------------------------------------------------------
  */
@@ -90,8 +91,9 @@ predict_seconds(VptreeBuild *build, const EstimateInput *input)
 	sample.values.value_size = input->space.encoded_size;
 	sample.params.threads = 1;
 	(void) calibrate(build_sample, &sample, FIRST_TREE, input->nsample, input->seconds, &n);
-	return sample.seconds_per_level * input->rows * levels(&build->params, input->rows) /
-		   build->params.threads;
+	return sample.seconds_per_level * input->rows *
+		   (levels(&build->params, input->rows) / build->params.threads +
+			build->index.meta.num_pivot);
 }
 
 /* Bytes of an index of so many distinct values */
@@ -123,6 +125,7 @@ vptree_estimate(const EstimateInput *input, EstimateResult *result)
 	build->index.space = input->space;
 	vptree_check_partition(&build->index.space, options);
 	vptree_meta_init(&build->index, options);
+	vptree_plan_pivots(&build->index, options);
 	vptree_init_params(build);
 	build->params.bucket_size = build->index.meta.bucket_size;
 	rows = build_rows_create(&build->index.space, vptree_memory_per_value(build));

@@ -15,6 +15,7 @@
 #include "vptree/vptree.h"
 
 #include "access/scan_target.h"
+#include "core/byte_difference.h"
 #include "core/pool.h"
 
 #define VPTREE_NO_ANCESTOR PG_UINT32_MAX
@@ -188,27 +189,6 @@ extern void vptree_init_filter(const VptreeSearch *search, const VptreeBranch *b
 /* No entry that the filter left out has a key below this. */
 extern float vptree_filter_bound(const VptreeSearch *search, const VptreeFilter *filter);
 
-/* The largest difference of a byte, of two times so many, a multiple of 16 */
-static inline int
-vptree_code_difference(const uint8 *a, const uint8 *b, int n)
-{
-	uint8 largest = 0;
-
-	for (int i = 0; i < n; i += 16)
-	{
-		uint8 most = 0;
-
-		for (int j = i; j < i + 16; j++)
-		{
-			uint8 difference = a[j] > b[j] ? a[j] - b[j] : b[j] - a[j];
-
-			most = difference > most ? difference : most;
-		}
-		largest = most > largest ? most : largest;
-	}
-	return largest;
-}
-
 /*
  * How much an entry's distances to pivots differ from the query's: as much as for the
  * pivot for which it is most.  Of the pivot table each of two codes may be half a unit
@@ -241,7 +221,7 @@ vptree_filter_gap(const VptreeFilter *filter, const void *extra)
 	{
 		const uint8 *codes = (const uint8 *) extra + filter->codes_offset;
 		float coded =
-			filter->code_unit * (vptree_code_difference(codes, filter->codes, filter->ncodes) - 1);
+			filter->code_unit * (byte_difference(codes, filter->codes, filter->ncodes) - 1);
 
 		even = coded > even ? coded : even;
 	}
