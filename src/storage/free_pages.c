@@ -44,6 +44,12 @@ lock_meta(Relation index)
 	return buffer;
 }
 
+static bool
+is_free(Page page)
+{
+	return page_is(page, PAGE_FREE) && (PageGetSpecial(page)->flags & PAGE_CHAINED) != 0;
+}
+
 /*
  * Takes the first page out of the chain and makes it one of a kind.  The lock on it
  * is given up in between, but nothing points to it yet.
@@ -61,9 +67,13 @@ take_first(Relation index, Size head_offset, PageKind kind, Buffer meta_buffer)
 	if (unlikely(blkno == META_BLOCK))
 		report_bad_chain(index, blkno);
 	buffer = recent_read(index, blkno);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	page = BufferGetPage(buffer);
-	if (unlikely(!page_is(page, PAGE_FREE) || (PageGetSpecial(page)->flags & PAGE_CHAINED) == 0))
+
+	/* looked at before it is locked, too: it might be one that the caller has locked already */
+	if (unlikely(!is_free(page)))
+		report_bad_chain(index, blkno);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	if (unlikely(!is_free(page)))
 		report_bad_chain(index, blkno);
 	next = PageGetSpecial(page)->next;
 	ordinal = PageGetSpecial(page)->ordinal;
