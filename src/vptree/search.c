@@ -345,10 +345,7 @@ static VptreeNode
 go_to_node(VptreeSearch *search, const VptreeChild *child, Buffer *buffer)
 {
 	if (++search->nodes > search->max_nodes)
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has nodes that lead in a circle",
-							   RelationGetRelationName(search->index->relation)),
-						errhint("Please REINDEX it.")));
+		vptree_report_circle(search->index);
 	if (BufferIsValid(*buffer))
 	{
 		if (BufferGetBlockNumber(*buffer) == child->block)
