@@ -189,6 +189,53 @@ bucket_lock_next(Relation index, Buffer buffer, int lockmode, Buffer *next)
 	return false;
 }
 
+/* Adds copies of the entries of a page. */
+static void
+copy_page(Relation index, const BucketShape *shape, Buffer buffer, BucketCopy *copy)
+{
+	Page page = BufferGetPage(buffer);
+
+	for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++)
+	{
+		BucketEntry entry =
+			bucket_page_entry(index, shape, page, BufferGetBlockNumber(buffer), offset);
+		Size size;
+
+		if (entry == NULL)
+			continue;
+		if (copy->n == copy->capacity)
+		{
+			copy->capacity = Max(FIRST_CAPACITY, 2 * copy->capacity);
+			if (copy->entries == NULL)
+				copy->entries = palloc(copy->capacity * sizeof(BucketEntry));
+			else
+				copy->entries = repalloc_huge(copy->entries, copy->capacity * sizeof(BucketEntry));
+		}
+		size = bucket_entry_size(shape, entry->value_size, entry->ntids);
+		copy->entries[copy->n] = palloc(size);
+		memcpy(copy->entries[copy->n], entry, size);
+		copy->n++;
+	}
+}
+
+void
+bucket_copy(Relation index, const BucketShape *shape, Buffer head, BucketCopy *copy)
+{
+	Buffer buffer = head;
+	bool more;
+
+	do
+	{
+		Buffer next;
+
+		copy_page(index, shape, buffer, copy);
+		more = bucket_lock_next(index, buffer, BUFFER_LOCK_SHARE, &next);
+		if (buffer != head)
+			UnlockReleaseBuffer(buffer);
+		buffer = next;
+	} while (more);
+}
+
 BucketEntry
 bucket_make_entry(Relation index, const BucketShape *shape, Size head_offset, bool building,
 				  const void *extra, const void *value, Size value_size,

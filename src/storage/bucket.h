@@ -112,6 +112,17 @@ extern bool bucket_lock_head(Relation index, BlockNumber head, uint16 number, in
  */
 extern bool bucket_lock_next(Relation index, Buffer buffer, int lockmode, Buffer *next);
 
+/* Entries copied to palloc'ed memory */
+typedef struct BucketCopy
+{
+	BucketEntry *entries;
+	uint32 n;
+	uint32 capacity;
+} BucketCopy;
+
+/* Adds copies of all entries of a bucket whose head is locked exclusively, which it stays. */
+extern void bucket_copy(Relation index, const BucketShape *shape, Buffer head, BucketCopy *copy);
+
 /*
  * Makes an entry in palloc'ed memory of *size bytes.  A wide value is written to
  * pages of its own (value_pages.h), which leak if the entry is not linked.  extra:

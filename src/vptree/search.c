@@ -350,10 +350,7 @@ check_for_circle(VptreeSearch *search)
 	search->max_nodes =
 		search->nodes_before + (int64) RelationGetNumberOfBlocks(relation) * NODES_PER_PAGE;
 	if (search->nodes > search->max_nodes)
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has nodes that lead in a circle",
-							   RelationGetRelationName(relation)),
-						errhint("Please REINDEX it.")));
+		vptree_report_circle(search->index);
 }
 
 /* The node of a child; *buffer has the page of the last one locked, or is invalid. */
