@@ -278,18 +278,12 @@ vptree_pivot_distance(const VptreeIndex *index, const void *pivot, const void *q
 double
 vptree_distance_error(const VptreeIndex *index, double distance)
 {
-	SpaceRange range;
+	const SpaceContext *space = &index->space.context;
 
 	if (!keeps_paths(index))
 		return 0;
-	range = space_metric_true(&index->space.context, distance);
-	return fmax(distance - range.low, range.high - distance);
-}
-
-double
-vptree_slack(const VptreeIndex *index, double x, double radius)
-{
-	return vptree_distance_error(index, x) + vptree_distance_error(index, radius);
+	return fmax(distance - space_metric_true_low(space, distance),
+				space_metric_true_high(space, distance) - distance);
 }
 
 void

@@ -196,12 +196,6 @@ vptree_goes_left(double x, double radius, uint64 *chance)
 extern double vptree_distance_error(const VptreeIndex *index, double distance);
 
 /*
- * What the bounds of a node's sides are to be reduced by: the errors of the distance
- * between query and pivot and of the radius
- */
-extern double vptree_slack(const VptreeIndex *index, double x, double radius);
-
-/*
  * Where pruning is approximate: chooses the shift that makes distances among these
  * values no less than 0, most likely.
  */
