@@ -123,10 +123,7 @@ vptree_read_meta(VptreeIndex *index)
 {
 	meta_read(index->relation, METHOD_VPTREE, &index->meta, sizeof(VptreeMeta));
 	if (unlikely(!is_sound(&index->meta)))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has no valid metapage",
-							   RelationGetRelationName(index->relation)),
-						errhint("Please REINDEX it.")));
+		meta_report_invalid(index->relation);
 	if (index->meta.header.dim == 0)
 		return;
 	if (index->space.context.dim != index->meta.header.dim)
