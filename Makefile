@@ -15,7 +15,7 @@ PGFILEDESC = "ann - nearest-neighbour search"
 
 CORE_SRCS = $(sort $(wildcard src/core/*.c))
 SPACE_SRCS = $(sort $(wildcard src/space/*.c))
-SERVER_SRCS = $(sort $(wildcard src/types/*.c src/storage/*.c src/access/*.c src/hnsw/*.c src/eval/*.c src/*.c))
+SERVER_SRCS = $(sort $(wildcard src/types/*.c src/storage/*.c src/access/*.c src/hnsw/*.c src/vptree/*.c src/eval/*.c src/*.c))
 OBJS = $(patsubst %.c,%.o,$(CORE_SRCS) $(SPACE_SRCS) $(SERVER_SRCS))
 ALL_HEADERS = $(wildcard src/*/*.h)
 

@@ -1480,6 +1480,158 @@ CREATE OPERATOR CLASS vector_l1_ops
 	FUNCTION 1 vec_l1_space(internal);
 
 -- ----------------------------------------------------------------------
+-- vptree: access method and operator classes
+-- ----------------------------------------------------------------------
+
+CREATE FUNCTION vptree_handler(internal) RETURNS index_am_handler
+	AS 'MODULE_PATHNAME' LANGUAGE C;
+
+CREATE ACCESS METHOD vptree TYPE INDEX HANDLER vptree_handler;
+
+COMMENT ON ACCESS METHOD vptree IS 'vantage-point tree or kd-tree';
+
+CREATE OPERATOR CLASS vec_l2_ops
+	DEFAULT FOR TYPE vector USING vptree AS
+	OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (vector, sphere_vector),
+	FUNCTION 1 vec_l2_space(internal);
+
+CREATE OPERATOR CLASS vec_ip_ops
+	FOR TYPE vector USING vptree AS
+	OPERATOR 1 <#> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (vector, sphere_vector),
+	FUNCTION 1 vec_ip_space(internal);
+
+CREATE OPERATOR CLASS vec_cosine_ops
+	FOR TYPE vector USING vptree AS
+	OPERATOR 1 <=> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (vector, sphere_vector),
+	FUNCTION 1 vec_cosine_space(internal);
+
+CREATE OPERATOR CLASS vec_l1_ops
+	FOR TYPE vector USING vptree AS
+	OPERATOR 1 <+> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<+>> (vector, sphere_vector),
+	FUNCTION 1 vec_l1_space(internal);
+
+CREATE OPERATOR CLASS vec_linf_ops
+	FOR TYPE vector USING vptree AS
+	OPERATOR 1 <^> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<^>> (vector, sphere_vector),
+	FUNCTION 1 vec_linf_space(internal);
+
+CREATE OPERATOR CLASS vec_angular_ops
+	FOR TYPE vector USING vptree AS
+	OPERATOR 1 <@> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<@>> (vector, sphere_vector),
+	FUNCTION 1 vec_angular_space(internal);
+
+CREATE OPERATOR CLASS vec_lp_ops
+	FOR TYPE vector USING vptree AS
+	OPERATOR 1 <*> (vector, space_vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<*>> (vector, sphere_space_vector),
+	FUNCTION 1 vec_lp_space(internal),
+	FUNCTION 3 (vector) vec_lp_options(internal);
+
+CREATE OPERATOR CLASS vec_js_ops
+	FOR TYPE vector USING vptree AS
+	OPERATOR 1 <|> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<|>> (vector, sphere_vector),
+	FUNCTION 1 vec_js_space(internal);
+
+CREATE OPERATOR CLASS vec_jsmetric_ops
+	FOR TYPE vector USING vptree AS
+	OPERATOR 1 <|^|> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<|^|>> (vector, sphere_vector),
+	FUNCTION 1 vec_jsmetric_space(internal);
+
+CREATE OPERATOR CLASS vec_kl_ops
+	FOR TYPE vector USING vptree AS
+	OPERATOR 1 ||> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <||>> (vector, sphere_vector),
+	FUNCTION 1 vec_kl_space(internal);
+
+CREATE OPERATOR CLASS vec_kl_right_ops
+	FOR TYPE vector USING vptree AS
+	OPERATOR 1 <|| (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<||> (vector, sphere_vector),
+	FUNCTION 1 vec_kl_right_space(internal);
+
+CREATE OPERATOR CLASS vec_gkl_ops
+	FOR TYPE vector USING vptree AS
+	OPERATOR 1 |+> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <|+>> (vector, sphere_vector),
+	FUNCTION 1 vec_gkl_space(internal);
+
+CREATE OPERATOR CLASS vec_gkl_right_ops
+	FOR TYPE vector USING vptree AS
+	OPERATOR 1 <+| (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<+|> (vector, sphere_vector),
+	FUNCTION 1 vec_gkl_right_space(internal);
+
+CREATE OPERATOR CLASS vec_is_ops
+	FOR TYPE vector USING vptree AS
+	OPERATOR 1 |/> (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <|/>> (vector, sphere_vector),
+	FUNCTION 1 vec_is_space(internal);
+
+CREATE OPERATOR CLASS vec_is_right_ops
+	FOR TYPE vector USING vptree AS
+	OPERATOR 1 </| (vector, vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <</|> (vector, sphere_vector),
+	FUNCTION 1 vec_is_right_space(internal);
+
+CREATE OPERATOR CLASS vec_renyi_ops
+	FOR TYPE vector USING vptree AS
+	OPERATOR 1 <*> (vector, space_vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<*>> (vector, sphere_space_vector),
+	FUNCTION 1 vec_renyi_space(internal),
+	FUNCTION 3 (vector) vec_renyi_options(internal);
+
+CREATE OPERATOR CLASS vec_alphabeta_ops
+	FOR TYPE vector USING vptree AS
+	OPERATOR 1 <*> (vector, space_vector) FOR ORDER BY float_ops,
+	OPERATOR 2 <<*>> (vector, sphere_space_vector),
+	FUNCTION 1 vec_alphabeta_space(internal),
+	FUNCTION 3 (vector) vec_alphabeta_options(internal);
+
+CREATE OPERATOR CLASS halfvec_l2_ops
+	DEFAULT FOR TYPE halfvec USING vptree AS
+	OPERATOR 1 <-> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<->> (halfvec, sphere_halfvec),
+	FUNCTION 1 halfvec_l2_space(internal);
+
+CREATE OPERATOR CLASS halfvec_ip_ops
+	FOR TYPE halfvec USING vptree AS
+	OPERATOR 1 <#> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<#>> (halfvec, sphere_halfvec),
+	FUNCTION 1 halfvec_ip_space(internal);
+
+CREATE OPERATOR CLASS halfvec_cosine_ops
+	FOR TYPE halfvec USING vptree AS
+	OPERATOR 1 <=> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<=>> (halfvec, sphere_halfvec),
+	FUNCTION 1 halfvec_cosine_space(internal);
+
+CREATE OPERATOR CLASS halfvec_l1_ops
+	FOR TYPE halfvec USING vptree AS
+	OPERATOR 1 <+> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<+>> (halfvec, sphere_halfvec),
+	FUNCTION 1 halfvec_l1_space(internal);
+
+CREATE OPERATOR CLASS halfvec_linf_ops
+	FOR TYPE halfvec USING vptree AS
+	OPERATOR 1 <^> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<^>> (halfvec, sphere_halfvec),
+	FUNCTION 1 halfvec_linf_space(internal);
+
+CREATE OPERATOR CLASS halfvec_angular_ops
+	FOR TYPE halfvec USING vptree AS
+	OPERATOR 1 <@> (halfvec, halfvec) FOR ORDER BY float_ops,
+	OPERATOR 2 <<@>> (halfvec, sphere_halfvec),
+	FUNCTION 1 halfvec_angular_space(internal);
+
+-- ----------------------------------------------------------------------
 -- seeing inside
 -- ----------------------------------------------------------------------
 

@@ -15,6 +15,7 @@
 #include "fmgr.h"
 #include "hnsw/hnsw.h"
 #include "utils/guc.h"
+#include "vptree/vptree.h"
 
 PG_MODULE_MAGIC;
 
@@ -57,4 +58,7 @@ _PG_init(void)
 	hnsw_init_options();
 	inspect_register(&hnsw_inspect);
 	order_column_add_method(hnsw_cost_estimate);
+	vptree_init_options();
+	inspect_register(&vptree_inspect);
+	order_column_add_method(vptree_cost_estimate);
 }

@@ -4,16 +4,14 @@
 use strict;
 use warnings FATAL => 'all';
 
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
+use FindBin;
+use lib $FindBin::RealBin;
+
+use DamagedIndex;
 use Test::More;
 
-my $page_size = 8192;
-
-# Offsets in a page (src/storage/page.h)
-my ($lower, $upper, $contents, $first_slot) = (12, 14, 24, 64);
-my ($next, $kind, $nslots, $ordinal, $page_flags, $page_id) = map { $page_size - 16 + $_ } (0, 4, 6, 8, 12, 14);
-my ($slot_pages, $item_pages, $value_pages) = (2, 3, 4);
+# Bytes of a page that slots may take (PAGE_DATA_SIZE)
+my $slots_size = 8064;
 
 # Offsets in the metapage and in a vertex record (src/storage/meta.h, src/hnsw/hnsw.h)
 my %meta = (
@@ -87,7 +85,7 @@ my @cases = (
 	[ 'plain', 'owner of a list', sub { $_->put_list($_->list_vertex, 4, V => 7) }, qr/^error\|\d+\|vertex \d+\|item \(\d+,\d+\) is a list of vertex 7$/m, qr/ has item \(\d+,\d+\) out of place/ ],
 	[ 'plain', 'number of a list', sub { $_->put_list($_->list_vertex, 8, V => 0xFFFFFFFF) }, qr/item \(\d+,\d+\) is list number 4294967295, which is not possible/ ],
 	[ 'plain', 'row twice', sub { $_->put_vertex(7, tids => a6 => $_->get_vertex(8, 'tids', 'a6')) }, qr/row \(\d+,\d+\) is in vertex \d+ already/ ],
-	[ 'plain', 'invalid TID', sub { $_->put_vertex(7, tids => a6 => "\0" x 6) }, qr/vertex has an invalid heap TID/ ],
+	[ 'plain', 'invalid TID', sub { $_->put_vertex(7, tids => a6 => "\0" x 6) }, qr/has an invalid heap TID/ ],
 	[ 'plain', 'missing row', sub { $_->put_vertex($_->single_vertex, ntids => C => 0) }, qr/^error\|\|row \(\d+,\d+\)\|row is not in the index$/m ],
 	[ 'plain', 'NaN', sub { $_->put_value(7, f => 'NaN') }, qr/coordinate 1 of the value is not finite/ ],
 	[ 'plain', 'another value', sub { $_->put_value(7, f => 12345) }, qr/^error\|\|row \(\d+,\d+\)\|index has another value for the row than the table$/m ],
@@ -103,8 +101,8 @@ my @cases = (
 	[ 'narrow', 'wide value of another size', sub { $_->shorten_wide_value }, qr/item \(\d+,\d+\) holds no value of 160 bytes/ ],
 	[ 'narrow', 'wide value of another kind', sub { my $at = $_->wide_vertex; $_->put_value($at, a6 => $_->get_vertex($_->upper_vertex, 'upper', 'a6')) }, qr/item \(\d+,\d+\) is of kind 5550, not 5744/ ],
 	[ 'narrow', 'narrow value', sub { $_->put_value($_->single_vertex, C => 250) }, qr/index has another value for the row than the table/ ],
-	[ 'coded', 'form', sub { $_->put_meta(quantization => v => 0) }, qr/metapage says slot size is \d+, but it must be \d+/ ],
-	[ 'coded', 'place of codes', sub { $_->put_meta(codes => v => 0) }, qr/metapage says offset of codes is 0, but it must be 128/ ],
+	[ 'coded', 'form', sub { $_->put_meta(quantization => v => 0) }, qr/metapage says slots per page is \d+, but it must be \d+/ ],
+	[ 'coded', 'size of codes', sub { $_->put_meta(codes => v => 0) }, qr/metapage says size of codes is 0, but it must be 256/ ],
 	[ 'coded', 'dimensions of codes', sub { $_->put_meta(code_dim => v => 64) }, qr/metapage says dimensions of codes is 64, but it must be 32/ ],
 	[ 'coded', 'code', sub { $_->change_codes(7, 0, 1) }, qr/^error\|\d+\|vertex \d+\|code of link 1, to vertex \d+, is not its$/m ],
 	[ 'coded', 'last bit of a code', sub { $_->change_codes(7, 7 * 16 + 2, 8) }, qr/^error\|\d+\|vertex \d+\|code of link 2, to vertex \d+, is not its$/m ],
@@ -112,6 +110,9 @@ my @cases = (
 	[ 'coded', 'second number of a code', sub { $_->change_codes(7, 8 * 16 + 64 + 2, 1) }, qr/^error\|\d+\|vertex \d+\|code of link 2, to vertex \d+, is not its$/m ],
 	[ 'coded', 'codes of each other', sub { $_->swap_links(7) }, qr/code of link 1, to vertex \d+, is not its.*code of link 2, to vertex \d+, is not its/s ],
 	[ 'coded', 'code without a link', sub { $_->put_vertex(7, coded => V => 0xFFFFFFFF) }, qr/^error\|\d+\|vertex \d+\|vertex has a code of link [2-5], but [1-4] links$/m ],
+	[ 'coded', 'code without room', sub { $_->put($_->place_of(7), $upper, v => 8176) }, qr/^error\|\d+\|vertex \d+\|vertex has a code of link 1 of [1-4], but no room for codes$/m ],
+	[ 'coded', 'room for part of a code', sub { $_->put($_->place_of(7), $upper, v => 8128 - 100) }, qr/^error\|\d+\|\|used bytes begin again at 8028, where no codes of \d+ slots begin$/m ],
+	[ 'plain', 'room for codes', sub { $_->put(2, $upper, v => 8128) }, qr/^error\|2\|\|used bytes begin again at 8128, where no codes of \d+ slots begin$/m ],
 	[ 'coded', 'code beyond all links', sub { $_->put_vertex(7, coded => x19C => 0x80) }, qr/^error\|\d+\|vertex \d+\|vertex has a code of link 160, but [1-4] links$/m ],
 	[ 'coded', 'code of another value', sub { $_->put_value(7, f => 12345) }, qr/code of link \d+, to vertex \d+, is not its.*index has another value for the row than the table/s ],
 	[ 'coded', 'mean of another kind', sub { $_->put_meta(mean_block => V => 1) }, qr/^error\|0\|\|block 1 holds no mean of 32 coordinates$/m, qr/has no mean on block 1/ ],
@@ -139,109 +140,22 @@ my @cases = (
 	[ 'plain', 'vertex without links to it', sub { $_->put_every_link($_->id(7)) }, qr/note\|\d+\|vertex \d+\|vertex cannot be reached from the entry point in layer 0/ ],
 );
 
-my $node = PostgreSQL::Test::Cluster->new('check');
-$node->init;
-$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\nrestart_after_crash = off\nstatement_timeout = 60s\nmax_parallel_maintenance_workers = 0\n");
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION ann');
-foreach my $n (0 .. $#cases)
-{
-	my ($type, $rows, $key, $more, $options) = @{ $tables{ $cases[$n][0] } };
-
-	$node->safe_psql('postgres', "CREATE TABLE t$n (id int, v $type); INSERT INTO t$n $rows; CREATE INDEX t${n}_v ON t$n USING hnsw ($key) WITH (" . ($options // 'm = 2') . ')' . ($more ? "; INSERT INTO t$n $more" : ''));
-}
-is($node->safe_psql('postgres', join(';', map { "SELECT * FROM ann_check('t${_}_v', true, true)" } 0 .. $#cases)), '', 'nothing is wrong with sound indexes');
-my @files = map { $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('t${_}_v')") } 0 .. $#cases;
-$node->stop;
-foreach my $n (0 .. $#cases)
-{
-	local $_ = IndexFile->new($files[$n], $cases[$n][1]);
-	$cases[$n][2]->();
-	$_->close;
-}
-$node->start;
-
-foreach my $n (0 .. $#cases)
-{
-	my ($table, $name, undef, $expected, $error_expected) = @{ $cases[$n] };
-	my ($status, $out, $error) = $node->psql('postgres', "SELECT * FROM ann_check('t${n}_v', true, true)");
-	my @messages;
-
-	is($error, '', "$name: ann_check comes to its end");
-	like($out, $expected, '... and finds the damage');
-	foreach my $sql (
-		"SELECT count(*) FROM ann_index_info('t${n}_v')",
-		"SET enable_seqscan = off; SELECT count(*) FROM (SELECT id FROM t$n ORDER BY v <-> (SELECT v FROM t$n LIMIT 1) LIMIT 2000) AS s",
-		"INSERT INTO t$n SELECT id + 5000, v FROM t$n LIMIT 50",
-		"DELETE FROM t$n WHERE id % 2 = 0",
-		"VACUUM (INDEX_CLEANUP ON) t$n")
-	{
-		(undef, undef, $error) = $node->psql('postgres', $sql);
-		push @messages, $error if defined $error;
-	}
-	like(join("\n", @messages), $error_expected, '... and a statement says so') if defined $error_expected;
-	unlike(join("\n", @messages), qr/statement timeout/, '... and every statement comes to its end');
-	unlike(join("\n", @messages), qr/terminated|closed the connection|connection to server/, '... and the server goes on');
-	$node->safe_psql('postgres', "REINDEX INDEX t${n}_v");
-	is($node->safe_psql('postgres', "SELECT * FROM ann_check('t${n}_v', true, true)"), '', '... and REINDEX mends it');
-}
-unlike(slurp_file($node->logfile), qr/PANIC|terminated by signal|TRAP/, 'no crash in the log');
-$node->stop;
+test_damage('hnsw', class => 'HnswFile', tables => \%tables, cases => \@cases, options => 'm = 2');
 done_testing();
 
-# The file of an index, read and written by page.
-package IndexFile;
+# The file of an hnsw index
+package HnswFile;
+
+use DamagedIndex;
+use parent -norequire, 'IndexFile';
 
 sub new
 {
-	my ($class, $file, $name) = @_;
+	my ($class, @rest) = @_;
+	my $self = IndexFile::new($class, @rest, %meta);
 
-	open my $handle, '+<:raw', $file or die "$file: $!";
-	my $self = bless { file => $handle, name => $name, pages => (-s $file) / $page_size }, $class;
 	$self->{$_} = $self->get(0, $contents + $meta{$_}, 'v') foreach qw(m slot_size slots_per_page links value codes);
 	return $self;
-}
-
-sub close
-{
-	my $self = shift;
-
-	close $self->{file} or die "$!";
-	return;
-}
-
-sub get
-{
-	my ($self, $block, $offset, $format) = @_;
-
-	seek $self->{file}, $block * $page_size + $offset, 0;
-	read $self->{file}, my $bytes, 64;
-	return unpack($format, $bytes);
-}
-
-sub put
-{
-	my ($self, $block, $offset, $format, @values) = @_;
-	my $skip = $format =~ s/^x(\d+)// ? $1 : 0;
-
-	seek $self->{file}, $block * $page_size + $offset + $skip, 0;
-	$self->{file}->print(pack($format, @values)) or die "$!";
-	$self->{file}->flush;
-	return;
-}
-
-sub put_meta
-{
-	my ($self, $field, @rest) = @_;
-
-	return $self->put(0, $contents + $meta{$field}, @rest);
-}
-
-sub get_meta
-{
-	my ($self, $field, $format) = @_;
-
-	return $self->get(0, $contents + $meta{$field}, $format);
 }
 
 # Number n counts the vertices of the index; id() makes it a vertex id, which all others take too.
@@ -258,6 +172,14 @@ sub place
 	my $id = $self->id($n);
 
 	return (int($id / $self->{slots_per_page}), $first_slot + $id % $self->{slots_per_page} * $self->{slot_size});
+}
+
+# The block of vertex number n
+sub place_of
+{
+	my ($self, $n) = @_;
+
+	return ($self->place($n))[0];
 }
 
 sub put_vertex
@@ -308,7 +230,7 @@ sub change_codes
 	my ($self, $n, $byte, $bits) = @_;
 	my ($block, $offset) = $self->place($n);
 
-	$offset += $self->{codes} + $byte;
+	$offset = $first_slot + $slots_size - ($n % $self->{slots_per_page} + 1) * $self->{codes} + $byte;
 	return $self->put($block, $offset, C => $self->get($block, $offset, 'C') ^ $bits);
 }
 
@@ -326,17 +248,6 @@ sub get_value
 	my ($block, $offset) = $self->place($n);
 
 	return $self->get($block, $offset + $self->{value}, $format);
-}
-
-sub first_page
-{
-	my ($self, $wanted) = @_;
-
-	foreach my $block (0 .. $self->{pages} - 1)
-	{
-		return $block if $self->get($block, $kind, 'v') == $wanted;
-	}
-	die "no page of kind $wanted";
 }
 
 # The first vertex for which the test holds

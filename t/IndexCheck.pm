@@ -15,13 +15,14 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(methods method with_options long_tests new_server install_checks create_index values_sql problems
+our @EXPORT = qw(methods method access_methods with_options long_tests new_server install_checks create_index values_sql problems
   is_sound is_clean_log crash kill_server moments invariant_sql background_sql relation_files);
 
 # am: the access method; form: the option that indexes of this entry have, where a method has several
 # entries; class, operator: of the suites' tables; options: of CREATE INDEX; settings: of a search
 # thorough enough for floor, the recall@10 that every index of the suites has; more_options: others
-# that are worth dumping; spaces: a pattern for the names of operator classes that are possible
+# that are worth dumping; spaces: a pattern for the names of operator classes that are possible;
+# growth: how much larger than a fresh one an index may become by inserts that are rolled back and vacuumed
 my %methods = (
 	hnsw => {
 		am => 'hnsw',
@@ -33,6 +34,7 @@ my %methods = (
 		floor => 0.97,
 		more_options => 'm = 5, ef_construction = 23',
 		build_phase => 'building graph',
+		growth => 1.6,
 	},
 	hnsw_quantized => {
 		am => 'hnsw',
@@ -44,7 +46,33 @@ my %methods = (
 		floor => 0.97,
 		more_options => 'm = 5, ef_construction = 23',
 		build_phase => 'building graph',
+		growth => 1.6,
 		spaces => '_(l2|ip|cosine|angular)_ops$',
+	},
+	vptree => {
+		am => 'vptree',
+		form => 'partition = vp',
+		class => 'vec_l2_ops',
+		operator => '<->',
+		options => 'bucket_size = 50',
+		settings => {},
+		floor => 1,
+		more_options => 'bucket_size = 77, path_length = 3',
+		build_phase => 'building tree',
+		growth => 2.5,
+	},
+	vptree_kd => {
+		am => 'vptree',
+		form => 'partition = kd',
+		class => 'vec_l2_ops',
+		operator => '<->',
+		options => 'bucket_size = 50',
+		settings => {},
+		floor => 1,
+		more_options => 'bucket_size = 77, path_length = 3',
+		build_phase => 'building tree',
+		growth => 2.5,
+		spaces => '_(l1|l2|linf|lp)_ops$',
 	},);
 
 # Dimensions of the suites' tables
@@ -53,6 +81,12 @@ our $dimensions = 8;
 sub methods
 {
 	return split ' ', $ENV{ANN_METHODS} // join ' ', sort keys %methods;
+}
+
+# Each access method once: for suites that need no option
+sub access_methods
+{
+	return grep { $methods{$_}{am} eq $_ } methods();
 }
 
 sub method

@@ -209,17 +209,37 @@ build_rows_enter(BuildRows *rows, const void *encoded)
 	return enter_next(rows);
 }
 
+/* Is there room for another row, one with a new value? */
+static bool
+has_room(const BuildRows *rows)
+{
+	Size used = rows->nvalues * (rows->stride + rows->memory_per_value) +
+				rows->ntids * 2 * sizeof(BuildTid) + rows->nvalues * 4 * sizeof(uint64);
+
+	return used + own_memory_per_value(rows) + rows->memory_per_value <= rows->memory_limit &&
+		   rows->nvalues < PG_INT32_MAX;
+}
+
 bool
 build_rows_add(BuildRows *rows, const void *value, ItemPointer tid)
 {
 	void *place = next_place(rows);
-	Size used = rows->nvalues * (rows->stride + rows->memory_per_value) +
-				rows->ntids * 2 * sizeof(BuildTid) + rows->nvalues * 4 * sizeof(uint64);
 
-	if (used + own_memory_per_value(rows) + rows->memory_per_value > rows->memory_limit ||
-		rows->nvalues == PG_INT32_MAX)
+	if (!has_room(rows))
 		return false;
 	space_encode(&rows->space->context, value, place);
+	add_tid(rows, tid, enter_next(rows));
+	return true;
+}
+
+bool
+build_rows_add_encoded(BuildRows *rows, const void *encoded, ItemPointer tid)
+{
+	void *place = next_place(rows);
+
+	if (!has_room(rows))
+		return false;
+	memcpy(place, encoded, rows->space->encoded_size);
 	add_tid(rows, tid, enter_next(rows));
 	return true;
 }

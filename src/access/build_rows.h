@@ -54,6 +54,7 @@ extern BuildRows *build_rows_create(IndexSpace *space, Size memory_per_value);
 
 /* Takes in one row.  False: there is no room for it. */
 extern bool build_rows_add(BuildRows *rows, const void *value, ItemPointer tid);
+extern bool build_rows_add_encoded(BuildRows *rows, const void *encoded, ItemPointer tid);
 
 /*
  * Takes in an encoded value alone, whatever the limit.  Returns its number, which

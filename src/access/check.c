@@ -214,6 +214,8 @@ check_pages(CheckState *check)
 		if (!check_header(check, page, block))
 			continue;
 		known->kind = PageGetSpecial(page)->kind;
+		if (has_line_pointers(known->kind))
+			known->nitems = PageGetMaxOffsetNumber(page);
 		known->chained = (PageGetSpecial(page)->flags & PAGE_CHAINED) != 0;
 		known->tail = (PageGetSpecial(page)->flags & PAGE_TAIL) != 0;
 		known->retired = (PageGetSpecial(page)->flags & PAGE_RETIRED) != 0;

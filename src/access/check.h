@@ -28,6 +28,7 @@
 
 #include "access/compat.h"
 #include "access/index_space.h"
+#include "storage/meta.h"
 #include "storage/page.h"
 
 typedef enum CheckSeverity
@@ -43,6 +44,9 @@ typedef struct CheckFinding
 	const char *item;  /* "vertex 17", or NULL */
 	const char *problem;
 } CheckFinding;
+
+/* Room for the name of what owns a row or a value, of an item: "vertex 17" */
+#define CHECK_NAME_SIZE 40
 
 /* Findings beyond so many are counted, not listed. */
 #define CHECK_MAX_FINDINGS 10000
@@ -71,10 +75,11 @@ typedef struct CheckPage
 /* What is known of each block after check_pages() */
 typedef struct CheckBlock
 {
-	uint8 kind;	  /* PageKind; 0 if the page is unusable or was never written */
-	bool chained; /* PAGE_CHAINED */
-	bool tail;	  /* PAGE_TAIL */
-	bool retired; /* PAGE_RETIRED */
+	uint8 kind;	   /* PageKind; 0 if the page is unusable or was never written */
+	bool chained;  /* PAGE_CHAINED */
+	bool tail;	   /* PAGE_TAIL */
+	bool retired;  /* PAGE_RETIRED */
+	uint16 nitems; /* line pointers, where the kind has them */
 	uint32 ordinal;
 	BlockNumber next;
 } CheckBlock;
@@ -95,6 +100,10 @@ typedef struct CheckState
 	CheckBlock *blocks;
 	CheckEntries rows;		/* heap TIDs in the index */
 	XLogRecPtr newest;		/* LSN of the pages read */
+	uint32 *value_owner;	/* owner by block of value pages; 0: none is known */
+	CheckPage *value_page;	/* the last one read */
+	char *value;			/* room for a value put together from its pages, */
+	char *encoded;			/* and for one encoded anew */
 	void *method_state;		/* of the access method */
 	CheckFinding *findings; /* sorted once the pass is over */
 	int nfindings;
@@ -135,6 +144,42 @@ extern void check_entries_sort(CheckEntries *entries);
 
 /* The first entry of a TID in sorted entries, or NULL */
 extern const CheckEntry *check_entries_find(const CheckEntries *entries, ItemPointer tid);
+
+/*
+ * check_values.c.  An owner is a number above 0 that the access method has given to
+ * a place of the index that has a value, rows or both.
+ */
+
+/* Reports that a field of the metapage must be another number. */
+extern void check_report_field(CheckState *check, const char *field, uint64 found, uint64 expected);
+
+/* Magic, version, method, and the space that the operator class asks for; reports. */
+extern bool check_meta_header(CheckState *check, const MetaHeader *header, MethodId method);
+
+extern CheckPage *check_make_page(void);
+
+/* Makes room for what is to be known of values.  The dimensions are known by now. */
+extern void check_values_init(CheckState *check);
+
+/* Adds a finding about an owner. */
+extern void check_report_owner(CheckState *check, CheckSeverity severity, uint32 owner,
+							   const char *problem);
+
+/* Is this a value that may have been stored?  Reports it if not. */
+extern bool check_encoded(CheckState *check, uint32 owner, const char *value);
+
+/*
+ * Puts a value of some size together from its value pages; the first time,
+ * checks that they are its own.  NULL, reported, if a page is not.
+ */
+extern const char *check_gather_value(CheckState *check, const BlockNumber *blocks, Size size,
+									  uint32 owner, bool first_time);
+
+/* Adds the heap TIDs of an owner to check->rows. */
+extern void check_add_rows(CheckState *check, uint32 owner, const ItemPointerData *tids, int ntids);
+
+/* Reports heap TIDs that are in the index twice. */
+extern void check_duplicate_rows(CheckState *check);
 
 /* check_rows.c: looks up every visible row of the table. */
 extern void check_rows(CheckState *check, Snapshot snapshot);

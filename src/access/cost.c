@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
@@ -28,8 +29,12 @@
  */
 #define STORED_SHARE 0.25
 
-bool
-cost_is_possible(Relation index, IndexPath *path)
+/*
+ * Can the index serve the path's order and conditions, as far as one can tell?
+ * It cannot where a constant has other parameters than its operator class.
+ */
+static bool
+is_possible(Relation index, IndexPath *path)
 {
 	ListCell *cell;
 
@@ -52,16 +57,18 @@ cost_is_possible(Relation index, IndexPath *path)
 	return true;
 }
 
-void
-cost_rule_out(IndexPath *path, Cost *startup_cost, Cost *total_cost)
+/* Makes the planner avoid the path. */
+static void
+rule_out(IndexPath *path, Cost *startup_cost, Cost *total_cost)
 {
 	*startup_cost = get_float8_infinity();
 	*total_cost = get_float8_infinity();
 	disable_path_compat(path);
 }
 
-Selectivity
-cost_selectivity(PlannerInfo *root, IndexPath *path)
+/* Share of the table's rows that satisfy the range conditions of the path */
+static Selectivity
+selectivity_of(PlannerInfo *root, IndexPath *path)
 {
 	IndexOptInfo *info = path->indexinfo;
 	List *conditions = get_quals_from_indexclauses(path->indexclauses);
@@ -88,8 +95,12 @@ is_sphere_around(Node *sphere, Node *query)
 		   memcmp(centre, SPHERE_CENTRE(value), VARSIZE(centre)) == 0;
 }
 
-double
-cost_rows_in_reach(PlannerInfo *root, IndexPath *path)
+/*
+ * Rows that lie where the scan searches: within the sphere around its query
+ * (scan_target.h), or all rows.
+ */
+static double
+rows_in_reach(PlannerInfo *root, IndexPath *path)
 {
 	RelOptInfo *table = path->indexinfo->rel;
 	Selectivity smallest = 1.0;
@@ -108,8 +119,15 @@ cost_rows_in_reach(PlannerInfo *root, IndexPath *path)
 	return clamp_row_est(smallest * Min(path->indexinfo->tuples, table->tuples));
 }
 
-double
-cost_rows_wanted(PlannerInfo *root, IndexPath *path, double in_reach)
+/*
+ * Rows out of those in reach that the scan will probably be asked for: as many
+ * as it takes until LIMIT rows have passed the query's conditions.  All of them
+ * where the number is not known: of a cursor and of LIMIT $1 the planner takes a
+ * tenth of the rows for granted, far more than is usually fetched, and the price
+ * of all is the lowest for a row.
+ */
+static double
+rows_wanted(PlannerInfo *root, IndexPath *path, double in_reach)
 {
 	double passing = Min(Max(path->path.rows, 1.0), in_reach);
 	double taken = passing;
@@ -158,8 +176,12 @@ cost_distance(IndexPath *path, int dim)
 	return STORED_SHARE * distance_cost(distance_function(path), dim);
 }
 
-Cost
-cost_left_out(PlannerInfo *root, IndexPath *path)
+/*
+ * What the planner will add to an ordered path for a distance that is not
+ * computed for its rows (order_column.h)
+ */
+static Cost
+left_out(PlannerInfo *root, IndexPath *path)
 {
 	QualCost distance;
 
@@ -169,10 +191,65 @@ cost_left_out(PlannerInfo *root, IndexPath *path)
 	return distance.per_tuple * path->path.rows;
 }
 
-Cost
-cost_extrapolate(Cost startup, Cost at_wanted, double wanted, Cost at_all, double rows)
+/*
+ * The total cost that makes a scan of which `wanted` out of `rows` rows are
+ * taken cost at_wanted.  The planner takes cost to grow with the rows from
+ * startup to total in a straight line; that of a graph or tree search does not,
+ * so the line is laid through the point that matters.  But never below at_all,
+ * the cost of all rows: the rows wanted are a guess.
+ */
+static Cost
+extrapolate(Cost startup, Cost at_wanted, double wanted, Cost at_all, double rows)
 {
 	Cost per_row = Max(at_wanted - startup, 0.0) / wanted;
 
 	return Max(startup + per_row * Max(rows, wanted), at_all);
+}
+
+/* False: the index cannot serve the path. */
+static bool
+read_shape(const CostMethod *method, CostShape *shape, PlannerInfo *root, IndexPath *path)
+{
+	Relation index;
+	bool possible;
+
+	if (path->indexinfo->hypothetical)
+		return false;
+	index = index_open(path->indexinfo->indexoid, NoLock);
+	possible = is_possible(index, path);
+	if (possible)
+	{
+		shape->root = root;
+		shape->path = path;
+		shape->tuples = Max(path->indexinfo->tuples, 1.0);
+		method->read_shape(shape, index);
+	}
+	index_close(index, NoLock);
+	return possible;
+}
+
+void
+cost_estimate(const CostMethod *method, CostShape *shape, PlannerInfo *root, IndexPath *path,
+			  Cost *startup_cost, Cost *total_cost, Selectivity *selectivity, double *correlation,
+			  double *pages)
+{
+	double in_reach;
+	double wanted;
+	Cost total;
+
+	*selectivity = 1.0;
+	*correlation = 0.0;
+	*pages = path->indexinfo->pages;
+	if (!read_shape(method, shape, root, path))
+	{
+		rule_out(path, startup_cost, total_cost);
+		return;
+	}
+	*selectivity = selectivity_of(root, path);
+	in_reach = rows_in_reach(root, path);
+	wanted = rows_wanted(root, path, in_reach);
+	*startup_cost = method->scan_cost(shape, 1.0);
+	total = extrapolate(*startup_cost, method->scan_cost(shape, wanted), wanted,
+						method->scan_cost(shape, in_reach), in_reach);
+	*total_cost = Max(*startup_cost, total - left_out(root, path));
 }

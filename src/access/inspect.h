@@ -48,6 +48,9 @@ typedef struct InspectMethod
 	 */
 	bool (*check)(CheckState *check);
 
+	/* Names an owner (check.h) in CHECK_NAME_SIZE bytes; returns its block. */
+	BlockNumber (*name_owner)(CheckState *check, uint32 owner, char *name);
+
 	/*
 	 * Does the place `owner`, the one added to check->rows with a TID, hold
 	 * this value?  Called after check() only.  True if that cannot be told

@@ -17,6 +17,7 @@
 
 #include "access/scan_loop.h"
 #include "core/entry_heap.h"
+#include "storage/heap_tids.h"
 #include "storage/page.h"
 
 #define MIN_LATE 64
@@ -150,7 +151,7 @@ scan_loop_get_tuple(IndexScanDesc scan, ScanDirection direction)
 		loop->ended = !loop->method->next_row(loop, &scan->xs_heaptid, &key);
 	if (!loop->ended)
 	{
-		page_check_tid(scan->indexRelation, &scan->xs_heaptid);
+		heap_tid_check(scan->indexRelation, &scan->xs_heaptid);
 		scan->xs_recheck = loop->target.recheck;
 		scan_target_report_order(&loop->target, loop->space, scan, key);
 		loop->rows++;
@@ -167,7 +168,7 @@ scan_loop_in_order(ScanLoop *loop, PoolEntry entry)
 	if (entry.key >= loop->last_key || !loop->target.ordered)
 		return true;
 	last_scan_stats.late_rows++;
-	if (loop->method->settings->iterative_scan != ITERATIVE_STRICT)
+	if (loop->method->settings->iterative_scan == ITERATIVE_RELAXED)
 		return true;
 	if (loop->nlate == loop->late_capacity)
 	{

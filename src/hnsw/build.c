@@ -282,6 +282,7 @@ typedef struct RecordBatch
 	HnswCoder **coders; /* one a thread */
 	uint32 first;		/* place of the first */
 	char *records;
+	char *codes;
 } RecordBatch;
 
 /* Starts reading a value, or the first cache lines of one that has many. */
@@ -312,9 +313,9 @@ code_records(void *arg, int thread, uint32_t from, uint32_t to)
 			neighbors[j] = build_rows_value(rows, order[place_of(batch->build, links[j])]);
 			prefetch_value(neighbors[j], index->space.stored_size);
 		}
-		hnsw_code_links(batch->coders[thread], &index->space.stored, index->meta.codes_offset,
-						record, build_rows_value(rows, order[batch->first + i]), neighbors,
-						record->nlinks);
+		hnsw_code_links(batch->coders[thread], &index->space.stored, record,
+						batch->codes + (Size) i * index->meta.codes_size,
+						build_rows_value(rows, order[batch->first + i]), neighbors, record->nlinks);
 	}
 }
 
@@ -325,6 +326,7 @@ make_records(HnswBuild *build, Layout *layout, RecordBatch *batch, int n)
 	Size slot_size = build->index.meta.slot_size;
 
 	memset(batch->records, 0, n * slot_size);
+	memset(batch->codes, 0, (Size) n * build->index.meta.codes_size);
 	for (int i = 0; i < n; i++)
 	{
 		uint32 place = batch->first + i;
@@ -337,19 +339,26 @@ make_records(HnswBuild *build, Layout *layout, RecordBatch *batch, int n)
 		parallel_for(build->params.threads, 0, n, CODE_GRAIN, code_records, batch);
 }
 
-/* Writes n records as the next slot page. */
+/* Writes n records of a batch, from number `first` on, as the next slot page. */
 static void
-write_slot_page(HnswBuild *build, const Layout *layout, uint32 place, const char *records, int n)
+write_slot_page(HnswBuild *build, const RecordBatch *batch, uint32 first, int n)
 {
 	Size slot_size = build->index.meta.slot_size;
+	Size codes_size = build->index.meta.codes_size;
+	uint32 place = batch->first + first;
 	Buffer buffer = hnsw_next_page(build, PAGE_SLOTS,
 								   META_BLOCK + 1 + place / build->index.meta.slots_per_page);
 	Page page = BufferGetPage(buffer);
 
 	page_set_slots(page, slot_size, n);
-	if (place + n == layout->nvertices)
+	if (place + n == batch->layout->nvertices)
 		hnsw_end_slot_pages(page);
-	memcpy(page_slot(page, slot_size, 0), records, n * slot_size);
+	memcpy(page_slot(page, slot_size, 0), batch->records + first * slot_size, n * slot_size);
+	if (codes_size > 0)
+		page_use_end_parts(page, codes_size, n);
+	for (int i = 0; codes_size > 0 && i < n; i++)
+		memcpy(page_slot_end_part(page, codes_size, i), batch->codes + (first + i) * codes_size,
+			   codes_size);
 	hnsw_finish_page(buffer);
 	build_progress(place + n);
 }
@@ -360,26 +369,27 @@ write_slot_pages(HnswBuild *build, Layout *layout, const float *mean)
 {
 	const HnswMeta *meta = &build->index.meta;
 	uint32 slots = meta->slots_per_page;
-	uint32 batch_size = Max(BATCH_SIZE / meta->slot_size / slots, 1) * slots;
+	uint32 batch_size = Max(BATCH_SIZE / (meta->slot_size + meta->codes_size) / slots, 1) * slots;
 	RecordBatch batch = {.build = build, .layout = layout};
 
-	if (meta->codes_offset != 0)
+	if (meta->codes_size != 0)
 	{
 		batch.coders = palloc(build->params.threads * sizeof(HnswCoder *));
 		for (int i = 0; i < build->params.threads; i++)
 			batch.coders[i] = hnsw_coder_init(&build->index, mean);
 	}
 	batch.records = palloc((Size) batch_size * meta->slot_size);
+	batch.codes = palloc((Size) batch_size * meta->codes_size);
 	for (; batch.first < layout->nvertices; batch.first += batch_size)
 	{
 		uint32 n = Min(batch_size, layout->nvertices - batch.first);
 
 		make_records(build, layout, &batch, n);
 		for (uint32 i = 0; i < n; i += slots)
-			write_slot_page(build, layout, batch.first + i,
-							batch.records + (Size) i * meta->slot_size, Min(slots, n - i));
+			write_slot_page(build, &batch, i, Min(slots, n - i));
 	}
 	pfree(batch.records);
+	pfree(batch.codes);
 }
 
 static const void *
@@ -403,7 +413,7 @@ hnsw_build_mean(HnswBuild *build, const SpaceContext *space, HnswNthValue value,
 	float *rotated;
 	HnswCoder *coder;
 
-	if (index->meta.codes_offset == 0)
+	if (index->meta.codes_size == 0)
 		return NULL;
 	coder = hnsw_coder_init(index, NULL);
 	sums = palloc0(dim * sizeof(double));

@@ -25,12 +25,6 @@
 	(HNSW_VERTEX_DELETED | HNSW_VERTEX_UNLINKED | HNSW_VERTEX_FREE | HNSW_VERTEX_WIDE)
 
 /*
- * Relative error allowed in what an encoded value holds besides coordinates:
- * another processor may have added it up in another order
- */
-#define DERIVED_TOLERANCE 1e-3
-
-/*
  * By so many may a deleted vertex's transaction id be ahead of the next one:
  * after a crash, ids of transactions that had logged nothing are given again
  */
@@ -39,44 +33,7 @@
 static void
 report_meta(HnswCheck *state, const char *field, uint64 found, uint64 expected)
 {
-	check_report(state->check, CHECK_ERROR, META_BLOCK, NULL,
-				 "metapage says %s is " UINT64_FORMAT ", but it must be " UINT64_FORMAT, field,
-				 found, expected);
-}
-
-/* Magic, method, version, and the space that the operator class asks for */
-static bool
-check_meta_header(HnswCheck *state, const MetaHeader *header)
-{
-	CheckState *check = state->check;
-	const SpaceContext *context = &check->space.context;
-	bool sound = false;
-
-	if (header->magic != META_MAGIC)
-		report_meta(state, "magic number", header->magic, META_MAGIC);
-	else if (header->version != META_FORMAT_VERSION)
-		report_meta(state, "format version", header->version, META_FORMAT_VERSION);
-	else if (header->method != METHOD_HNSW)
-		report_meta(state, "access method", header->method, METHOD_HNSW);
-	else if (header->dim > SPACE_MAX_DIM || (context->dim > 0 && header->dim != context->dim))
-		report_meta(state, "dimensions", header->dim, context->dim);
-	else if (strncmp(header->space, context->space->name, META_SPACE_NAME_SIZE) != 0)
-		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
-					 "metapage is of space \"%.*s\", but the operator class of \"%s\"",
-					 META_SPACE_NAME_SIZE, header->space, context->space->name);
-	else
-		sound = true;
-	for (int i = 0; sound && i < context->space->nparams; i++)
-	{
-		if (header->params[i] == context->params[i])
-			continue;
-		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
-					 "metapage has %s = %g, but the operator class %s = %g",
-					 context->space->params[i].name, header->params[i],
-					 context->space->params[i].name, context->params[i]);
-		sound = false;
-	}
-	return sound;
+	check_report_field(state->check, field, found, expected);
 }
 
 /* The record layout must be the one that follows from m and the dimensions. */
@@ -94,8 +51,8 @@ check_geometry(HnswCheck *state)
 		report_meta(state, "slots per page", meta->slots_per_page, expected.slots_per_page);
 	else if (meta->links_offset != expected.links_offset)
 		report_meta(state, "offset of links", meta->links_offset, expected.links_offset);
-	else if (meta->codes_offset != expected.codes_offset)
-		report_meta(state, "offset of codes", meta->codes_offset, expected.codes_offset);
+	else if (meta->codes_size != expected.codes_size)
+		report_meta(state, "size of codes", meta->codes_size, expected.codes_size);
 	else if (meta->code_dim != expected.code_dim)
 		report_meta(state, "dimensions of codes", meta->code_dim, expected.code_dim);
 	else if (meta->value_offset != expected.value_offset)
@@ -129,7 +86,7 @@ check_meta(HnswCheck *state)
 		return false;
 	}
 	memcpy(meta, PageGetContents(page), sizeof(HnswMeta));
-	if (!check_meta_header(state, &meta->header))
+	if (!check_meta_header(check, &meta->header, METHOD_HNSW))
 		return false;
 	if (meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M)
 	{
@@ -195,22 +152,6 @@ hnsw_check_item(HnswCheck *state, uint32 vertex, ItemPointerData tid, uint16 kin
 	return NULL;
 }
 
-static void
-add_rows(HnswCheck *state, uint32 vertex, const ItemPointerData *tids, int ntids)
-{
-	char label[LABEL_SIZE];
-
-	for (int i = 0; i < ntids; i++)
-	{
-		if (ItemPointerGetOffsetNumberNoCheck(&tids[i]) != InvalidOffsetNumber &&
-			ItemPointerGetBlockNumberNoCheck(&tids[i]) != InvalidBlockNumber)
-			check_entries_add(state->check, &state->check->rows, tids[i], vertex);
-		else
-			check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),
-						 vertex_label(label, vertex), "vertex has an invalid heap TID");
-	}
-}
-
 /* Is an item of that size a list that may follow one of number `before`?  Reports it if not. */
 static bool
 check_tid_list(HnswCheck *state, uint32 vertex, ItemPointer tid, HnswTids tids, Size size,
@@ -260,104 +201,9 @@ check_tid_lists(HnswCheck *state, uint32 vertex, ItemPointerData tid, bool delet
 			check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),
 						 vertex_label(label, vertex), "vertex is deleted, but has rows in a list");
 		before = tids->number;
-		add_rows(state, vertex, tids->tids, tids->ntids);
+		check_add_rows(state->check, vertex, tids->tids, tids->ntids);
 		tid = tids->next;
 	}
-}
-
-/* Is the coordinate finite?  Coordinates come first in every encoded value. */
-static bool
-is_finite(const SpaceContext *context, const char *value, uint32 i)
-{
-	if (context->space->element == SPACE_FLOAT16)
-		return (((const uint16 *) value)[i] & 0x7C00) != 0x7C00;
-	return isfinite(((const float *) value)[i]);
-}
-
-/*
- * What an encoded value holds besides its coordinates must be what they give,
- * up to rounding.
- */
-static bool
-derived_is_sound(HnswCheck *state, const char *value)
-{
-	const IndexSpace *space = &state->index.space;
-
-	space_encode(&space->context, value, state->encoded);
-	for (Size at = TYPEALIGN(sizeof(float), space->value_size);
-		 at + sizeof(float) <= space->encoded_size; at += sizeof(float))
-	{
-		float found = *(const float *) (value + at);
-		float expected = *(const float *) (state->encoded + at);
-
-		if (memcmp(&found, &expected, sizeof(float)) != 0 &&
-			!(fabsf(found - expected) <= DERIVED_TOLERANCE * (fabsf(expected) + FLT_MIN)))
-			return false;
-	}
-	return true;
-}
-
-static void
-check_encoded(HnswCheck *state, uint32 vertex, const char *value)
-{
-	const SpaceContext *context = &state->index.space.context;
-	BlockNumber block = hnsw_block(&state->index, vertex);
-	uint32 where = 0;
-	char label[LABEL_SIZE];
-
-	vertex_label(label, vertex);
-	while (where < context->dim && is_finite(context, value, where))
-		where++;
-	if (where < context->dim)
-		check_report(state->check, CHECK_ERROR, block, label,
-					 "coordinate %u of the value is not finite", where + 1);
-	else if (space_check(context, value, &where) != SPACE_OK)
-		check_report(state->check, CHECK_ERROR, block, label,
-					 "coordinate %u of the value is outside the domain of space \"%s\"", where + 1,
-					 context->space->name);
-	else if (!derived_is_sound(state, value))
-		check_report(state->check, CHECK_ERROR, block, label,
-					 "what is stored with the value does not follow from it");
-}
-
-/*
- * Puts a value of some size together from its value pages; the first time,
- * checks that they are its own.  NULL if a page is not.
- */
-static const char *
-gather_value(HnswCheck *state, const BlockNumber *blocks, Size size, uint32 vertex, bool first_time)
-{
-	Size left = size;
-	bool sound = true;
-	char label[LABEL_SIZE];
-
-	vertex_label(label, vertex);
-	for (int i = 0; left > 0; i++)
-	{
-		Size piece = Min(left, VALUE_PAGES_PIECE);
-		Page page = NULL;
-
-		if (check_block_is(state->check, blocks[i], PAGE_VALUE))
-			page = check_page(state->check, state->value_page, blocks[i]);
-		if (page == NULL || ((PageHeader) page)->pd_lower != PAGE_DATA_OFFSET + piece)
-		{
-			check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex), label,
-						 "block %u holds no piece of %zu bytes of the value", blocks[i],
-						 (size_t) piece);
-			return NULL;
-		}
-		if (first_time && state->value_owner[blocks[i]] != HNSW_NO_VERTEX)
-		{
-			check_report(state->check, CHECK_ERROR, blocks[i], label,
-						 "value page belongs to vertex %u too", state->value_owner[blocks[i]]);
-			sound = false;
-		}
-		state->value_owner[blocks[i]] = vertex;
-		memcpy(state->value + (Size) i * VALUE_PAGES_PIECE, (char *) page + PAGE_DATA_OFFSET,
-			   piece);
-		left -= piece;
-	}
-	return sound ? state->value : NULL;
 }
 
 /* The encoded value, stored apart from its record, of one that fits no narrow element */
@@ -378,8 +224,8 @@ read_wide_value(HnswCheck *state, HnswVertex record, uint32 vertex, bool first_t
 		return NULL;
 	}
 	if (!HNSW_WIDE_ITEM(&state->index))
-		return gather_value(state, hnsw_vertex_value(&state->index, record), space->encoded_size,
-							vertex, first_time);
+		return check_gather_value(state->check, hnsw_vertex_value(&state->index, record),
+								  space->encoded_size, vertex, first_time);
 	tid = *(ItemPointer) hnsw_vertex_value(&state->index, record);
 	item = hnsw_check_item(state, vertex, tid, HNSW_ITEM_WIDE, &size);
 	if (item == NULL)
@@ -406,8 +252,8 @@ read_value(HnswCheck *state, HnswVertex record, uint32 vertex, bool first_time)
 	if (record->flags & HNSW_VERTEX_WIDE)
 		return read_wide_value(state, record, vertex, first_time);
 	if (state->index.meta.value_pages > 0)
-		stored = gather_value(state, (const BlockNumber *) stored, space->stored_size, vertex,
-							  first_time);
+		stored = check_gather_value(state->check, (const BlockNumber *) stored, space->stored_size,
+									vertex, first_time);
 	if (stored == NULL || space->stored.space == space->context.space)
 		return stored;
 	space_widen(&space->context, &space->stored, stored, state->widened);
@@ -497,7 +343,7 @@ check_vertex(HnswCheck *state, HnswVertex record, uint32 vertex)
 	state->place[vertex] |= PLACE_SOUND;
 	if (record->flags & HNSW_VERTEX_UNLINKED)
 		state->place[vertex] |= PLACE_UNLINKED;
-	add_rows(state, vertex, record->tids, record->ntids);
+	check_add_rows(state->check, vertex, record->tids, record->ntids);
 	if (ItemPointerIsValid(&record->more_tids))
 		check_tid_lists(state, vertex, record->more_tids,
 						(record->flags & HNSW_VERTEX_DELETED) != 0);
@@ -513,8 +359,30 @@ check_vertex(HnswCheck *state, HnswVertex record, uint32 vertex)
 	if (value != NULL)
 	{
 		state->place[vertex] |= PLACE_VALUE;
-		check_encoded(state, vertex, value);
+		(void) check_encoded(state->check, vertex, value);
 	}
+}
+
+/* What is in use of a slot page are records of its slots, and codes of some of them. */
+static void
+check_slot_bounds(HnswCheck *state, Page page, BlockNumber block, int nslots)
+{
+	const HnswMeta *meta = &state->index.meta;
+	int lower = ((PageHeader) page)->pd_lower;
+	int upper = ((PageHeader) page)->pd_upper;
+	int end = PAGE_DATA_OFFSET + PAGE_DATA_SIZE;
+
+	if (lower != PAGE_DATA_OFFSET + nslots * meta->slot_size &&
+		(nslots > 0 || lower > PAGE_DATA_OFFSET))
+		check_report(state->check, CHECK_ERROR, block, NULL,
+					 "used bytes end at %d, but %d slots end at %d", lower, nslots,
+					 PAGE_DATA_OFFSET + nslots * meta->slot_size);
+	if (upper != ((PageHeader) page)->pd_special &&
+		(meta->codes_size == 0 || upper < end - nslots * meta->codes_size ||
+		 (end - upper) % meta->codes_size != 0))
+		check_report(state->check, CHECK_ERROR, block, NULL,
+					 "used bytes begin again at %d, where no codes of %d slots begin", upper,
+					 nslots);
 }
 
 static void
@@ -526,7 +394,6 @@ check_slot_pages(HnswCheck *state)
 	{
 		Page page;
 		int nslots;
-		int lower;
 
 		if (!check_block_is(state->check, block, PAGE_SLOTS))
 			continue;
@@ -539,36 +406,10 @@ check_slot_pages(HnswCheck *state)
 						 meta->slots_per_page);
 			nslots = meta->slots_per_page;
 		}
-		lower = ((PageHeader) page)->pd_lower;
-		if (lower != PAGE_DATA_OFFSET + nslots * meta->slot_size &&
-			(nslots > 0 || lower > PAGE_DATA_OFFSET))
-			check_report(state->check, CHECK_ERROR, block, NULL,
-						 "used bytes end at %d, but %d slots end at %d", lower, nslots,
-						 PAGE_DATA_OFFSET + nslots * meta->slot_size);
+		check_slot_bounds(state, page, block, nslots);
 		for (int slot = 0; slot < nslots; slot++)
 			check_vertex(state, (HnswVertex) page_slot(page, meta->slot_size, slot),
 						 block * meta->slots_per_page + slot);
-	}
-}
-
-/* No heap TID may be in the index twice. */
-static void
-check_duplicate_rows(HnswCheck *state)
-{
-	CheckEntries *rows = &state->check->rows;
-	char label[LABEL_SIZE];
-
-	check_entries_sort(rows);
-	for (uint64 i = 1; i < rows->n; i++)
-	{
-		CheckEntry *entry = &rows->entries[i];
-
-		if (ItemPointerCompare(&entry->tid, &rows->entries[i - 1].tid) == 0)
-			check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, entry->owner),
-						 vertex_label(label, entry->owner), "row (%u,%u) is in vertex %u already",
-						 ItemPointerGetBlockNumberNoCheck(&entry->tid),
-						 ItemPointerGetOffsetNumberNoCheck(&entry->tid),
-						 rows->entries[i - 1].owner);
 	}
 }
 
@@ -658,7 +499,7 @@ check_membership(HnswCheck *state)
 	for (BlockNumber block = META_BLOCK + 1; block < check->nblocks; block++)
 	{
 		uint8 chain = state->in_chain[block];
-		uint32 owner = state->value_owner[block];
+		uint32 owner = check->value_owner[block];
 		int nfree = 0;
 
 		if (check->blocks[block].chained && chain == 0)
@@ -735,19 +576,16 @@ allocate(HnswCheck *state)
 	if (check->notes)
 		state->anchor = palloc_extended(nplaces * sizeof(uint32), flags);
 	state->in_chain = palloc_extended(check->nblocks, flags);
-	state->value_owner = palloc_extended((Size) check->nblocks * sizeof(uint32), flags);
-	state->value = palloc(state->index.space.encoded_size);
+	check_values_init(check);
 	state->widened = palloc(state->index.space.encoded_size);
-	state->encoded = palloc(state->index.space.encoded_size);
 }
 
-static CheckPage *
-make_page(void)
+/* InspectMethod.name_owner: owners are vertices */
+BlockNumber
+hnsw_name_owner(CheckState *check, uint32 owner, char *name)
 {
-	CheckPage *page = palloc(sizeof(CheckPage));
-
-	page->block = InvalidBlockNumber;
-	return page;
+	vertex_label(name, owner);
+	return hnsw_block(&((HnswCheck *) check->method_state)->index, owner);
 }
 
 /* InspectMethod.check */
@@ -758,9 +596,8 @@ hnsw_check(CheckState *check)
 
 	state->check = check;
 	state->index.relation = check->index;
-	state->slots = make_page();
-	state->item_page = make_page();
-	state->value_page = make_page();
+	state->slots = check_make_page();
+	state->item_page = check_make_page();
 	check->method_state = state;
 	if (!check_meta(state))
 		return false;
@@ -768,7 +605,7 @@ hnsw_check(CheckState *check)
 		return true;
 	allocate(state);
 	check_slot_pages(state);
-	check_duplicate_rows(state);
+	check_duplicate_rows(check);
 	hnsw_check_links(state);
 	hnsw_check_codes(state);
 	hnsw_check_items(state);

@@ -28,7 +28,7 @@
 #define CHAIN_FREE_VALUES 4
 
 /* Room for the name of a vertex or item in a finding */
-#define LABEL_SIZE 40
+#define LABEL_SIZE CHECK_NAME_SIZE
 
 typedef struct HnswCheck
 {
@@ -39,15 +39,11 @@ typedef struct HnswCheck
 	uint8 *level;		  /* by vertex id */
 	uint32 *anchor;		  /* by vertex id: not known to link back; NULL unless notes are wanted */
 	uint8 *in_chain;	  /* CHAIN_ mark by block, 0: in none */
-	uint32 *value_owner;  /* vertex by block of value pages */
 	CheckEntries items;	  /* items that vertices refer to */
 	CheckEntries remains; /* items that deleted vertices refer to, freed or not */
 	CheckPage *slots;	  /* the slot page last read, and so on */
 	CheckPage *item_page;
-	CheckPage *value_page;
-	char *value;   /* room for a value put together from its pages, */
-	char *widened; /* for one as the column's type has it, */
-	char *encoded; /* and for one encoded anew */
+	char *widened; /* room for a value as the column's type has it */
 } HnswCheck;
 
 static inline const char *

@@ -109,8 +109,9 @@ keep_remains(HnswCheck *state, HnswVertex record, uint32 vertex)
 	for (const BlockNumber *block = where; left > 0; block++)
 	{
 		if (check_block_is(state->check, *block, PAGE_VALUE) &&
-			!state->check->blocks[*block].chained && state->value_owner[*block] == HNSW_NO_VERTEX)
-			state->value_owner[*block] = vertex;
+			!state->check->blocks[*block].chained &&
+			state->check->value_owner[*block] == HNSW_NO_VERTEX)
+			state->check->value_owner[*block] = vertex;
 		left -= Min(left, VALUE_PAGES_PIECE);
 	}
 }

@@ -1,9 +1,9 @@
 /*-------------------------------------------------------------------------
  *
  * codes.c
- *	  The quantised form of hnsw: codes of a vertex's neighbours in its record.
+ *	  The quantised form of hnsw: codes of a vertex's neighbours on its page.
  *
- * Each record has, for its links in layer 0, blocks of one-bit codes centred
+ * Each vertex has, for its links in layer 0, blocks of one-bit codes centred
  * on the vertex itself (core/rabitq.h), so that one page tells roughly how far
  * all its neighbours are from a query.  A bit in the record's `coded` says
  * that the link at that position has its code.  Whoever changes a link clears
@@ -37,9 +37,6 @@
 
 /* Vertices of this many dimensions or more get no more room than other indexes give them */
 #define LARGE_DIM 512
-
-/* Pages that vacuum gives codes with one coder */
-#define PAGES_AT_ONCE 1024
 
 /* What other indexes store beside a value, about */
 #define PEER_LINK_SIZE 12
@@ -112,8 +109,7 @@ code_dim_for(const HnswMeta *meta, const IndexSpace *space, Size value_room, int
 
 /*
  * Sets the metapage's fields about codes, for records whose values take
- * value_room bytes and would lie at value_offset without codes.  False: there
- * are to be none.  The dimensions of codes are as many as the room allows;
+ * value_room bytes and lie at value_offset.  False: there are to be none.  The dimensions of codes are as many as the room allows;
  * codes that have been asked for take more room if they need it.
  */
 bool
@@ -125,7 +121,7 @@ hnsw_place_codes(HnswMeta *meta, const IndexSpace *space, Size value_room, bool 
 	int slots = least_slots(meta, space, is_inline);
 	int code_dim;
 
-	meta->codes_offset = 0;
+	meta->codes_size = 0;
 	meta->code_dim = 0;
 	meta->code_blocks = 0;
 	if (meta->quantization == HNSW_QUANTIZATION_NONE || !hnsw_is_codable(space) ||
@@ -138,8 +134,7 @@ hnsw_place_codes(HnswMeta *meta, const IndexSpace *space, Size value_room, bool 
 		return false;
 	meta->code_dim = code_dim;
 	meta->code_blocks = blocks;
-	meta->codes_offset = meta->value_offset;
-	meta->value_offset += blocks * rabitq_block_size(code_dim);
+	meta->codes_size = blocks * rabitq_block_size(code_dim);
 	return true;
 }
 
@@ -180,7 +175,7 @@ hnsw_coder_create(HnswIndex *index)
 	BlockNumber blkno = index->meta.mean_block;
 	float *mean = NULL;
 
-	if (index->meta.codes_offset == 0)
+	if (index->meta.codes_size == 0)
 		return NULL;
 	if (blkno != InvalidBlockNumber)
 	{
@@ -277,19 +272,19 @@ hnsw_coder_encode(HnswCoder *coder, const float *coordinates, void *block, int l
 }
 
 /*
- * Adds the codes that a record lacks.  value is its own, neighbors[i] that of
+ * Adds the codes that a record lacks to codes[].  value is its own, neighbors[i] that of
  * its i-th link, n of them, or NULL for one to be left without; all encoded
  * values of `space`.  May run in a thread.
  */
 void
-hnsw_code_links(HnswCoder *coder, const SpaceContext *space, Size codes_offset, HnswVertex record,
+hnsw_code_links(HnswCoder *coder, const SpaceContext *space, HnswVertex record, void *codes,
 				const void *value, const void *const *neighbors, int n)
 {
 	bool centered = false;
 
 	for (int i = 0; i < Min(n, coder->blocks * RABITQ_LANES); i++)
 	{
-		char *block = (char *) record + codes_offset + i / RABITQ_LANES * coder->block_size;
+		char *block = (char *) codes + i / RABITQ_LANES * coder->block_size;
 
 		if (hnsw_has_code(record, i) || neighbors[i] == NULL)
 			continue;
@@ -368,10 +363,11 @@ count_uncoded(const HnswIndex *index, const HnswVertexData *record)
 	return count;
 }
 
-/* Adds the codes missing in a copy of a record. */
+/* Adds the codes that a vertex lacks in a copy of its page. */
 static void
-code_copy(HnswIndex *index, HnswCoder *coder, uint32 vertex, HnswVertex copy)
+code_copy(HnswIndex *index, HnswCoder *coder, uint32 vertex, Page page)
 {
+	HnswVertex copy = hnsw_page_vertex(index, page, vertex);
 	const uint32 *links = hnsw_vertex_links(index, copy);
 	Size stride = MAXALIGN(hnsw_copy_size(index));
 	char *values = palloc_extended(stride * (copy->nlinks + 1), MCXT_ALLOC_HUGE);
@@ -385,8 +381,8 @@ code_copy(HnswIndex *index, HnswCoder *coder, uint32 vertex, HnswVertex copy)
 		neighbors[i] = values + stride * (i + 1);
 		hnsw_copy_value(index, links[i], values + stride * (i + 1));
 	}
-	hnsw_code_links(coder, hnsw_copy_space(index), index->meta.codes_offset, copy, values,
-					neighbors, copy->nlinks);
+	hnsw_code_links(coder, hnsw_copy_space(index), copy, hnsw_vertex_codes(index, page, vertex),
+					values, neighbors, copy->nlinks);
 	pfree(neighbors);
 	pfree(values);
 }
@@ -408,7 +404,7 @@ write_codes(HnswIndex *index, Buffer buffer, Page before, Page after, const bool
 {
 	BlockNumber blkno = BufferGetBlockNumber(buffer);
 	int nslots = page_slots(before, index->meta.slots_per_page);
-	Size size = index->meta.value_offset - index->meta.codes_offset;
+	Size size = index->meta.codes_size;
 	PageChange change;
 	Page page;
 
@@ -423,7 +419,9 @@ write_codes(HnswIndex *index, Buffer buffer, Page before, Page after, const bool
 
 		if (!chosen[slot] || !is_unchanged(index, record, hnsw_page_vertex(index, before, vertex)))
 			continue;
-		memcpy(hnsw_vertex_codes(index, record), hnsw_vertex_codes(index, coded), size);
+		page_use_end_parts(page, size, slot + 1);
+		memcpy(hnsw_vertex_codes(index, page, vertex), hnsw_vertex_codes(index, after, vertex),
+			   size);
 		memcpy(record->coded, coded->coded, sizeof(record->coded));
 	}
 	page_change_finish(&change);
@@ -444,12 +442,9 @@ update_has_wide(HnswIndex *index)
 	index->meta.has_wide = meta.has_wide;
 }
 
-/*
- * Adds missing codes to the records of a page that lack at least `missing` of
- * them.  Links of deleted vertices get none.  One record of WAL.
- */
+/* Adds missing codes to a page; links of deleted vertices get none.  One record of WAL. */
 static void
-code_page(HnswIndex *index, HnswCoder *coder, BlockNumber blkno, int missing)
+code_page(HnswIndex *index, HnswCoder *coder, BlockNumber blkno)
 {
 	PGAlignedBlock before;
 	PGAlignedBlock after;
@@ -472,9 +467,9 @@ code_page(HnswIndex *index, HnswCoder *coder, BlockNumber blkno, int missing)
 
 		hnsw_check_vertex(index, record, vertex);
 		chosen[slot] = (record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) == 0 &&
-					   count_uncoded(index, record) >= missing;
+					   count_uncoded(index, record) > 0;
 		if (chosen[slot])
-			code_copy(index, coder, vertex, record);
+			code_copy(index, coder, vertex, after.data);
 		any |= chosen[slot];
 	}
 	if (any)
@@ -512,29 +507,8 @@ change_uncoded(HnswIndex *index, bool clear, uint16 seen)
 void
 hnsw_note_uncoded(HnswIndex *index)
 {
-	if (index->meta.codes_offset != 0)
+	if (index->meta.codes_size != 0)
 		change_uncoded(index, false, 0);
-}
-
-/*
- * Adds the missing codes to the records of n pages, those that lack at least
- * `missing` of them.
- */
-void
-hnsw_code_pages(HnswIndex *index, const BlockNumber *pages, int n, int missing)
-{
-	MemoryContext context =
-		AllocSetContextCreate(CurrentMemoryContext, "hnsw codes", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	HnswCoder *coder = hnsw_coder_create(index);
-
-	for (int i = 0; i < n; i++)
-	{
-		vacuum_delay_point_compat();
-		code_page(index, coder, pages[i], missing);
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
 }
 
 /* Adds all codes that are missing, if there may be any. */
@@ -542,23 +516,26 @@ void
 hnsw_code_index(HnswIndex *index)
 {
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index->relation);
-	BlockNumber pages[PAGES_AT_ONCE];
+	MemoryContext context;
+	MemoryContext old;
+	HnswCoder *coder;
 	uint16 seen;
-	int n = 0;
 
 	hnsw_read_meta(index);
 	seen = index->meta.uncoded;
-	if (index->meta.codes_offset == 0 || seen == 0)
+	if (index->meta.codes_size == 0 || seen == 0)
 		return;
 	PAUSE_POINT("code index", META_BLOCK);
+	coder = hnsw_coder_create(index);
+	context = AllocSetContextCreate(CurrentMemoryContext, "hnsw codes", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
 	for (BlockNumber blkno = META_BLOCK + 1; blkno < nblocks; blkno++)
 	{
-		pages[n++] = blkno;
-		if (n == PAGES_AT_ONCE || blkno + 1 == nblocks)
-		{
-			hnsw_code_pages(index, pages, n, 1);
-			n = 0;
-		}
+		vacuum_delay_point_compat();
+		code_page(index, coder, blkno);
+		MemoryContextReset(context);
 	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
 	change_uncoded(index, true, seen);
 }

@@ -37,9 +37,7 @@
 /* What the cost of a scan depends on */
 typedef struct HnswScanShape
 {
-	PlannerInfo *root;
-	IndexPath *path;
-	double tuples; /* rows in the index */
+	CostShape base;
 	int m;
 	int dim;
 	int ef_search;
@@ -47,31 +45,18 @@ typedef struct HnswScanShape
 	Cost distance;	/* of one */
 } HnswScanShape;
 
-/* False: the index cannot serve the path. */
-static bool
-read_shape(HnswScanShape *shape, PlannerInfo *root, IndexPath *path)
+static void
+read_shape(CostShape *base, Relation index)
 {
-	IndexOptInfo *info = path->indexinfo;
-	Relation index;
+	HnswScanShape *shape = (HnswScanShape *) base;
 	HnswMeta meta;
-	bool possible;
 
-	index = index_open(info->indexoid, NoLock);
-	possible = cost_is_possible(index, path);
-	if (possible)
-	{
-		meta_read(index, METHOD_HNSW, &meta, sizeof(meta));
-		shape->root = root;
-		shape->path = path;
-		shape->tuples = Max(info->tuples, 1.0);
-		shape->m = meta.m;
-		shape->dim = meta.header.dim > 0 ? meta.header.dim : DISTANCE_COST_DIM;
-		shape->ef_search = hnsw_option_ef_search(index);
-		shape->quantized = meta.codes_offset != 0;
-		shape->distance = cost_distance(path, shape->dim);
-	}
-	index_close(index, NoLock);
-	return possible;
+	meta_read(index, METHOD_HNSW, &meta, sizeof(meta));
+	shape->m = meta.m;
+	shape->dim = meta.header.dim > 0 ? meta.header.dim : DISTANCE_COST_DIM;
+	shape->ef_search = hnsw_option_ef_search(index);
+	shape->quantized = meta.codes_size != 0;
+	shape->distance = cost_distance(base->path, shape->dim);
 }
 
 /*
@@ -79,43 +64,30 @@ read_shape(HnswScanShape *shape, PlannerInfo *root, IndexPath *path)
  * ef_search candidates beyond it.
  */
 static Cost
-scan_cost(const HnswScanShape *shape, double rows)
+scan_cost(const CostShape *base, double rows)
 {
-	double beyond = shape->path->indexclauses != NIL ? shape->ef_search : 0;
+	const HnswScanShape *shape = (const HnswScanShape *) base;
+	double tuples = base->tuples;
+	double beyond = base->path->indexclauses != NIL ? shape->ef_search : 0;
 	double links = HNSW_LAYER_LINKS(shape->m, 0);
-	double descent = shape->m * log(Max(shape->tuples, 2.0)) / log(shape->m);
-	double expanded =
-		Min(shape->tuples, EXPANDED_PER_ROW * Max(rows + beyond, (double) shape->ef_search));
+	double descent = shape->m * log(Max(tuples, 2.0)) / log(shape->m);
+	double expanded = Min(tuples, EXPANDED_PER_ROW * Max(rows + beyond, (double) shape->ef_search));
 	double seen = links * Min(1.0, (double) shape->dim / FULL_DIM) * pow(expanded, SEEN_EXPONENT);
 
 	/* codes spare the visit of neighbours that are not expanded */
-	seen = Min(shape->tuples, descent + (shape->quantized ? expanded : Max(seen, expanded)));
-	return cost_page_visits(shape->root, shape->path->indexinfo, seen) + seen * shape->distance +
+	seen = Min(tuples, descent + (shape->quantized ? expanded : Max(seen, expanded)));
+	return cost_page_visits(base->root, base->path->indexinfo, seen) + seen * shape->distance +
 		   expanded * links * LINK_OPERATORS * cpu_operator_cost;
 }
+
+static const CostMethod cost_method = {.read_shape = read_shape, .scan_cost = scan_cost};
 
 void
 hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_cost,
 				   Cost *total_cost, Selectivity *selectivity, double *correlation, double *pages)
 {
 	HnswScanShape shape;
-	double in_reach;
-	double wanted;
-	Cost total;
 
-	*selectivity = 1.0;
-	*correlation = 0.0;
-	*pages = path->indexinfo->pages;
-	if (path->indexinfo->hypothetical || !read_shape(&shape, root, path))
-	{
-		cost_rule_out(path, startup_cost, total_cost);
-		return;
-	}
-	*selectivity = cost_selectivity(root, path);
-	in_reach = cost_rows_in_reach(root, path);
-	wanted = cost_rows_wanted(root, path, in_reach);
-	*startup_cost = scan_cost(&shape, 1.0);
-	total = cost_extrapolate(*startup_cost, scan_cost(&shape, wanted), wanted,
-							 scan_cost(&shape, in_reach), in_reach);
-	*total_cost = Max(*startup_cost, total - cost_left_out(root, path));
+	cost_estimate(&cost_method, &shape.base, root, path, startup_cost, total_cost, selectivity,
+				  correlation, pages);
 }

@@ -15,10 +15,10 @@
 #include "postgres.h"
 
 #include <math.h>
-#include <time.h>
 
 #include "miscadmin.h"
 
+#include "access/calibrate.h"
 #include "core/random.h"
 #include "hnsw/build.h"
 
@@ -36,19 +36,6 @@
 
 #define SEED_OF_TIMING UINT64_C(0x74696D65)
 
-/*
- * Seconds of processor time that this thread has used: whatever else the machine
- * is doing does not count.
- */
-static double
-processor_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-	return (double) now.tv_sec + now.tv_nsec / 1e9;
-}
-
 /* Seconds a distance takes, the objects being anywhere among n values */
 static double
 time_distance(const GraphDistance *distance, const char *values, Size stride, uint32 n)
@@ -62,7 +49,7 @@ time_distance(const GraphDistance *distance, const char *values, Size stride, ui
 	double start;
 
 	random_seed(&random, SEED_OF_TIMING);
-	start = processor_seconds();
+	start = calibrate_clock();
 	do
 	{
 		for (int batch = 0; batch < BATCHES_PER_LOOK; batch++)
@@ -78,26 +65,37 @@ time_distance(const GraphDistance *distance, const char *values, Size stride, ui
 			distance->distances(distance->context, query, objects, BATCH, keys);
 		}
 		batches += BATCHES_PER_LOOK;
-	} while (batches < BATCHES && processor_seconds() - start < TIMING_SECONDS);
+	} while (batches < BATCHES && calibrate_clock() - start < TIMING_SECONDS);
 	pfree(scratch);
-	return (processor_seconds() - start) / (batches * BATCH);
+	return (calibrate_clock() - start) / (batches * BATCH);
 }
 
-/* Builds the graph of the first n values; notes its distances, returns its seconds. */
-static double
-build_sample(HnswCalibration *calibration, const GraphDistance *distance, const HnswSample *sample,
-			 uint32 n, const GraphParams *params)
+/* What calibrate() builds graphs of */
+typedef struct GraphSample
 {
+	HnswCalibration *calibration;
+	const HnswSample *sample;
+	GraphDistance distance;
+	GraphParams params;
+} GraphSample;
+
+/* CalibrateBuild: builds the graph of the first n values and notes its distances. */
+static double
+build_sample(void *arg, uint32 n)
+{
+	GraphSample *graphs = (GraphSample *) arg;
+	HnswCalibration *calibration = graphs->calibration;
+	const HnswSample *sample = graphs->sample;
 	char *chunks[1] = {sample->values};
 	GraphValues values = {.chunks = chunks,
 						  .chunk_shift = 31,
 						  .stride = sample->stride,
 						  .value_size = sample->stride};
-	double start = processor_seconds();
+	double start = calibrate_clock();
 	double seconds;
 	Graph *graph;
 
-	graph = graph_create(n, params, distance, &values);
+	graph = graph_create(n, &graphs->params, &graphs->distance, &values);
 	if (graph == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	PG_TRY();
@@ -111,7 +109,7 @@ build_sample(HnswCalibration *calibration, const GraphDistance *distance, const 
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
-	seconds = processor_seconds() - start;
+	seconds = calibrate_clock() - start;
 	calibration->sizes[0] = calibration->sizes[1];
 	calibration->distances[0] = calibration->distances[1];
 	calibration->sizes[1] = n;
@@ -128,24 +126,15 @@ void
 hnsw_calibrate(HnswCalibration *calibration, const HnswSample *sample, const SpaceContext *space,
 			   const GraphParams *params, double seconds)
 {
-	GraphParams single = *params;
-	GraphDistance distance;
+	GraphSample graphs = {.calibration = calibration, .sample = sample, .params = *params};
 	double taken;
-	double start = processor_seconds();
-	uint32 n = Min(FIRST_GRAPH, sample->n);
+	uint32 n;
 
 	memset(calibration, 0, sizeof(*calibration));
-	single.threads = 1; /* the first thousand vertices have but one anyway */
-	hnsw_build_distance(&distance, space);
-	for (;;)
-	{
-		CHECK_FOR_INTERRUPTS();
-		taken = build_sample(calibration, &distance, sample, n, &single);
-		if (n == sample->n || processor_seconds() - start + 2 * taken > seconds)
-			break;
-		n = Min(2 * n, sample->n);
-	}
-	calibration->bare_seconds = time_distance(&distance, sample->values, sample->stride, n);
+	graphs.params.threads = 1; /* the first thousand vertices have but one anyway */
+	hnsw_build_distance(&graphs.distance, space);
+	taken = calibrate(build_sample, &graphs, FIRST_GRAPH, sample->n, seconds, &n);
+	calibration->bare_seconds = time_distance(&graphs.distance, sample->values, sample->stride, n);
 	calibration->distance_seconds = taken / (n * calibration->distances[1]);
 }
 

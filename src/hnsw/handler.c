@@ -19,6 +19,7 @@ const InspectMethod hnsw_inspect = {
 	.build = hnsw_build,
 	.info = hnsw_info,
 	.check = hnsw_check,
+	.name_owner = hnsw_name_owner,
 	.holds_value = hnsw_holds_value,
 	.estimate = hnsw_estimate,
 };

@@ -8,15 +8,18 @@
  *
  *	0				HnswVertexData, 64 bytes
  *	64				ids of the neighbours in layer 0: 2m times 4 bytes
- *	codes_offset	quantised form only: blocks of codes of 32 neighbours each
- *					(core/rabitq.h), centred on this vertex
  *	value_offset	the stored value: the encoded value (space.h), with a
  *					narrower element where the build found that this loses
  *					nothing; or, when the record would not fit a page, the
  *					block numbers of the pages that hold it
  *
- * All offsets are multiples of 64 and stand in the metapage.  A vertex id is block * slots_per_page + slot in 31 bits; 0 is no vertex, since block
- * 0 is the metapage.  Links of the upper layers and lists of more than
+ * In the quantised form the slot has a second part at the end of the page
+ * (page.h), of codes_size bytes: blocks of codes of 32 neighbours each
+ * (core/rabitq.h), centred on this vertex.
+ *
+ * All offsets and sizes are multiples of 64 and stand in the metapage.  A
+ * vertex id is block * slots_per_page + slot in 31 bits; 0 is no vertex, since
+ * block 0 is the metapage.  Links of the upper layers and lists of more than
  * HNSW_INLINE_TIDS heap TIDs are items on item pages.
  *
  * src/hnsw/README describes the algorithms, locking and WAL.
@@ -45,6 +48,7 @@
 #include "core/pool.h"
 #include "core/rabitq.h"
 #include "core/visited.h"
+#include "storage/heap_tids.h"
 #include "storage/meta.h"
 #include "storage/page_change.h"
 #include "storage/value_pages.h"
@@ -132,7 +136,7 @@ typedef struct HnswMeta
 	uint16 links_offset;
 	uint16 value_offset;
 	uint16 quantization; /* HnswQuantization that was asked for */
-	uint16 codes_offset; /* 0: the plain form, no codes */
+	uint16 codes_size;	 /* of a vertex; 0: the plain form, no codes */
 	uint16 code_dim;	 /* rotated dimensions that have a bit in a code */
 	uint16 code_blocks;	 /* blocks of codes in a record */
 	uint16 uncoded;		 /* counts changes of links; 0: none lacks its code */
@@ -455,9 +459,9 @@ extern void hnsw_vacuum_graph(HnswIndex *index, BufferAccessStrategy strategy, b
 
 /* codes.c: codes of neighbours in the quantised form */
 static inline void *
-hnsw_vertex_codes(const HnswIndex *index, HnswVertex vertex)
+hnsw_vertex_codes(const HnswIndex *index, Page page, uint32 vertex)
 {
-	return (char *) vertex + index->meta.codes_offset;
+	return page_slot_end_part(page, index->meta.codes_size, vertex % index->meta.slots_per_page);
 }
 
 /* The code of the link at `position` in layer 0 is no longer, or not yet, that link's. */
@@ -484,9 +488,8 @@ extern HnswCoder *hnsw_coder_create(HnswIndex *index);
 extern void hnsw_coder_coordinates(HnswCoder *coder, const SpaceContext *space, const void *value,
 								   float *coordinates);
 extern void hnsw_coder_rotate(HnswCoder *coder, const float *coordinates, float *rotated);
-extern void hnsw_code_links(HnswCoder *coder, const SpaceContext *space, Size codes_offset,
-							HnswVertex record, const void *value, const void *const *neighbors,
-							int n);
+extern void hnsw_code_links(HnswCoder *coder, const SpaceContext *space, HnswVertex record,
+							void *codes, const void *value, const void *const *neighbors, int n);
 extern void hnsw_coder_center(HnswCoder *coder, const float *coordinates);
 extern void hnsw_coder_encode(HnswCoder *coder, const float *coordinates, void *block, int lane);
 extern void hnsw_coder_query(HnswCoder *coder, const float *query);
@@ -494,7 +497,6 @@ extern float hnsw_coder_key(const HnswCoder *coder, const float *coordinates);
 extern void hnsw_coder_estimate(const HnswCoder *coder, const void *block, float key, float *keys,
 								float *weights);
 extern void hnsw_note_uncoded(HnswIndex *index);
-extern void hnsw_code_pages(HnswIndex *index, const BlockNumber *pages, int n, int missing);
 extern void hnsw_code_index(HnswIndex *index);
 
 /* search.c */
@@ -599,6 +601,7 @@ extern IndexBulkDeleteResult *hnsw_vacuum_cleanup(IndexVacuumInfo *info,
 extern const InspectMethod hnsw_inspect;
 extern void hnsw_info(Relation relation, InfoReport *report);
 extern bool hnsw_check(CheckState *check);
+extern BlockNumber hnsw_name_owner(CheckState *check, uint32 owner, char *name);
 extern bool hnsw_holds_value(CheckState *check, uint32 owner, const void *value);
 
 /* estimate.c: ann_estimate() */

@@ -72,7 +72,7 @@ count_vertex(HnswInfo *info, HnswVertex record, uint32 vertex)
 	{
 		info->levels[record->level]++;
 		info->links += record->nlinks;
-		for (int i = 0; info->index.meta.codes_offset != 0 && i < record->nlinks; i++)
+		for (int i = 0; info->index.meta.codes_size != 0 && i < record->nlinks; i++)
 			info->uncoded += !hnsw_has_code(record, i);
 	}
 	if (record->flags & HNSW_VERTEX_WIDE)
@@ -154,10 +154,10 @@ hnsw_info(Relation relation, InfoReport *report)
 	info_add(report, "ef_construction", "%u", meta->ef_construction);
 	info_add(report, "ef_search", "%d", hnsw_option_ef_search(relation));
 	report_counts(info, report);
-	info_add(report, "quantization", "%s", meta->codes_offset != 0 ? "rabitq" : "none");
+	info_add(report, "quantization", "%s", meta->codes_size != 0 ? "rabitq" : "none");
 	info_add(report, "code_dimensions", "%u", meta->code_dim);
 	info_add(report, "links_without_code", UINT64_FORMAT, info->uncoded);
-	info_add(report, "vertex_size", "%u", meta->slot_size);
+	info_add(report, "vertex_size", "%u", meta->slot_size + meta->codes_size);
 	info_add(report, "vertices_per_page", "%u", meta->slots_per_page);
 	info_add(report, "stored_element", "%s", info_element(info->index.space.stored.space->element));
 	info_add(report, "stored_value_size", "%zu", (size_t) info->index.space.stored_size);

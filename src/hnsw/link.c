@@ -81,9 +81,8 @@ typedef struct Neighbors
 	int n; /* in the list; position n is the newcomer's */
 	uint32 *ids;
 	const void **values;
-	float *keys;	 /* distance to the vertex; -INFINITY once turned down as a victim */
-	uint32 *anchors; /* first links of the neighbours */
-	void *query;	 /* query form of the vertex, then of a neighbour */
+	float *keys; /* distance to the vertex */
+	void *query; /* query form of the vertex, then of a neighbour */
 } Neighbors;
 
 /* GraphDistance callbacks over a SpaceContext */
@@ -188,12 +187,9 @@ hnsw_copy_value(HnswIndex *index, uint32 vertex, char *copy)
 	ReleaseBuffer(buffer);
 }
 
-/*
- * Copies the values of n vertices into memory of the current context; in
- * anchors[], unless it is NULL, goes the first link in layer 0 of each.
- */
-static const void **
-copy_vertices(HnswIndex *index, const uint32 *vertices, int n, uint32 *anchors)
+/* Copies the values of n vertices into memory of the current context. */
+const void **
+hnsw_copy_values(HnswIndex *index, const uint32 *vertices, int n)
 {
 	Size stride = MAXALIGN(hnsw_copy_size(index));
 	char *copies = palloc_extended(stride * Max(n, 1), MCXT_ALLOC_HUGE);
@@ -211,19 +207,10 @@ copy_vertices(HnswIndex *index, const uint32 *vertices, int n, uint32 *anchors)
 		buffer = recent_read(index->relation, hnsw_block(index, vertices[i]));
 		record = hnsw_page_vertex(index, BufferGetPage(buffer), vertices[i]);
 		copy_record_value(index, record, copies + stride * i);
-		if (anchors != NULL)
-			anchors[i] = record->nlinks > 0 ? *hnsw_vertex_links(index, record) : HNSW_NO_VERTEX;
 		ReleaseBuffer(buffer);
 		values[i] = copies + stride * i;
 	}
 	return values;
-}
-
-/* Copies the values of n vertices into memory of the current context. */
-const void **
-hnsw_copy_values(HnswIndex *index, const uint32 *vertices, int n)
-{
-	return copy_vertices(index, vertices, n, NULL);
 }
 
 /* Sets count and links to where they are in a page, the buffer's or a copy. */
@@ -301,17 +288,15 @@ load_neighbors(Linker *linker, const ListChange *change, Neighbors *neighbors)
 	const SpaceContext *space = hnsw_copy_space(index);
 	int n = change->n;
 	const void **base = hnsw_copy_values(index, &change->vertex, 1);
-	const void **values;
+	const void **values = hnsw_copy_values(index, change->links, n);
 
 	neighbors->vertex = change->vertex;
 	neighbors->n = n;
 	neighbors->ids = palloc((n + 1) * sizeof(uint32));
 	neighbors->values = palloc((n + 1) * sizeof(void *));
 	neighbors->keys = palloc((n + 1) * sizeof(float));
-	neighbors->anchors = palloc((n + 1) * sizeof(uint32));
 	neighbors->query = palloc(Max(hnsw_copy_query_size(index), 1));
 	memcpy(neighbors->ids, change->links, n * sizeof(uint32));
-	values = copy_vertices(index, neighbors->ids, n, neighbors->anchors);
 	memcpy(neighbors->values, values, n * sizeof(void *));
 	space_link_distances(space, space_prepare_query(space, base[0], neighbors->query), values, n,
 						 neighbors->keys);
@@ -327,7 +312,7 @@ load_newcomer(Linker *linker, Neighbors *neighbors, uint32 newcomer)
 	const void **base = hnsw_copy_values(index, &neighbors->vertex, 1);
 
 	neighbors->ids[n] = newcomer;
-	neighbors->values[n] = copy_vertices(index, &newcomer, 1, &neighbors->anchors[n])[0];
+	neighbors->values[n] = hnsw_copy_values(index, &newcomer, 1)[0];
 	space_link_distances(space, space_prepare_query(space, base[0], neighbors->query),
 						 &neighbors->values[n], 1, &neighbors->keys[n]);
 }
@@ -384,7 +369,8 @@ find_victim(Linker *linker, Neighbors *neighbors)
 			break;
 		turned_down[farthest] = true;
 		if (linker->layer == 0 &&
-			(farthest == 0 || neighbors->anchors[farthest] == neighbors->vertex))
+			(farthest == 0 ||
+			 hnsw_anchor_of(linker->index, neighbors->ids[farthest]) == neighbors->vertex))
 			continue;
 		if (farthest_allowed < 0)
 			farthest_allowed = farthest;
@@ -430,7 +416,6 @@ compute_list(Linker *linker, ListChange *change)
 		neighbors.ids[victim] = neighbors.ids[neighbors.n];
 		neighbors.values[victim] = neighbors.values[neighbors.n];
 		neighbors.keys[victim] = neighbors.keys[neighbors.n];
-		neighbors.anchors[victim] = neighbors.anchors[neighbors.n];
 		changed = true;
 	}
 	MemoryContextSwitchTo(old);

@@ -63,7 +63,6 @@ merge_batch(MergeState *state)
 	qsort(state->vertices, state->nvertices, sizeof(MergeVertex), merge_compare_vertices);
 	merge_write_own_links(state);
 	merge_write_links_back(state);
-	merge_write_codes(state);
 	hnsw_note_uncoded(state->index);
 	merge_update_entry(state);
 	merge_retire_batch(state);

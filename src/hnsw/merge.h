@@ -76,7 +76,6 @@ extern int merge_compare_vertices(const void *a, const void *b);
 extern void merge_make_first(MergeState *state);
 extern void merge_write_own_links(MergeState *state);
 extern void merge_write_links_back(MergeState *state);
-extern void merge_write_codes(MergeState *state);
 extern void merge_update_entry(MergeState *state);
 
 #endif /* ANN_MERGE_H */

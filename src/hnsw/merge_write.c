@@ -19,9 +19,6 @@
 /* Steps of the search for an anchor beyond a vertex's neighbours */
 #define MAX_ANCHOR_TRIES 1000
 
-/* Codes that a list lacks before a merge that has linked from it adds them */
-#define MISSING_CODES 8
-
 /* Anchors followed from a vertex on, at most */
 #define MAX_ANCHOR_STEPS 1000
 
@@ -404,63 +401,6 @@ merge_write_links_back(MergeState *state)
 		}
 		pfree(links);
 	}
-}
-
-static int
-compare_blocks(const void *a, const void *b)
-{
-	BlockNumber left = *(const BlockNumber *) a;
-	BlockNumber right = *(const BlockNumber *) b;
-
-	return left < right ? -1 : left > right;
-}
-
-/* Sorts n blocks and drops those that are there more than once; returns how many are left. */
-static int
-sort_blocks(BlockNumber *blocks, int n)
-{
-	int kept = 0;
-
-	qsort(blocks, n, sizeof(BlockNumber), compare_blocks);
-	for (int i = 0; i < n; i++)
-	{
-		if (kept == 0 || blocks[kept - 1] != blocks[i])
-			blocks[kept++] = blocks[i];
-	}
-	return kept;
-}
-
-/*
- * Adds the codes of the batch's own links, and those of the lists that now link
- * back, where enough are missing to be worth the WAL.
- */
-void
-merge_write_codes(MergeState *state)
-{
-	HnswIndex *index = state->index;
-	BlockNumber *blocks;
-	Size nlinks = 0;
-	int nown = 0;
-	int n = 0;
-
-	if (index->meta.codes_offset == 0)
-		return;
-	for (int i = 0; i < state->nvertices; i++)
-		nlinks += state->vertices[i].nlinks == NULL ? 0 : state->vertices[i].nlinks[0];
-	blocks = palloc_extended((state->nvertices + nlinks) * sizeof(BlockNumber), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < state->nvertices; i++)
-		blocks[nown++] = hnsw_block(index, state->vertices[i].vertex);
-	nown = sort_blocks(blocks, nown);
-	hnsw_code_pages(index, blocks, nown, 1);
-	for (int i = 0; i < state->nvertices; i++)
-	{
-		const MergeVertex *vertex = &state->vertices[i];
-
-		for (int j = 0; vertex->nlinks != NULL && j < vertex->nlinks[0]; j++)
-			blocks[n++] = hnsw_block(index, vertex->links[0][j]);
-	}
-	hnsw_code_pages(index, blocks, sort_blocks(blocks, n), MISSING_CODES);
-	pfree(blocks);
 }
 
 /* Makes the highest vertex of the batch the entry point if it is higher than the present one. */

@@ -35,18 +35,6 @@ typedef struct PendingCopy
 	HnswVertex record;
 } PendingCopy;
 
-/*
- * An error unless the value's dimensions are the index's: two sessions may
- * each have the first value of a column that declares none.
- */
-static void
-check_dimensions(const HnswIndex *index, uint32 dim)
-{
-	if (index->meta.header.dim != dim)
-		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-						errmsg("expected %u dimensions, not %u", index->meta.header.dim, dim)));
-}
-
 static void
 report_bad_page(HnswIndex *index, BlockNumber blkno)
 {
@@ -191,7 +179,7 @@ add_tail(HnswIndex *index)
 
 		write_new_tail(index, meta_buffer, old_buffer, buffer, fresh);
 	}
-	check_dimensions(index, dim);
+	index_space_check_dim(index->meta.header.dim, dim);
 }
 
 /* A slot of the page that takes a vertex: one never used, or a free one; or -1. */
@@ -295,7 +283,7 @@ hnsw_append(HnswIndex *index, const void *encoded, ItemPointer tid)
 
 	if (index->meta.header.dim == 0)
 		add_tail(index);
-	check_dimensions(index, index->space.context.dim);
+	index_space_check_dim(index->meta.header.dim, index->space.context.dim);
 	HOLD_INTERRUPTS();
 	record = make_record(index, encoded, tid);
 	PAUSE_POINT("value stored", 0);
@@ -304,12 +292,17 @@ hnsw_append(HnswIndex *index, const void *encoded, ItemPointer tid)
 	pfree(record);
 }
 
-/* Is the chain, as last seen, longer than `times` hnsw.pending_list_limit? */
+/*
+ * Have the pages of the chain, as last seen, records of more than `times`
+ * hnsw.pending_list_limit?  Room for codes does not count: it is not read.
+ */
 bool
 hnsw_pending_is_long(const HnswIndex *index, int times)
 {
-	return (uint64) index->pending_pages * (BLCKSZ / 1024) >
-		   (uint64) hnsw_pending_list_limit * times;
+	Size records = index->meta.slots_per_page * index->meta.slot_size;
+
+	return (uint64) index->pending_pages * records >
+		   (uint64) hnsw_pending_list_limit * 1024 * times;
 }
 
 /* Notes what a scan must know of a pending vertex whose page is locked. */

@@ -34,7 +34,7 @@
 
 #define MIN_PUT_OFF 1024
 
-/* Lines of a record asked for ahead; the processor goes on by itself */
+/* Lines of a record, and of codes, asked for ahead; the processor goes on by itself */
 #define PREFETCH_LINES 64
 
 static void *
@@ -179,13 +179,14 @@ estimate_block(HnswSearch *search, const uint32 *links, const char *block, uint3
 	}
 }
 
-/* Takes in the links of a locked record that have codes; the others go to search->unvisited. */
+/* Takes in the links of a vertex on a locked page that have codes; the others go to search->unvisited. */
 static int
-estimate_links(HnswSearch *search, HnswVertex record, float key)
+estimate_links(HnswSearch *search, Page page, uint32 vertex, float key)
 {
 	const HnswMeta *meta = &search->index->meta;
+	HnswVertex record = hnsw_page_vertex(search->index, page, vertex);
 	const uint32 *links = hnsw_vertex_links(search->index, record);
-	const char *codes = hnsw_vertex_codes(search->index, record);
+	const char *codes = hnsw_vertex_codes(search->index, page, vertex);
 	Size block_size = rabitq_block_size(meta->code_dim);
 	int nuncoded = 0;
 
@@ -228,27 +229,32 @@ score_uncoded(HnswSearch *search, int n)
 	}
 }
 
+static inline void
+prefetch_lines(const char *address, Size size)
+{
+	size = Min(size, PREFETCH_LINES * CACHE_LINE);
+	for (Size offset = 0; offset < size; offset += CACHE_LINE)
+		__builtin_prefetch(address + offset);
+}
+
 /* Asks for the memory of the vertex that will probably be expanded next. */
 static void
 prefetch_nearest(HnswSearch *search)
 {
 	HnswIndex *index = search->index;
 	uint32 place = frontier_nearest(&search->frontier);
-	const char *record;
+	const char *page;
 	uint32 vertex;
-	Size size;
 
 	if (place == FRONTIER_NONE)
 		return;
 	vertex = search->frontier.ids[place];
-	record = recent_address(index->relation, hnsw_block(index, vertex));
-	if (record == NULL)
+	page = recent_address(index->relation, hnsw_block(index, vertex));
+	if (page == NULL)
 		return;
 	recent_prefetch_pin(index->relation, hnsw_block(index, vertex));
-	record += hnsw_slot_offset(index, vertex);
-	size = Min((Size) index->meta.slot_size, PREFETCH_LINES * CACHE_LINE);
-	for (Size offset = 0; offset < size; offset += CACHE_LINE)
-		__builtin_prefetch(record + offset);
+	prefetch_lines(page + hnsw_slot_offset(index, vertex), index->meta.slot_size);
+	prefetch_lines(hnsw_vertex_codes(index, (Page) page, vertex), index->meta.codes_size);
 }
 
 /*
@@ -270,7 +276,7 @@ expand(HnswSearch *search, uint32 vertex)
 	make_frontier_room(search, HNSW_MAX_LINKS);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	hnsw_check_vertex(index, record, vertex);
-	nuncoded = estimate_links(search, record, key);
+	nuncoded = estimate_links(search, BufferGetPage(buffer), vertex, key);
 	UnlockReleaseBuffer(buffer);
 	score_uncoded(search, nuncoded);
 	if (!isnan(key) && pool_insert(&search->pool, key, vertex | POOL_EXPANDED, &dropped))

@@ -16,6 +16,7 @@
 #include "commands/vacuum.h"
 #include "storage/bufmgr.h"
 
+#include "access/vacuum.h"
 #include "hnsw/hnsw.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
@@ -33,19 +34,11 @@ typedef struct VacuumState
 static int
 keep_live(VacuumState *vacuum, ItemPointer tids, int ntids)
 {
-	int live = 0;
+	int live = heap_tids_keep_live(vacuum->index.relation, tids, ntids, vacuum->callback,
+								   vacuum->callback_state);
 
-	for (int i = 0; i < ntids; i++)
-	{
-		page_check_tid(vacuum->index.relation, &tids[i]);
-		if (vacuum->callback != NULL && vacuum->callback(&tids[i], vacuum->callback_state))
-			vacuum->stats->tuples_removed += 1;
-		else
-		{
-			tids[live++] = tids[i];
-			vacuum->stats->num_index_tuples += 1;
-		}
-	}
+	vacuum->stats->tuples_removed += ntids - live;
+	vacuum->stats->num_index_tuples += live;
 	return live;
 }
 
@@ -223,9 +216,10 @@ vacuum_vertex(VacuumState *vacuum, PageChange *change, Page *copy, Buffer buffer
 }
 
 /* Vacuums a slot page; the lists of its vertices first, without its lock. */
-static void
-vacuum_page(VacuumState *vacuum, BlockNumber blkno)
+static bool
+vacuum_page(void *arg, BlockNumber blkno)
 {
+	VacuumState *vacuum = (VacuumState *) arg;
 	HnswIndex *index = &vacuum->index;
 	Buffer buffer = ReadBufferExtended(index->relation, MAIN_FORKNUM, blkno, RBM_NORMAL,
 									   vacuum->info->strategy);
@@ -250,7 +244,7 @@ vacuum_page(VacuumState *vacuum, BlockNumber blkno)
 	if (nslots == 0)
 	{
 		ReleaseBuffer(buffer);
-		return;
+		return true;
 	}
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	nslots = page_slots(page, index->meta.slots_per_page);
@@ -260,6 +254,7 @@ vacuum_page(VacuumState *vacuum, BlockNumber blkno)
 		page_change_finish(&change);
 	else
 		UnlockReleaseBuffer(buffer);
+	return true;
 }
 
 /* ambulkdelete: removes the TIDs that the callback says are dead. */
@@ -268,27 +263,18 @@ hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 				 IndexBulkDeleteCallback callback, void *state)
 {
 	VacuumState vacuum;
-	BlockNumber nblocks;
 
-	if (stats == NULL)
-		stats = palloc0(sizeof(IndexBulkDeleteResult));
+	stats = vacuum_begin_pass(stats);
 	vacuum.info = info;
 	vacuum.stats = stats;
 	vacuum.callback = callback;
 	vacuum.callback_state = state;
 	hnsw_open(&vacuum.index, info->index);
-	stats->num_index_tuples = 0;
-	stats->estimated_count = false;
 	if (vacuum.index.meta.slots_per_page == 0)
 		return stats;
 	hnsw_merge_pending(&vacuum.index, true);
 	hnsw_note_deleted(&vacuum.index, U64FromFullTransactionId(ReadNextFullTransactionId()));
-	nblocks = RelationGetNumberOfBlocks(info->index);
-	for (BlockNumber blkno = META_BLOCK + 1; blkno < nblocks; blkno++)
-	{
-		vacuum_delay_point_compat();
-		vacuum_page(&vacuum, blkno);
-	}
+	vacuum_each_page(info->index, vacuum_page, &vacuum);
 	return stats;
 }
 
@@ -307,12 +293,5 @@ hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	hnsw_merge_pending(&index, true);
 	hnsw_vacuum_graph(&index, info->strategy, stats != NULL);
 	hnsw_code_index(&index);
-	if (stats == NULL)
-	{
-		stats = palloc0(sizeof(IndexBulkDeleteResult));
-		stats->num_index_tuples = info->num_heap_tuples;
-		stats->estimated_count = info->estimated_count;
-	}
-	stats->num_pages = RelationGetNumberOfBlocks(info->index);
-	return stats;
+	return vacuum_finish(info, stats);
 }

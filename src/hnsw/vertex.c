@@ -68,7 +68,7 @@ hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space, const char *inde
 		size = TYPEALIGN(CACHE_LINE, meta->value_offset + value_blocks_size(space));
 	}
 	meta->slot_size = size;
-	meta->slots_per_page = PAGE_DATA_SIZE / size;
+	meta->slots_per_page = PAGE_DATA_SIZE / (size + meta->codes_size);
 }
 
 /* The metapage of an empty index; its geometry follows when dim is known. */
@@ -134,10 +134,7 @@ hnsw_read_meta(HnswIndex *index)
 		index->meta.element != index->space.stored.space->element)
 		sound = index_space_store_as(&index->space, index->meta.element);
 	if (unlikely(!sound || !geometry_is_sound(index)))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has no valid metapage",
-							   RelationGetRelationName(index->relation)),
-						errhint("Please REINDEX it.")));
+		meta_report_invalid(index->relation);
 }
 
 /* Makes an index ready for use: its space, and its metapage as it is now. */

@@ -141,25 +141,36 @@ next_place(uint16 place)
 	return place == PG_UINT16_MAX ? place : place + 1;
 }
 
+/* Is this a page of a bucket with so many before it? */
+static bool
+has_place(Page page, uint16 place)
+{
+	return page_is(page, PAGE_BUCKET) && PageGetSpecial(page)->nslots == place;
+}
+
 bool
 bucket_lock_next(Relation index, Buffer buffer, int lockmode, Buffer *next)
 {
 	PageSpecial special = PageGetSpecial(BufferGetPage(buffer));
-	Page page;
+	uint16 place = next_place(special->nslots);
 
 	if (special->next == InvalidBlockNumber)
 		return false;
 	*next = recent_read(index, special->next);
-	LockBuffer(*next, lockmode);
-	page = BufferGetPage(*next);
-	if (unlikely(!page_is(page, PAGE_BUCKET) ||
-				 PageGetSpecial(page)->nslots != next_place(special->nslots)))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has block %u out of place behind block %u",
-							   RelationGetRelationName(index), special->next,
-							   BufferGetBlockNumber(buffer)),
-						errhint("Please REINDEX it.")));
-	return true;
+
+	/* looked at before it is locked, too: it might be one that the caller has locked already */
+	if (has_place(BufferGetPage(*next), place))
+	{
+		LockBuffer(*next, lockmode);
+		if (likely(has_place(BufferGetPage(*next), place)))
+			return true;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" has block %u out of place behind block %u",
+					RelationGetRelationName(index), special->next, BufferGetBlockNumber(buffer)),
+			 errhint("Please REINDEX it.")));
+	return false;
 }
 
 BucketEntry
@@ -369,25 +380,9 @@ give_blocks(Relation index, Size head_offset, PageKind kind, BlockList *list)
 	memset(list, 0, sizeof(*list));
 }
 
-/* Copies the TIDs of an entry that live on; returns their number. */
-static int
-copy_live(Relation index, ItemPointer tids, int ntids, BucketIsDead is_dead, void *state,
-		  ItemPointerData *live)
-{
-	int n = 0;
-
-	for (int i = 0; i < ntids; i++)
-	{
-		page_check_tid(index, &tids[i]);
-		if (!is_dead(&tids[i], state))
-			live[n++] = tids[i];
-	}
-	return n;
-}
-
 /* Removes the dead TIDs of a page that is locked exclusively; releases it. */
 static void
-remove_dead(Relation index, const BucketShape *shape, Buffer buffer, BucketIsDead is_dead,
+remove_dead(Relation index, const BucketShape *shape, Buffer buffer, HeapTidIsDead is_dead,
 			void *state, double *removed, double *kept, BlockList *values)
 {
 	Page page = BufferGetPage(buffer);
@@ -404,8 +399,8 @@ remove_dead(Relation index, const BucketShape *shape, Buffer buffer, BucketIsDea
 
 		if (entry == NULL)
 			continue;
-		nlive =
-			copy_live(index, bucket_entry_tids(shape, entry), entry->ntids, is_dead, state, live);
+		memcpy(live, bucket_entry_tids(shape, entry), entry->ntids * sizeof(ItemPointerData));
+		nlive = heap_tids_keep_live(index, live, entry->ntids, is_dead, state);
 		*removed += entry->ntids - nlive;
 		*kept += nlive;
 		if (nlive == entry->ntids)
@@ -431,7 +426,7 @@ remove_dead(Relation index, const BucketShape *shape, Buffer buffer, BucketIsDea
 
 void
 bucket_vacuum_page(Relation index, const BucketShape *shape, Size head_offset, BlockNumber blkno,
-				   BufferAccessStrategy strategy, BucketIsDead is_dead, void *state,
+				   BufferAccessStrategy strategy, HeapTidIsDead is_dead, void *state,
 				   double *removed, double *kept)
 {
 	Buffer buffer = ReadBufferExtended(index, MAIN_FORKNUM, blkno, RBM_NORMAL, strategy);

@@ -19,6 +19,7 @@
 
 #include "storage/itemptr.h"
 
+#include "storage/heap_tids.h"
 #include "storage/page.h"
 #include "storage/page_change.h"
 
@@ -146,9 +147,6 @@ extern bool bucket_has_tid_room(const BucketShape *shape, Page page, OffsetNumbe
 extern bool bucket_add_tid(const BucketShape *shape, Page page, OffsetNumber offset,
 						   ItemPointer tid);
 
-/* Removing dead rows: which TIDs are dead */
-typedef bool (*BucketIsDead)(ItemPointer tid, void *state);
-
 /*
  * Removes the dead TIDs of one page, in one record, and entries that have no other;
  * their value pages go to the chain of free pages.  Counts TIDs.  Pages of another
@@ -156,7 +154,7 @@ typedef bool (*BucketIsDead)(ItemPointer tid, void *state);
  */
 extern void bucket_vacuum_page(Relation index, const BucketShape *shape, Size head_offset,
 							   BlockNumber blkno, BufferAccessStrategy strategy,
-							   BucketIsDead is_dead, void *state, double *removed, double *kept);
+							   HeapTidIsDead is_dead, void *state, double *removed, double *kept);
 
 /*
  * Gives the pages of a retired bucket, and of its values, to the chain of free pages,

@@ -54,6 +54,18 @@ page_set_data_size(Page page, Size size)
 	Assert(header->pd_lower <= header->pd_upper);
 }
 
+/* Takes the second parts of the first nslots slots, of part_size bytes each, into use. */
+void
+page_use_end_parts(Page page, Size part_size, int nslots)
+{
+	PageHeader header = (PageHeader) page;
+	Size upper = PAGE_DATA_OFFSET + PAGE_DATA_SIZE - nslots * part_size;
+
+	if (nslots > 0 && upper < header->pd_upper)
+		header->pd_upper = upper;
+	Assert(header->pd_lower <= header->pd_upper);
+}
+
 /*
  * Adds a block to the relation and returns its buffer, pinned and locked
  * exclusively.  The page is all zeroes: the caller initialises and logs it.
@@ -91,14 +103,4 @@ page_lock_two(Buffer first, int first_mode, Buffer second, int second_mode)
 	LockBuffer(first, first_mode);
 	if (in_order)
 		LockBuffer(second, second_mode);
-}
-
-void
-page_check_tid(Relation index, ItemPointer tid)
-{
-	if (unlikely(!ItemPointerIsValid(tid)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" has an invalid heap TID", RelationGetRelationName(index)),
-				 errhint("Please REINDEX it.")));
 }

@@ -15,8 +15,13 @@
  *	bucket	line pointers: entries of a bucket (bucket.h)
  *	free	nothing: in the chain of free pages (free_pages.h), or leaked
  *
- * pd_lower always stands past the last byte in use (pd_upper too when the page
- * is full): page images in WAL leave out what lies between the two.
+ * A slot may have a second part, from the end of the page downwards: slot n's
+ * is the n-th from the end.  It holds what can be filled in later, and belongs
+ * to the page from then on; so adding a slot logs its first part only.
+ *
+ * pd_lower always stands past the last byte in use, and pd_upper before the
+ * first one of the second parts in use: page images in WAL leave out what lies
+ * between the two.
  *
  *-------------------------------------------------------------------------
  */
@@ -88,6 +93,21 @@ page_slot(Page page, Size slot_size, int slot)
 	return (char *) page + PAGE_DATA_OFFSET + (Size) slot * slot_size;
 }
 
+/* Where the second part of slot number `slot` is, if it has part_size bytes */
+static inline char *
+page_slot_end_part(Page page, Size part_size, int slot)
+{
+	return (char *) page + PAGE_DATA_OFFSET + PAGE_DATA_SIZE - (Size) (slot + 1) * part_size;
+}
+
+/* Is the second part of a slot in use? */
+static inline bool
+page_has_end_part(Page page, Size part_size, int slot)
+{
+	return ((PageHeader) page)->pd_upper <=
+		   PAGE_DATA_OFFSET + PAGE_DATA_SIZE - (Size) (slot + 1) * part_size;
+}
+
 /* Slots handed out on a slot page that has room for so many */
 static inline int
 page_slots(Page page, int capacity)
@@ -99,6 +119,7 @@ extern void page_init(Page page, PageKind kind);
 extern bool page_is(Page page, PageKind kind);
 extern void page_set_slots(Page page, Size slot_size, int nslots);
 extern void page_set_data_size(Page page, Size size);
+extern void page_use_end_parts(Page page, Size part_size, int nslots);
 extern Buffer page_extend(Relation index, ForkNumber forknum);
 
 /* Removes an item from a copy of a page; other items keep their numbers. */
@@ -109,8 +130,5 @@ extern void page_delete_item(Page page, OffsetNumber offset);
  * in the first mode, one page that was pinned twice.
  */
 extern void page_lock_two(Buffer first, int first_mode, Buffer second, int second_mode);
-
-/* An error unless the TID of a row is one that the table may be asked for. */
-extern void page_check_tid(Relation index, ItemPointer tid);
 
 #endif /* ANN_PAGE_H */

@@ -25,6 +25,8 @@
 #include "access/compat.h"
 #include "access/index_space.h"
 #include "access/inspect.h"
+#include "access/scan_loop.h"
+#include "core/random.h"
 #include "core/tree.h"
 #include "core/tree_prune.h"
 #include "core/tree_tune.h"
@@ -96,12 +98,15 @@ typedef struct VptreeMeta
 	double tune_r;
 	uint32 tune_k;
 	uint32 reserved;
-	double entries; /* of the build */
+	double entries;	   /* of the build */
+	double probe_few;  /* distances of a query of VPTREE_PROBE_FEW rows (probe.c); 0: unknown */
+	double probe_more; /* of VPTREE_PROBE_MORE rows */
+	double shift;	   /* added to distances that may be negative, for pruning (index.c) */
 } VptreeMeta;
 
 #define VPTREE_FREE_PAGES offsetof(VptreeMeta, free_pages)
 
-/* Relation options.  NAN, -1 or 0: not set, see options.c */
+/* Relation options.  Not set: NAN; exponents -1; max_leaves_to_visit and tune_k 0 */
 typedef struct VptreeOptions
 {
 	int32 vl_len_;
@@ -134,20 +139,34 @@ typedef struct VptreeIndex
 	IndexSpace space;
 	VptreeMeta meta;
 	BucketShape shape;
-	TreeDistance distance; /* with the space as its context (distance.c) */
-	bool exact;			   /* pruning goes by a metric (space_metric()) */
+	TreeDistance distance; /* whose context is this VptreeIndex: it must stay where it is */
+	bool exact;			   /* bounds of distances hold for all rows: nothing is lost by pruning */
 	bool building;		   /* pages are not logged one by one */
 } VptreeIndex;
 
 /* index.c: opening an index, nodes, distances */
-extern void vptree_meta_init(VptreeMeta *meta, const IndexSpace *space, Relation relation);
-extern void vptree_set_geometry(VptreeIndex *index); /* once dimensions are known */
+
+/* An error if the index's space cannot have the partition that is asked for. */
+extern void vptree_check_partition(const IndexSpace *space, const VptreeOptions *options);
+extern void vptree_meta_init(VptreeIndex *index, const VptreeOptions *options);
+
+/* Sets the dimensions, now that they are known, and what follows from them in the metapage. */
+extern void vptree_set_geometry(VptreeIndex *index, const VptreeOptions *options);
 extern void vptree_open(VptreeIndex *index, Relation relation);
 extern void vptree_read_meta(VptreeIndex *index);
+
+/* Sets what follows from the metapage and the space, whose dimensions are known. */
+extern void vptree_use_meta(VptreeIndex *index);
 extern void vptree_init_distance(VptreeIndex *index);
 
 /* The node of a child, on its page locked in share mode; an error if there is none. */
 extern VptreeNode vptree_lock_node(VptreeIndex *index, const VptreeChild *child, Buffer *buffer);
+
+/* The same on a page, or a copy of it, that the caller has locked */
+extern VptreeNode vptree_page_node(VptreeIndex *index, Page page, const VptreeChild *child);
+
+/* The node at an offset of a page, or NULL if what is there cannot be one */
+extern VptreeNode vptree_find_node(const VptreeIndex *index, Page page, OffsetNumber offset);
 
 /* The pivot of a node whose page is locked; scratch: encoded_size bytes */
 extern const void *vptree_node_pivot(VptreeIndex *index, VptreeNode node, char *scratch);
@@ -156,48 +175,93 @@ extern const void *vptree_node_pivot(VptreeIndex *index, VptreeNode node, char *
  * d(pivot, x), the pivot as the object and x as the query, as a distance to prune by;
  * query is the query form of x.
  */
-extern double vptree_pivot_distance(VptreeIndex *index, const void *pivot, const void *query);
+extern double vptree_pivot_distance(const VptreeIndex *index, const void *pivot, const void *query);
 
 /*
- * What computed distances of this size may be wrong by where pruning is exact; else 0.
+ * Does a value at distance x from a node's pivot go left?  Where it may go either
+ * way, chance decides, so that the rows of one value do not all go the same one;
+ * *chance is another one afterwards.
  */
-extern double vptree_slack(const VptreeIndex *index, double x, double radius);
+static inline bool
+vptree_goes_left(double x, double radius, uint64 *chance)
+{
+	*chance = random_hash(*chance);
+	return x < radius || (x == radius && (*chance & 1) != 0);
+}
+
+/*
+ * A distance to prune by that was computed, maybe stored as a float, differs by no
+ * more than this from the true one; 0 where pruning is approximate, or by coordinates.
+ */
+extern double vptree_distance_error(const VptreeIndex *index, double distance);
+
+/*
+ * Where pruning is approximate: chooses the shift that makes distances among these
+ * values no less than 0, most likely.
+ */
+extern void vptree_choose_shift(VptreeIndex *index, const GraphValues *values, uint32 nvalues);
 
 /* build.c */
 extern IndexBuildResult *vptree_build(Relation heap, Relation relation, IndexInfo *index_info);
 extern void vptree_build_empty(Relation relation);
 extern char *vptree_build_phase_name(int64 phase);
 
-/* write.c: a tree from memory to pages; used by builds and by splits */
-typedef struct VptreeWrite VptreeWrite;
+/* write.c: trees from memory to pages; used by builds and by splits */
 
-/*
- * Writes the tree of `tree`, whose items are numbers of entries: its buckets first,
- * then its nodes.  The TIDs of item i are those that tids() gives.  Returns the
- * child that stands for all of it.
- */
-typedef int (*VptreeItemTids)(void *arg, uint32 place, const ItemPointerData **tids);
-extern VptreeChild vptree_write_tree(VptreeIndex *index, const Tree *tree,
-									 const GraphValues *values, VptreeItemTids tids, void *arg);
+/* A tree that is on pages */
+typedef struct VptreeSubtree
+{
+	VptreeChild root;
+	uint32 nodes;
+	uint32 buckets;
+	uint32 depth; /* nodes above a bucket, at most */
+} VptreeSubtree;
+
+/* What the items of a tree are on pages, by their place in Tree.items */
+typedef struct VptreeEntries
+{
+	const GraphValues *values;
+	void *arg;
+
+	/* Gives the TIDs of an item; returns how many, 1 to BUCKET_MAX_TIDS.  Places come in order. */
+	int (*tids)(void *arg, uint32 place, ItemPointerData *tids);
+
+	/* Gives its distances to the nabove nearest pivots above the tree, from the nearest upwards. */
+	const float *(*above)(void *arg, uint32 place);
+	int nabove;
+} VptreeEntries;
+
+/* Writes the nodes of a tree above what its leaves stand for: buckets, or other trees. */
+extern VptreeSubtree vptree_write_nodes(VptreeIndex *index, const Tree *tree,
+										const GraphValues *values, const VptreeSubtree *leaves);
+
+/* Writes the leaves as buckets, then the nodes.  They are not counted in index->meta. */
+extern VptreeSubtree vptree_write_tree(VptreeIndex *index, const Tree *tree,
+									   const VptreeEntries *entries);
 
 /* insert.c, split.c */
 extern bool vptree_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid,
 						  Relation heap, IndexUniqueCheck check_unique,
 						  INSERT_UNCHANGED_PARAM IndexInfo *index_info);
 
+/* Where a value belongs: the bucket that a descent has come to */
+typedef struct VptreePlace
+{
+	VptreeChild bucket;
+	VptreeChild parent;		   /* the node above it; nothing: the bucket is the root */
+	bool left;				   /* which child of that node it is */
+	uint32 depth;			   /* nodes above it */
+	float path[TREE_MAX_PATH]; /* distances to the pivots of the nearest ones, upwards */
+} VptreePlace;
+
 /*
- * Replaces an overfull bucket by a small tree.  `parent` says where the pointer to it
- * stands: a node's item, or nothing for the metapage.  Does nothing while vacuum runs.
+ * Replaces an overfull bucket by a small tree.  Does nothing if somebody else has
+ * done so or vacuum is at work.
  */
-extern void vptree_split_bucket(VptreeIndex *index, const VptreeChild *parent, bool left,
-								const VptreeChild *bucket);
+extern void vptree_split_bucket(VptreeIndex *index, const VptreePlace *place);
 
 /* scan.c */
 extern IndexScanDesc vptree_begin_scan(Relation relation, int nkeys, int norderbys);
-extern void vptree_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
-						  int norderbys);
-extern bool vptree_get_tuple(IndexScanDesc scan, ScanDirection direction);
-extern void vptree_end_scan(IndexScanDesc scan);
 
 /* vacuum.c.  While it removes dead rows no bucket is split (README, "Vacuum"). */
 #define VPTREE_SPLIT_LOCK META_BLOCK /* heavyweight page lock: splits share it, vacuum excludes */
@@ -215,26 +279,30 @@ extern void vptree_init_options(void);
 extern bytea *vptree_options(Datum reloptions, bool validate);
 extern const VptreeOptions *vptree_get_options(Relation relation);
 
+/* Options as vptree_options() returns them: NULL stands for the defaults. */
+extern const VptreeOptions *vptree_options_of(const bytea *options);
+
 /* The pruner of a scan: settings, else options, else what was tuned, else 1, 1, 1, 1 */
 extern TreePruner vptree_pruner(Relation relation, const VptreeMeta *meta);
 extern int vptree_max_leaves(Relation relation);
 
-typedef enum VptreeIterativeScan
-{
-	VPTREE_ITERATIVE_OFF,
-	VPTREE_ITERATIVE_RELAXED,
-	VPTREE_ITERATIVE_STRICT
-} VptreeIterativeScan;
-
-extern int vptree_iterative_scan;
-extern int vptree_max_scan_tuples;
+extern ScanSettings vptree_scan_settings;
 
 /* info.c, check.c, estimate.c */
 extern const InspectMethod vptree_inspect;
 extern void vptree_info(Relation relation, InfoReport *report);
 extern bool vptree_check(CheckState *check);
+extern BlockNumber vptree_name_owner(CheckState *check, uint32 owner, char *name);
 extern bool vptree_holds_value(CheckState *check, uint32 owner, const void *value);
 extern void vptree_estimate(const EstimateInput *input, EstimateResult *result);
+
+/*
+ * probe.c: searches the index, which is complete but for the metapage, from some of
+ * its values, and sets what index->meta says of them.
+ */
+#define VPTREE_PROBE_FEW 10
+#define VPTREE_PROBE_MORE 100
+extern void vptree_probe(VptreeIndex *index, const GraphValues *values, uint32 nvalues);
 
 /* cost.c */
 extern void vptree_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,

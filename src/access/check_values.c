@@ -1,0 +1,218 @@
+/*-------------------------------------------------------------------------
+ *
+ * check_values.c
+ *	  Looking for damage in an index: metapage header, values, heap TIDs.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "access/check.h"
+#include "access/inspect.h"
+#include "storage/value_pages.h"
+
+/*
+ * Relative error allowed in what an encoded value holds besides coordinates:
+ * another processor may have added it up in another order
+ */
+#define DERIVED_TOLERANCE 1e-3
+
+void
+check_report_field(CheckState *check, const char *field, uint64 found, uint64 expected)
+{
+	check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+				 "metapage says %s is " UINT64_FORMAT ", but it must be " UINT64_FORMAT, field,
+				 found, expected);
+}
+
+bool
+check_meta_header(CheckState *check, const MetaHeader *header, MethodId method)
+{
+	const SpaceContext *context = &check->space.context;
+	bool sound = false;
+
+	if (header->magic != META_MAGIC)
+		check_report_field(check, "magic number", header->magic, META_MAGIC);
+	else if (header->version != META_FORMAT_VERSION)
+		check_report_field(check, "format version", header->version, META_FORMAT_VERSION);
+	else if (header->method != method)
+		check_report_field(check, "access method", header->method, method);
+	else if (header->dim > SPACE_MAX_DIM || (context->dim > 0 && header->dim != context->dim))
+		check_report_field(check, "dimensions", header->dim, context->dim);
+	else if (strncmp(header->space, context->space->name, META_SPACE_NAME_SIZE) != 0)
+		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+					 "metapage is of space \"%.*s\", but the operator class of \"%s\"",
+					 META_SPACE_NAME_SIZE, header->space, context->space->name);
+	else
+		sound = true;
+	for (int i = 0; sound && i < context->space->nparams; i++)
+	{
+		if (header->params[i] == context->params[i])
+			continue;
+		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+					 "metapage has %s = %g, but the operator class %s = %g",
+					 context->space->params[i].name, header->params[i],
+					 context->space->params[i].name, context->params[i]);
+		sound = false;
+	}
+	return sound;
+}
+
+CheckPage *
+check_make_page(void)
+{
+	CheckPage *page = palloc(sizeof(CheckPage));
+
+	page->block = InvalidBlockNumber;
+	return page;
+}
+
+void
+check_values_init(CheckState *check)
+{
+	check->value_page = check_make_page();
+	check->value_owner =
+		palloc_extended((Size) check->nblocks * sizeof(uint32), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	check->value = palloc(check->space.encoded_size);
+	check->encoded = palloc(check->space.encoded_size);
+}
+
+void
+check_report_owner(CheckState *check, CheckSeverity severity, uint32 owner, const char *problem)
+{
+	char name[CHECK_NAME_SIZE];
+	BlockNumber block = check->method->name_owner(check, owner, name);
+
+	check_report(check, severity, block, name, "%s", problem);
+}
+
+/* Is the coordinate finite?  Coordinates come first in every encoded value. */
+static bool
+is_finite(const SpaceContext *context, const char *value, uint32 i)
+{
+	if (context->space->element == SPACE_FLOAT16)
+		return (((const uint16 *) value)[i] & 0x7C00) != 0x7C00;
+	return isfinite(((const float *) value)[i]);
+}
+
+/*
+ * What an encoded value holds besides its coordinates must be what they give,
+ * up to rounding.
+ */
+static bool
+derived_is_sound(CheckState *check, const char *value)
+{
+	const IndexSpace *space = &check->space;
+
+	space_encode(&space->context, value, check->encoded);
+	for (Size at = TYPEALIGN(sizeof(float), space->value_size);
+		 at + sizeof(float) <= space->encoded_size; at += sizeof(float))
+	{
+		float found = *(const float *) (value + at);
+		float expected = *(const float *) (check->encoded + at);
+
+		if (memcmp(&found, &expected, sizeof(float)) != 0 &&
+			!(fabsf(found - expected) <= DERIVED_TOLERANCE * (fabsf(expected) + FLT_MIN)))
+			return false;
+	}
+	return true;
+}
+
+bool
+check_encoded(CheckState *check, uint32 owner, const char *value)
+{
+	const SpaceContext *context = &check->space.context;
+	char problem[160];
+	uint32 where = 0;
+
+	while (where < context->dim && is_finite(context, value, where))
+		where++;
+	if (where < context->dim)
+		snprintf(problem, sizeof(problem), "coordinate %u of the value is not finite", where + 1);
+	else if (space_check(context, value, &where) != SPACE_OK)
+		snprintf(problem, sizeof(problem),
+				 "coordinate %u of the value is outside the domain of space \"%s\"", where + 1,
+				 context->space->name);
+	else if (!derived_is_sound(check, value))
+		snprintf(problem, sizeof(problem), "what is stored with the value does not follow from it");
+	else
+		return true;
+	check_report_owner(check, CHECK_ERROR, owner, problem);
+	return false;
+}
+
+const char *
+check_gather_value(CheckState *check, const BlockNumber *blocks, Size size, uint32 owner,
+				   bool first_time)
+{
+	Size left = size;
+	bool sound = true;
+	char name[CHECK_NAME_SIZE];
+	char other[CHECK_NAME_SIZE];
+	BlockNumber block = check->method->name_owner(check, owner, name);
+
+	for (int i = 0; left > 0; i++)
+	{
+		Size piece = Min(left, VALUE_PAGES_PIECE);
+		Page page = NULL;
+
+		if (check_block_is(check, blocks[i], PAGE_VALUE))
+			page = check_page(check, check->value_page, blocks[i]);
+		if (page == NULL || ((PageHeader) page)->pd_lower != PAGE_DATA_OFFSET + piece)
+		{
+			check_report(check, CHECK_ERROR, block, name,
+						 "block %u holds no piece of %zu bytes of the value", blocks[i],
+						 (size_t) piece);
+			return NULL;
+		}
+		if (first_time && check->value_owner[blocks[i]] != 0)
+		{
+			(void) check->method->name_owner(check, check->value_owner[blocks[i]], other);
+			check_report(check, CHECK_ERROR, blocks[i], name, "value page belongs to %s too",
+						 other);
+			sound = false;
+		}
+		check->value_owner[blocks[i]] = owner;
+		memcpy(check->value + (Size) i * VALUE_PAGES_PIECE, (char *) page + PAGE_DATA_OFFSET,
+			   piece);
+		left -= piece;
+	}
+	return sound ? check->value : NULL;
+}
+
+void
+check_add_rows(CheckState *check, uint32 owner, const ItemPointerData *tids, int ntids)
+{
+	for (int i = 0; i < ntids; i++)
+	{
+		if (ItemPointerGetOffsetNumberNoCheck(&tids[i]) != InvalidOffsetNumber &&
+			ItemPointerGetBlockNumberNoCheck(&tids[i]) != InvalidBlockNumber)
+			check_entries_add(check, &check->rows, tids[i], owner);
+		else
+			check_report_owner(check, CHECK_ERROR, owner, "it has an invalid heap TID");
+	}
+}
+
+void
+check_duplicate_rows(CheckState *check)
+{
+	CheckEntries *rows = &check->rows;
+	char other[CHECK_NAME_SIZE];
+
+	check_entries_sort(rows);
+	for (uint64 i = 1; i < rows->n; i++)
+	{
+		CheckEntry *entry = &rows->entries[i];
+
+		if (ItemPointerCompare(&entry->tid, &rows->entries[i - 1].tid) != 0)
+			continue;
+		(void) check->method->name_owner(check, rows->entries[i - 1].owner, other);
+		check_report_owner(check, CHECK_ERROR, entry->owner,
+						   psprintf("row (%u,%u) is in %s already",
+									ItemPointerGetBlockNumberNoCheck(&entry->tid),
+									ItemPointerGetOffsetNumberNoCheck(&entry->tid), other));
+	}
+}

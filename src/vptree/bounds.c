@@ -1,0 +1,339 @@
+/*-------------------------------------------------------------------------
+ *
+ * bounds.c
+ *	  How near the values of a subtree, or of an entry, can be to the query.
+ *
+ * Where the space has a metric behind it, bounds come from true distances: a
+ * computed one tells between which two the true one lies (space.h), and a bound
+ * of true distances, of which keys are computed.  So with the triangle inequality
+ * as pruner no row is lost to rounding.  Other spaces are pruned by their distance
+ * as it is computed (index.c), by whatever rule the pruner says.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <float.h>
+#include <math.h>
+
+#include "utils/memutils.h"
+
+#include "vptree/search.h"
+
+/* Sums of doubles are rounded: to be multiplied with a bound of true distances */
+#define ROUNDED_SUM (1 - 1e-10)
+
+typedef double (*Finish)(const void *context, float key);
+
+/* Numbers as large as the floats that they stand for are, in the order of the floats */
+static float
+float_of_place(int64 place)
+{
+	int32 bits = place >= 0 ? (int32) place : (int32) (PG_INT32_MIN - place);
+	float number;
+
+	memcpy(&number, &bits, sizeof(number));
+	return number;
+}
+
+static const int64 place_of_infinity = 0x7F800000;
+
+/*
+ * The smallest key whose distance is no less than this one, or, with `above`,
+ * greater than it; INFINITY if there is none.
+ */
+static float
+find_key(Finish finish, const void *context, double distance, bool above)
+{
+	int64 low = -place_of_infinity;
+	int64 high = place_of_infinity;
+
+	while (low < high)
+	{
+		int64 middle = low + (high - low) / 2;
+		double found = finish(context, float_of_place(middle));
+
+		if (above ? found > distance : found >= distance)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return float_of_place(low);
+}
+
+static double
+finish_in_space(const void *context, float key)
+{
+	return space_finish((const SpaceContext *) context, key);
+}
+
+float
+vptree_key_beyond(const SpaceContext *context, double distance)
+{
+	return find_key(finish_in_space, context, distance, true);
+}
+
+/* The key that nothing falls short of whose distance to prune by is no less than this */
+static float
+key_of_bound(const VptreeSearch *search, double bound)
+{
+	const VptreeIndex *index = search->index;
+
+	if (!(bound > 0))
+		return -INFINITY;
+	if (index->exact)
+		return space_metric_key(&index->space.context, bound);
+	return find_key(index->distance.finish, index, bound, false);
+}
+
+static double
+exponent_of_norm(const SpaceContext *context)
+{
+	const char *name = context->space->name;
+
+	if (strcmp(name, "l1") == 0)
+		return 1;
+	if (strcmp(name, "l2") == 0)
+		return 2;
+	if (strcmp(name, "linf") == 0)
+		return INFINITY;
+	return context->params[0];
+}
+
+void
+vptree_init_bounds(VptreeSearch *search)
+{
+	VptreeIndex *index = search->index;
+	const TreePruner *pruner = &search->pruner;
+
+	search->stretched = pruner->alpha_left != 1 || pruner->alpha_right != 1 ||
+						pruner->exp_left != 1 || pruner->exp_right != 1;
+	if (index->meta.partition != TREE_KD || index->meta.header.dim == 0)
+		return;
+	search->norm = exponent_of_norm(&index->space.context);
+	search->coordinates =
+		MemoryContextAlloc(search->context, index->meta.header.dim * sizeof(float));
+	index->distance.coordinates(index, search->target->query, search->coordinates);
+}
+
+/* ------------------------------------------------------ vantage points */
+
+/* A bound of the side that the query is not on */
+static float
+stretched_key(const VptreeSearch *search, double gap, int side)
+{
+	const TreePruner *pruner = &search->pruner;
+
+	if (!(gap > 0))
+		return -INFINITY;
+	if (search->stretched && side == 1)
+		gap = tree_stretch(gap, pruner->alpha_left, pruner->exp_left);
+	else if (search->stretched)
+		gap = tree_stretch(gap, pruner->alpha_right, pruner->exp_right);
+	return key_of_bound(search, gap);
+}
+
+static void
+bound_by_pivot(VptreeSearch *search, VptreeNode node, uint32 ancestor, VptreeSides *sides)
+{
+	VptreeIndex *index = search->index;
+	const SpaceContext *context = &index->space.context;
+	const void *pivot = vptree_node_pivot(index, node, search->scratch);
+	VptreeAncestor *known;
+	SpaceRange x;
+	SpaceRange radius = {node->radius, node->radius};
+	double computed;
+	float key;
+
+	context->space->distances(context, search->query, &pivot, 1, &key);
+	search->distances++;
+	computed = index->distance.finish(index, key);
+	x = (SpaceRange){computed, computed};
+	if (index->exact)
+	{
+		x = space_metric_range(context, key);
+		radius = space_metric_true(context, node->radius);
+	}
+	sides->nearer = computed < node->radius ? 0 : 1;
+	sides->bound[sides->nearer] = -INFINITY;
+	sides->bound[1 - sides->nearer] = sides->nearer == 0
+										  ? stretched_key(search, radius.low - x.high, 1)
+										  : stretched_key(search, x.low - radius.high, 0);
+
+	sides->ancestor[0] = sides->ancestor[1] = vptree_add_ancestor(search);
+	known = &search->ancestors[sides->ancestor[0]];
+	known->above = ancestor;
+	known->u.pivot.low = x.low;
+	known->u.pivot.high = x.high;
+	known->u.pivot.computed = (float) computed;
+}
+
+/* --------------------------------------------------------- coordinates */
+
+/* What an offset in one dimension adds to the sum */
+static double
+norm_term(double norm, double offset)
+{
+	if (norm == 1 || isinf(norm))
+		return offset;
+	return norm == 2 ? offset * offset : pow(offset, norm);
+}
+
+/* The metric distance (space.h) of a box with these offsets, the largest of which may be `offset` */
+static double
+norm_of_sum(double norm, double sum, double offset)
+{
+	if (!isfinite(sum))
+		return norm < 1 ? norm_term(norm, offset) : offset;
+	if (norm <= 1 || isinf(norm))
+		return sum;
+	return norm == 2 ? sqrt(sum) : pow(sum, 1 / norm);
+}
+
+/* Offset in a dimension, and sum of all offsets, of the box that a branch is in */
+static void
+find_offset(const VptreeSearch *search, uint32 ancestor, uint32 dimension, double *offset,
+			double *sum)
+{
+	*offset = 0;
+	*sum = ancestor == VPTREE_NO_ANCESTOR ? 0 : search->ancestors[ancestor].u.box.sum;
+	for (; ancestor != VPTREE_NO_ANCESTOR; ancestor = search->ancestors[ancestor].above)
+	{
+		if (search->ancestors[ancestor].dimension == dimension)
+		{
+			*offset = search->ancestors[ancestor].u.box.offset;
+			return;
+		}
+	}
+}
+
+static void
+bound_by_coordinate(VptreeSearch *search, VptreeNode node, uint32 ancestor, VptreeSides *sides)
+{
+	double gap = search->coordinates[node->dimension] - node->radius;
+	double norm = search->norm;
+	VptreeAncestor *known;
+	double offset;
+	double sum;
+	uint32 added;
+
+	find_offset(search, ancestor, node->dimension, &offset, &sum);
+	if (isinf(norm))
+		sum = Max(sum, fabs(gap));
+	else
+		sum += norm_term(norm, fabs(gap)) - norm_term(norm, offset);
+	added = vptree_add_ancestor(search);
+	known = &search->ancestors[added];
+	known->above = ancestor;
+	known->dimension = node->dimension;
+	known->u.box.offset = fabs(gap);
+	known->u.box.sum = sum;
+
+	sides->nearer = gap < 0 ? 0 : 1;
+	sides->bound[sides->nearer] = -INFINITY;
+	sides->ancestor[sides->nearer] = ancestor;
+	sides->bound[1 - sides->nearer] =
+		stretched_key(search, norm_of_sum(norm, sum, fabs(gap)) * ROUNDED_SUM, 1 - sides->nearer);
+	sides->ancestor[1 - sides->nearer] = added;
+}
+
+void
+vptree_bound_sides(VptreeSearch *search, VptreeNode node, uint32 ancestor, VptreeSides *sides)
+{
+	if (search->index->meta.partition == TREE_KD)
+		bound_by_coordinate(search, node, ancestor, sides);
+	else
+		bound_by_pivot(search, node, ancestor, sides);
+}
+
+/* -------------------------------------------------------------- entries */
+
+/*
+ * By how much an entry's distance to a pivot may differ from the query's, as both
+ * are computed, if entry and query are truly no farther apart than this.
+ */
+static double
+largest_gap(const SpaceContext *context, const VptreeAncestor *pivot, double distance)
+{
+	double low = pivot->u.pivot.low - distance;
+	double high = pivot->u.pivot.high + distance;
+	double gap = space_metric_computed(context, high).high - pivot->u.pivot.computed;
+
+	if (low > 0)
+		gap = Max(gap, pivot->u.pivot.computed - space_metric_computed(context, low).low);
+	return gap;
+}
+
+/* The largest gap, over all pivots, of entries that may have keys up to this one */
+static float
+gap_of_key(const VptreeSearch *search, uint32 ancestor, int n, float key)
+{
+	const SpaceContext *context = &search->index->space.context;
+	double distance = space_metric_range(context, key).high;
+	double gap = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		const VptreeAncestor *pivot = &search->ancestors[ancestor];
+
+		gap = Max(gap, largest_gap(context, pivot, distance));
+		ancestor = pivot->above;
+	}
+	return nextafterf((float) gap, INFINITY);
+}
+
+void
+vptree_init_filter(const VptreeSearch *search, const VptreeBranch *branch, float reach,
+				   VptreeFilter *filter)
+{
+	const VptreeMeta *meta = &search->index->meta;
+	uint32 ancestor = branch->ancestor;
+
+	filter->n = 0;
+	filter->gap = INFINITY;
+	filter->scored_gap = -1;
+	filter->smallest = INFINITY;
+	if (meta->path_length == 0 || (isinf(reach) && isinf(branch->scored)))
+		return;
+	while (ancestor != VPTREE_NO_ANCESTOR && filter->n < meta->path_length)
+	{
+		filter->center[filter->n++] = search->ancestors[ancestor].u.pivot.computed;
+		ancestor = search->ancestors[ancestor].above;
+	}
+	if (!isinf(reach))
+		filter->gap = gap_of_key(search, branch->ancestor, filter->n, reach);
+	if (!isinf(branch->scored))
+		filter->scored_gap = gap_of_key(search, branch->ancestor, filter->n, branch->scored);
+}
+
+/* The least true distance of entries whose distance to the pivot differs by this much */
+static double
+distance_of_gap(const SpaceContext *context, const VptreeAncestor *pivot, double gap)
+{
+	double computed = pivot->u.pivot.computed;
+	double distance = space_metric_true(context, computed + gap).low - pivot->u.pivot.high;
+
+	if (computed > gap)
+		distance =
+			Min(distance, pivot->u.pivot.low - space_metric_true(context, computed - gap).high);
+	return distance;
+}
+
+float
+vptree_filter_bound(const VptreeSearch *search, const VptreeBranch *branch,
+					const VptreeFilter *filter)
+{
+	const SpaceContext *context = &search->index->space.context;
+	uint32 ancestor = branch->ancestor;
+	double gap = nextafterf(filter->smallest, 0);
+	double bound = INFINITY;
+
+	for (int i = 0; i < filter->n; i++)
+	{
+		const VptreeAncestor *pivot = &search->ancestors[ancestor];
+
+		bound = Min(bound, distance_of_gap(context, pivot, gap));
+		ancestor = pivot->above;
+	}
+	return key_of_bound(search, bound);
+}

@@ -1,0 +1,111 @@
+/*-------------------------------------------------------------------------
+ *
+ * cost.c
+ *	  What the planner should think a vptree scan costs.
+ *
+ * How much of a tree a search must look at depends on the data: on 16 independent
+ * coordinates it is nearly everything, on as many that depend on three numbers
+ * very little.  So a build tries a few queries (probe.c) and leaves in the metapage
+ * how many distances they took.  README, "Costs", has the figures behind the constants.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+
+#include "access/cost.h"
+#include "types/distance_cost.h"
+#include "vptree/vptree.h"
+
+/* Distances of a 10-row query in a tree that was never tried: rows to a power, which grows with
+ * the dimensions */
+#define GUESSED_POWER 0.35
+#define GUESSED_POWER_PER_DIMENSION 0.05
+
+/* Entries whose distances to pivots are compared, for each one whose distance is computed */
+#define FILTERED_PER_DISTANCE 3
+
+/* In units of cpu_operator_cost: such a comparison, opening a node or bucket, and putting a
+ * row in order */
+#define FILTER_OPERATORS 1
+#define VISIT_OPERATORS 20
+#define ROW_OPERATORS 4
+
+/* What the cost of a scan depends on */
+typedef struct VptreeScanShape
+{
+	CostShape base;
+	double few;	   /* distances of a query of VPTREE_PROBE_FEW rows */
+	double growth; /* they grow with the rows to this power */
+	double bucket_size;
+	int max_leaves;
+	Cost distance; /* of one */
+} VptreeScanShape;
+
+/* How many distances queries take, by what the build has tried */
+static void
+read_probes(VptreeScanShape *shape, const VptreeMeta *meta)
+{
+	double power = GUESSED_POWER + GUESSED_POWER_PER_DIMENSION * meta->header.dim;
+	double more = 0;
+
+	if (meta->entries > VPTREE_PROBE_MORE && meta->probe_few > 0)
+	{
+		power = log(Max(meta->probe_few, VPTREE_PROBE_FEW)) / log(meta->entries);
+		more = meta->probe_more / meta->probe_few;
+	}
+	shape->few = pow(shape->base.tuples, Min(power, 1.0));
+	shape->growth = more > 1 ? log(more) / log(VPTREE_PROBE_MORE / VPTREE_PROBE_FEW) : 1 - power;
+	shape->growth = Max(0.05, Min(shape->growth, 1.0));
+}
+
+static void
+read_shape(CostShape *base, Relation index)
+{
+	VptreeScanShape *shape = (VptreeScanShape *) base;
+	VptreeMeta meta;
+	int dim;
+
+	meta_read(index, METHOD_VPTREE, &meta, sizeof(meta));
+	dim = meta.header.dim > 0 ? meta.header.dim : DISTANCE_COST_DIM;
+	shape->bucket_size = Max(meta.bucket_size * VPTREE_BUILD_FILL, 1.0);
+	shape->max_leaves = vptree_max_leaves(index);
+	shape->distance = cost_distance(base->path, dim);
+	read_probes(shape, &meta);
+}
+
+static Cost
+scan_cost(const CostShape *base, double rows)
+{
+	const VptreeScanShape *shape = (const VptreeScanShape *) base;
+	IndexOptInfo *info = base->path->indexinfo;
+	double tuples = base->tuples;
+	double distances = shape->few * pow(Max(rows, 1.0) / VPTREE_PROBE_FEW, shape->growth);
+	double filtered;
+	double visits;
+
+	if (rows < tuples && shape->max_leaves != VPTREE_NO_LEAF_LIMIT)
+		distances = Min(distances, shape->max_leaves * shape->bucket_size);
+	distances = Min(Max(distances, rows), tuples);
+	filtered = Min(distances * FILTERED_PER_DISTANCE, tuples);
+	visits = Min(filtered / shape->bucket_size + 1, info->pages);
+	return cost_page_visits(base->root, info, visits) + distances * shape->distance +
+		   cpu_operator_cost *
+			   (filtered * FILTER_OPERATORS + 2 * visits * VISIT_OPERATORS + rows * ROW_OPERATORS);
+}
+
+static const CostMethod cost_method = {.read_shape = read_shape, .scan_cost = scan_cost};
+
+void
+vptree_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_cost,
+					 Cost *total_cost, Selectivity *selectivity, double *correlation, double *pages)
+{
+	VptreeScanShape shape;
+
+	cost_estimate(&cost_method, &shape.base, root, path, startup_cost, total_cost, selectivity,
+				  correlation, pages);
+}

@@ -1,0 +1,310 @@
+/*-------------------------------------------------------------------------
+ *
+ * index.c
+ *	  The metapage of a vptree index, its nodes, and the distances that pruning
+ *	  goes by.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "core/random.h"
+#include "storage/recent.h"
+#include "storage/value_pages.h"
+#include "vptree/vptree.h"
+
+/* Spaces whose distance grows with the difference in each single coordinate */
+static const char *const coordinate_spaces[] = {"l1", "l2", "linf", "lp"};
+
+/* Pairs of values of which the least distance is looked for */
+#define SHIFT_PAIRS 10000
+#define SEED_OF_SHIFT UINT64_C(0x7368696674)
+
+static bool
+has_coordinate_bounds(const IndexSpace *space)
+{
+	for (int i = 0; i < (int) lengthof(coordinate_spaces); i++)
+	{
+		if (strcmp(space->context.space->name, coordinate_spaces[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
+vptree_check_partition(const IndexSpace *space, const VptreeOptions *options)
+{
+	if (options->partition == TREE_KD && !has_coordinate_bounds(space))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("partition \"kd\" is not possible for space \"%s\"",
+							   space->context.space->name),
+						errdetail("Coordinates bound the distances of l1, l2, linf and lp.")));
+}
+
+/* Are distances kept with the entries?  Only the triangle inequality makes use of them. */
+static bool
+keeps_paths(const VptreeIndex *index)
+{
+	return index->meta.partition == TREE_VP && space_has_metric(&index->space.context);
+}
+
+/*
+ * Fixes what depends on the dimensions: how many entries a bucket has.  Called
+ * once, when they are known; the metapage has it from then on.
+ */
+void
+vptree_set_geometry(VptreeIndex *index, const VptreeOptions *options)
+{
+	VptreeMeta *meta = &index->meta;
+	Size value_size = index->space.encoded_size;
+	int bucket_size = options->bucket_size;
+
+	meta->header.dim = index->space.context.dim;
+	index->shape.extra_size = meta->path_length * sizeof(float);
+	index->shape.value_size = value_size;
+	if (bucket_size == VPTREE_AUTO_BUCKET_SIZE)
+	{
+		Size entry = BUCKET_ENTRY_ROOM(bucket_entry_size(&index->shape, value_size, 1));
+
+		bucket_size = Max(VPTREE_MIN_AUTO_BUCKET, (int) (BUCKET_PAGE_ROOM / entry));
+	}
+	meta->bucket_size = bucket_size;
+}
+
+/* The metapage of an empty index, whose space is known */
+void
+vptree_meta_init(VptreeIndex *index, const VptreeOptions *options)
+{
+	VptreeMeta *meta = &index->meta;
+
+	memset(meta, 0, sizeof(*meta));
+	meta_header_init(&meta->header, METHOD_VPTREE, &index->space.context);
+	meta->partition = options->partition;
+	if (keeps_paths(index))
+		meta->path_length = options->path_length;
+	meta->seed = 1;
+	meta->root.block = InvalidBlockNumber;
+	meta->node_block = InvalidBlockNumber;
+	meta->free_pages = InvalidBlockNumber;
+	meta->pruner = (TreePruner){1, 1, 1, 1};
+	if (index->space.context.dim > 0)
+		vptree_set_geometry(index, options);
+	vptree_init_distance(index);
+}
+
+/* May this be the metapage of an index?  Sizes of what is on pages follow from it. */
+static bool
+is_sound(const VptreeMeta *meta)
+{
+	if (meta->header.dim > SPACE_MAX_DIM || meta->partition > TREE_KD ||
+		meta->path_length > TREE_MAX_PATH)
+		return false;
+	if (meta->header.dim == 0)
+		return meta->root.block == InvalidBlockNumber;
+	return meta->bucket_size >= 1 && meta->bucket_size <= VPTREE_MAX_BUCKET_SIZE;
+}
+
+void
+vptree_use_meta(VptreeIndex *index)
+{
+	index->shape.extra_size = index->meta.path_length * sizeof(float);
+	index->shape.value_size = index->space.encoded_size;
+	vptree_init_distance(index);
+}
+
+/*
+ * Reads the metapage again and takes over the dimensions if it knows them now.
+ * An error if it contradicts itself.
+ */
+void
+vptree_read_meta(VptreeIndex *index)
+{
+	meta_read(index->relation, METHOD_VPTREE, &index->meta, sizeof(VptreeMeta));
+	if (unlikely(!is_sound(&index->meta)))
+		meta_report_invalid(index->relation);
+	if (index->meta.header.dim == 0)
+		return;
+	if (index->space.context.dim != index->meta.header.dim)
+		index_space_set_dim(&index->space, index->meta.header.dim);
+	vptree_use_meta(index);
+}
+
+/* Makes an index ready for use: its space, and its metapage as it is now. */
+void
+vptree_open(VptreeIndex *index, Relation relation)
+{
+	memset(index, 0, sizeof(*index));
+	index->relation = relation;
+	index_space_init(&index->space, relation);
+	vptree_read_meta(index);
+}
+
+static void
+report_bad_node(VptreeIndex *index, const VptreeChild *child)
+{
+	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("index \"%s\" has no node (%u,%u)",
+						   RelationGetRelationName(index->relation), child->block, child->offset),
+					errhint("Please REINDEX it.")));
+}
+
+VptreeNode
+vptree_find_node(const VptreeIndex *index, Page page, OffsetNumber offset)
+{
+	Size value_size = index->meta.partition == TREE_VP ? index->space.encoded_size : 0;
+	VptreeNode node;
+	ItemId id;
+
+	if (!page_is(page, PAGE_NODES) || offset < FirstOffsetNumber ||
+		offset > PageGetMaxOffsetNumber(page))
+		return NULL;
+	id = PageGetItemId(page, offset);
+	if (!ItemIdIsNormal(id) ||
+		ItemIdGetLength(id) != MAXALIGN(sizeof(VptreeNodeData)) + bucket_inline_size(value_size) ||
+		ItemIdGetOffset(id) + (Size) ItemIdGetLength(id) > BLCKSZ - PAGE_SPECIAL_SIZE)
+		return NULL;
+	node = (VptreeNode) PageGetItem(page, id);
+	if (node->value_size != value_size || node->dimension >= index->meta.header.dim)
+		return NULL;
+	return node;
+}
+
+VptreeNode
+vptree_page_node(VptreeIndex *index, Page page, const VptreeChild *child)
+{
+	VptreeNode node = vptree_find_node(index, page, child->offset);
+
+	if (unlikely(node == NULL))
+		report_bad_node(index, child);
+	return node;
+}
+
+VptreeNode
+vptree_lock_node(VptreeIndex *index, const VptreeChild *child, Buffer *buffer)
+{
+	*buffer = recent_read(index->relation, child->block);
+	LockBuffer(*buffer, BUFFER_LOCK_SHARE);
+	return vptree_page_node(index, BufferGetPage(*buffer), child);
+}
+
+const void *
+vptree_node_pivot(VptreeIndex *index, VptreeNode node, char *scratch)
+{
+	if (node->value_size <= BUCKET_MAX_INLINE_VALUE)
+		return VPTREE_NODE_VALUE(node);
+	value_pages_require(index->relation, (BlockNumber *) VPTREE_NODE_VALUE(node), scratch,
+						node->value_size);
+	return scratch;
+}
+
+static const void *
+prepare_query(const void *context, const void *value, void *scratch)
+{
+	const VptreeIndex *index = (const VptreeIndex *) context;
+
+	return space_prepare_query(&index->space.context, value, scratch);
+}
+
+static void
+distances(const void *context, const void *query, const void *const *objects, int n, float *keys)
+{
+	const SpaceContext *space = &((const VptreeIndex *) context)->space.context;
+
+	space->space->distances(space, query, objects, n, keys);
+}
+
+static double
+finish_as_metric(const void *context, float key)
+{
+	return space_metric(&((const VptreeIndex *) context)->space.context, key);
+}
+
+/*
+ * Where there is no metric, pruning goes by the distance itself.  Bounds are no
+ * less than 0, so distances must not be, either: the shift sees to that for
+ * nearly all, and what is still negative counts as 0.
+ */
+static double
+finish_as_distance(const void *context, float key)
+{
+	const VptreeIndex *index = (const VptreeIndex *) context;
+
+	return fmax(space_finish(&index->space.context, key) + index->meta.shift, 0);
+}
+
+/* For the spaces of coordinate_spaces: their query form is the coordinates. */
+static void
+coordinates_of(const void *context, const void *value, float *coordinates)
+{
+	const SpaceContext *space = &((const VptreeIndex *) context)->space.context;
+	const void *query = space_prepare_query(space, value, coordinates);
+
+	if (query != coordinates)
+		memcpy(coordinates, query, space->dim * sizeof(float));
+}
+
+/* Sets index->distance and index->exact, once the dimensions are known. */
+void
+vptree_init_distance(VptreeIndex *index)
+{
+	bool metric = space_has_metric(&index->space.context);
+	TreeDistance *distance = &index->distance;
+
+	distance->keys.context = index;
+	distance->keys.query_size = index->space.query_size;
+	distance->keys.prepare_query = prepare_query;
+	distance->keys.distances = distances;
+	distance->symmetric = index->space.context.space->symmetric;
+	distance->finish = metric ? finish_as_metric : finish_as_distance;
+	distance->coordinates = has_coordinate_bounds(&index->space) ? coordinates_of : NULL;
+	distance->dim = index->space.context.dim;
+	index->exact = metric || index->meta.partition == TREE_KD;
+}
+
+double
+vptree_pivot_distance(const VptreeIndex *index, const void *pivot, const void *query)
+{
+	float key;
+
+	distances(index, query, &pivot, 1, &key);
+	return index->distance.finish(index, key);
+}
+
+double
+vptree_distance_error(const VptreeIndex *index, double distance)
+{
+	SpaceRange range;
+
+	if (!keeps_paths(index))
+		return 0;
+	range = space_metric_true(&index->space.context, distance);
+	return fmax(distance - range.low, range.high - distance);
+}
+
+void
+vptree_choose_shift(VptreeIndex *index, const GraphValues *values, uint32 nvalues)
+{
+	const SpaceContext *space = &index->space.context;
+	void *scratch;
+	double least = 0;
+	Random random;
+
+	if (!space->space->may_be_negative || space_has_metric(space) || nvalues == 0)
+		return;
+	scratch = palloc(index->space.query_size + 1);
+	random_seed(&random, index->meta.seed + SEED_OF_SHIFT);
+	for (int i = 0; i < SHIFT_PAIRS; i++)
+	{
+		const void *object = graph_value(values, random_below(&random, nvalues));
+		const void *value = graph_value(values, random_below(&random, nvalues));
+		float key;
+
+		distances(index, space_prepare_query(space, value, scratch), &object, 1, &key);
+		least = fmin(least, space_finish(space, key));
+	}
+	pfree(scratch);
+	if (isfinite(least))
+		index->meta.shift = -least;
+}

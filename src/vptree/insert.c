@@ -1,0 +1,324 @@
+/*-------------------------------------------------------------------------
+ *
+ * insert.c
+ *	  INSERT into a vptree index.
+ *
+ * A descent finds the bucket to which the value belongs.  The row goes to the
+ * entry of an equal value there, else it becomes an entry.  Whoever makes a
+ * bucket overfull splits it (split.c).  README, "Insert".
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+
+#include "access/pause.h"
+#include "core/random.h"
+#include "vptree/vptree.h"
+
+/* What a statement's IndexInfo keeps */
+typedef struct VptreeInserter
+{
+	VptreeIndex index;
+	MemoryContext context; /* reset for each row */
+} VptreeInserter;
+
+/* A row to be inserted */
+typedef struct NewRow
+{
+	uint32 dim;
+	const void *value;	/* encoded */
+	const void *query;	/* its query form */
+	float *coordinates; /* TREE_KD */
+	ItemPointer tid;
+} NewRow;
+
+static VptreeInserter *
+open_cached(Relation relation, IndexInfo *index_info)
+{
+	VptreeInserter *inserter = (VptreeInserter *) index_info->ii_AmCache;
+
+	if (inserter == NULL)
+	{
+		inserter = MemoryContextAllocZero(index_info->ii_Context, sizeof(VptreeInserter));
+		vptree_open(&inserter->index, relation);
+		inserter->context =
+			AllocSetContextCreate(index_info->ii_Context, "vptree insert", ALLOCSET_DEFAULT_SIZES);
+		index_info->ii_AmCache = inserter;
+	}
+	inserter->index.relation = relation;
+	return inserter;
+}
+
+static void
+report_lost_bucket(VptreeIndex *index, const VptreeChild *bucket)
+{
+	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("index \"%s\" has no bucket %u at block %u",
+						   RelationGetRelationName(index->relation), bucket->number, bucket->block),
+					errhint("Please REINDEX it.")));
+}
+
+static bool
+is_same_child(const VptreeChild *a, const VptreeChild *b)
+{
+	return a->block == b->block && a->offset == b->offset && a->number == b->number;
+}
+
+/* Goes down from one node: place->bucket becomes the child. */
+static void
+descend_one(VptreeIndex *index, const NewRow *row, uint64 *chance, char *scratch,
+			VptreePlace *place)
+{
+	int path_length = index->meta.path_length;
+	Buffer buffer;
+	VptreeNode node;
+	double x;
+
+	place->parent = place->bucket;
+	node = vptree_lock_node(index, &place->parent, &buffer);
+	if (index->meta.partition == TREE_KD)
+		x = row->coordinates[node->dimension];
+	else
+		x = vptree_pivot_distance(index, vptree_node_pivot(index, node, scratch), row->query);
+	place->left = vptree_goes_left(x, node->radius, chance);
+	place->bucket = place->left ? node->left : node->right;
+	UnlockReleaseBuffer(buffer);
+	place->depth++;
+	if (path_length > 0)
+	{
+		memmove(place->path + 1, place->path, (path_length - 1) * sizeof(float));
+		place->path[0] = (float) x;
+	}
+}
+
+/* Finds the bucket to which a row belongs, from the root in index->meta. */
+static void
+descend(VptreeIndex *index, const NewRow *row, VptreePlace *place)
+{
+	char *scratch = palloc(index->space.encoded_size);
+	uint64 chance = random_hash(((uint64) ItemPointerGetBlockNumber(row->tid) << 16) |
+								ItemPointerGetOffsetNumber(row->tid));
+
+	memset(place, 0, sizeof(*place));
+	place->bucket = index->meta.root;
+	place->parent.block = InvalidBlockNumber;
+	while (!vptree_child_is_bucket(&place->bucket))
+	{
+		CHECK_FOR_INTERRUPTS();
+		descend_one(index, row, &chance, scratch, place);
+	}
+	pfree(scratch);
+}
+
+/* Makes the first row of an index its only bucket, and fixes its dimensions. */
+static void
+make_root(VptreeIndex *index, const NewRow *row)
+{
+	PageChange change;
+	VptreeMeta *meta;
+	BucketEntry entry;
+	Buffer buffer;
+	Size size;
+
+	HOLD_INTERRUPTS();
+	vptree_set_geometry(index, vptree_get_options(index->relation));
+	entry = bucket_make_entry(index->relation, &index->shape, VPTREE_FREE_PAGES, false, NULL,
+							  row->value, index->space.encoded_size, row->tid, 1, &size);
+	index->meta.root.offset = InvalidOffsetNumber;
+	index->meta.root.block = bucket_write(index->relation, VPTREE_FREE_PAGES, false, &entry, &size,
+										  1, 1.0, &index->meta.root.number);
+	buffer = ReadBuffer(index->relation, META_BLOCK);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_change_begin(&change, index->relation, false);
+	meta = (VptreeMeta *) PageGetContents(page_change_page(&change, buffer, false));
+	meta->header.dim = index->meta.header.dim;
+	meta->bucket_size = index->meta.bucket_size;
+	meta->root = index->meta.root;
+	meta->buckets = 1;
+	page_change_finish(&change);
+	RESUME_INTERRUPTS();
+}
+
+/*
+ * Makes the row the first one of the index; false if another session has done so
+ * by now.  The lock is there for that, and so that there is one root.
+ */
+static bool
+insert_first(VptreeIndex *index, const NewRow *row)
+{
+	bool made = false;
+
+	LockPage(index->relation, VPTREE_SPLIT_LOCK, ExclusiveLock);
+	vptree_read_meta(index);
+	if (index->meta.root.block == InvalidBlockNumber)
+	{
+		make_root(index, row);
+		made = true;
+	}
+	UnlockPage(index->relation, VPTREE_SPLIT_LOCK, ExclusiveLock);
+	return made;
+}
+
+/* Adds the row to an entry of a page that is locked exclusively, and releases that. */
+static void
+add_tid(VptreeIndex *index, Buffer buffer, OffsetNumber offset, ItemPointer tid)
+{
+	PageChange change;
+
+	page_change_begin(&change, index->relation, false);
+	if (!bucket_add_tid(&index->shape, page_change_page(&change, buffer, false), offset, tid))
+		elog(ERROR, "could not add a row to index \"%s\"",
+			 RelationGetRelationName(index->relation));
+	page_change_finish(&change);
+}
+
+/*
+ * Looks on a page for an entry of the row's value with room for its TID; 0 if
+ * there is none.  Counts entries.
+ */
+static OffsetNumber
+find_equal(VptreeIndex *index, Page page, BlockNumber block, const NewRow *row,
+		   const VptreePlace *place, char *scratch, uint32 *nentries)
+{
+	int npath = Min(place->depth, index->meta.path_length);
+	OffsetNumber found = InvalidOffsetNumber;
+
+	for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++)
+	{
+		BucketEntry entry = bucket_page_entry(index->relation, &index->shape, page, block, offset);
+
+		if (entry == NULL)
+			continue;
+		(*nentries)++;
+		if (found == InvalidOffsetNumber &&
+			memcmp(bucket_entry_extra(entry), place->path, npath * sizeof(float)) == 0 &&
+			memcmp(bucket_read_value(index->relation, &index->shape, entry, scratch), row->value,
+				   index->space.encoded_size) == 0 &&
+			bucket_has_tid_room(&index->shape, page, offset))
+			found = offset;
+	}
+	return found;
+}
+
+/*
+ * Adds the row to a bucket whose head is locked exclusively, and releases that.
+ * Returns how many entries the bucket has then; 0 if the row has joined one.
+ */
+static uint32
+add_to_bucket(VptreeIndex *index, Buffer head, const NewRow *row, const VptreePlace *place)
+{
+	char *scratch = palloc(index->space.encoded_size);
+	Buffer buffer = head;
+	uint32 nentries = 0;
+	BucketEntry entry;
+	bool more;
+	Size size;
+
+	do
+	{
+		OffsetNumber offset = find_equal(index, BufferGetPage(buffer), BufferGetBlockNumber(buffer),
+										 row, place, scratch, &nentries);
+		Buffer next;
+
+		if (offset != InvalidOffsetNumber)
+		{
+			add_tid(index, buffer, offset, row->tid);
+			if (buffer != head)
+				UnlockReleaseBuffer(head);
+			return 0;
+		}
+		more = bucket_lock_next(index->relation, buffer, BUFFER_LOCK_EXCLUSIVE, &next);
+		if (buffer != head)
+			UnlockReleaseBuffer(buffer);
+		buffer = next;
+	} while (more);
+	entry = bucket_make_entry(index->relation, &index->shape, VPTREE_FREE_PAGES, false, place->path,
+							  row->value, index->space.encoded_size, row->tid, 1, &size);
+	bucket_add(index->relation, VPTREE_FREE_PAGES, head, entry, size);
+	return nentries + 1;
+}
+
+/*
+ * Finds the row's bucket and locks its head.  A bucket that has been split on the
+ * way is not there any more: then the descent begins again.  False: the index has
+ * no bucket yet.
+ */
+static bool
+lock_bucket(VptreeIndex *index, const NewRow *row, VptreePlace *place, Buffer *head)
+{
+	VptreeChild before = {.block = InvalidBlockNumber};
+
+	for (;;)
+	{
+		CHECK_FOR_INTERRUPTS();
+		vptree_read_meta(index);
+		if (index->meta.header.dim != 0)
+			index_space_check_dim(index->meta.header.dim, row->dim);
+		if (index->meta.root.block == InvalidBlockNumber)
+			return false;
+		descend(index, row, place);
+		PAUSE_POINT("vptree descended", 0);
+		if (bucket_lock_head(index->relation, place->bucket.block, place->bucket.number,
+							 BUFFER_LOCK_EXCLUSIVE, head))
+		{
+			if ((PageGetSpecial(BufferGetPage(*head))->flags & PAGE_RETIRED) == 0)
+				return true;
+			UnlockReleaseBuffer(*head);
+		}
+		if (is_same_child(&before, &place->bucket)) /* the pointer changes before the bucket does */
+			report_lost_bucket(index, &before);
+		before = place->bucket;
+	}
+}
+
+static void
+insert_row(VptreeIndex *index, const NewRow *row)
+{
+	VptreePlace place;
+	Buffer head;
+	bool first = false;
+
+	while (!first && !lock_bucket(index, row, &place, &head))
+		first = insert_first(index, row);
+	if (!first && add_to_bucket(index, head, row, &place) > index->meta.bucket_size)
+		vptree_split_bucket(index, &place);
+}
+
+/* aminsert: adds one row to the index, unless its value is null. */
+bool
+vptree_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
+			  IndexUniqueCheck check_unique, INSERT_UNCHANGED_PARAM IndexInfo *index_info)
+{
+	VptreeInserter *inserter;
+	VptreeIndex *index;
+	MemoryContext old;
+	void *encoded;
+	NewRow row;
+
+	if (isnull[0])
+		return false;
+	inserter = open_cached(relation, index_info);
+	index = &inserter->index;
+	old = MemoryContextSwitchTo(inserter->context);
+	encoded = index_space_encode(&index->space, values[0]);
+	row.dim = index->space.context.dim;
+	row.value = encoded;
+	row.query =
+		space_prepare_query(&index->space.context, encoded, palloc(index->space.query_size + 1));
+	row.coordinates = NULL;
+	if (index->meta.partition == TREE_KD)
+	{
+		row.coordinates = palloc(row.dim * sizeof(float));
+		vptree_init_distance(index);
+		index->distance.coordinates(index, encoded, row.coordinates);
+	}
+	row.tid = tid;
+	insert_row(index, &row);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(inserter->context);
+	return false;
+}

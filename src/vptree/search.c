@@ -1,0 +1,454 @@
+/*-------------------------------------------------------------------------
+ *
+ * search.c
+ *	  A best-first search of a tree.
+ *
+ * The branch with the smallest bound is opened.  From a node the search goes on to
+ * the side on which the query is, whose bound is the node's own and so still the
+ * smallest; the other side joins the queue.  So a bucket is reached with about as
+ * many page locks as the way to it has pages.
+ *
+ * In a bucket the entries' distances to the pivots above it tell of each how near
+ * it can be.  All those are scored at once that can be nearer than the `ahead`
+ * nearest rows found so far, and the bucket goes back to the queue with the
+ * bound of the others.  Only as many as can be nearer than the nearest one are
+ * certain to be needed; but a scan that asks for one row asks for ten as a rule,
+ * and opening the bucket again costs more than scoring a few entries.  When
+ * `ahead` rows have been handed out it is doubled.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "core/entry_heap.h"
+#include "storage/recent.h"
+#include "vptree/search.h"
+
+#define FIRST_AHEAD 10
+
+#define FIRST_CAPACITY 256
+
+/* Nodes that a page can have, at most */
+#define NODES_PER_PAGE (BLCKSZ / (Size) sizeof(VptreeNodeData))
+
+/* Room for `needed` elements in an array of the search's context */
+static void *
+grow(VptreeSearch *search, void *array, uint32 *capacity, uint64 needed, Size size)
+{
+	uint64 larger = Max(*capacity * UINT64CONST(2), FIRST_CAPACITY);
+
+	larger = Max(larger, needed);
+	if (larger > PG_INT32_MAX)
+		ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+						errmsg("scan of index \"%s\" has too many rows to put in order",
+							   RelationGetRelationName(search->index->relation))));
+	*capacity = larger;
+	if (array == NULL)
+		return MemoryContextAllocHuge(search->context, larger * size);
+	return repalloc_huge(array, larger * size);
+}
+
+#define MAKE_ROOM(search, array, capacity, needed)                                \
+	do                                                                            \
+	{                                                                             \
+		if (unlikely((needed) > (capacity)))                                      \
+			(array) = grow(search, array, &(capacity), needed, sizeof(*(array))); \
+	} while (0)
+
+uint32
+vptree_add_ancestor(VptreeSearch *search)
+{
+	MAKE_ROOM(search, search->ancestors, search->ancestor_capacity, search->nancestors + 1);
+	return search->nancestors++;
+}
+
+static void
+push_branch(VptreeSearch *search, const VptreeBranch *branch, float bound)
+{
+	PoolEntry entry = {bound, search->nbranches};
+
+	if (branch->child.block == InvalidBlockNumber || bound > search->limit)
+		return;
+	MAKE_ROOM(search, search->branches, search->branch_capacity, search->nbranches + 1);
+	MAKE_ROOM(search, search->queue, search->queue_capacity, search->nqueue + 1);
+	search->branches[search->nbranches++] = *branch;
+	entry_heap_push(search->queue, search->nqueue, entry);
+	search->nqueue++;
+}
+
+/* Puts the root into the empty queue. */
+static void
+push_root(VptreeSearch *search)
+{
+	VptreeBranch root = {search->index->meta.root, VPTREE_NO_ANCESTOR, -INFINITY};
+
+	push_branch(search, &root, -INFINITY);
+}
+
+void
+vptree_search_init(VptreeSearch *search, VptreeIndex *index, const ScanTarget *target,
+				   const void *query, const TreePruner *pruner, int max_leaves,
+				   MemoryContext context)
+{
+	memset(search, 0, sizeof(*search));
+	search->index = index;
+	search->target = target;
+	search->query = query;
+	search->context = context;
+	search->pruner = *pruner;
+	search->max_leaves = max_leaves;
+	search->leaves = max_leaves;
+	search->max_distances = PG_INT64_MAX;
+	search->limit = INFINITY;
+	if (target->limited)
+		search->limit = vptree_key_beyond(&index->space.context, target->radius);
+	search->ahead = FIRST_AHEAD;
+	search->scratch = MemoryContextAlloc(context, Max(index->space.encoded_size, 1));
+	search->usual_size = bucket_entry_size(&index->shape, index->space.encoded_size, 1);
+	search->usual_header = (BucketEntryData){
+		.ntids = 1,
+		.flags = index->space.encoded_size > BUCKET_MAX_INLINE_VALUE ? BUCKET_ENTRY_WIDE : 0,
+		.value_size = index->space.encoded_size};
+	vptree_init_bounds(search);
+	push_root(search);
+}
+
+void
+vptree_search_resume(VptreeSearch *search)
+{
+	search->leaves = search->max_leaves;
+}
+
+/* ------------------------------------------------------------------ rows */
+
+/* A row is among those that may be wanted next. */
+static inline void
+note_key(VptreeSearch *search, float key)
+{
+	PoolEntry entry = {-key, 0};
+
+	if (search->nnearest == search->ahead)
+	{
+		if (!(entry.key > search->nearest[0].key))
+			return;
+		entry_heap_pop(search->nearest, search->nnearest--);
+	}
+	MAKE_ROOM(search, search->nearest, search->nearest_capacity, search->nnearest + 1);
+	entry_heap_push(search->nearest, search->nnearest++, entry);
+}
+
+/* A row is handed out; when all those chosen have been, others are. */
+static void
+note_taken(VptreeSearch *search)
+{
+	if (++search->taken < search->ahead)
+		return;
+	search->ahead = Min(search->ahead * UINT64CONST(2), PG_INT32_MAX);
+	search->taken = 0;
+	search->nnearest = 0;
+	for (uint32 i = 0; i < search->nwaiting; i++)
+		note_key(search, search->waiting[i].key);
+}
+
+/* Entries that may have keys up to this one are scored now. */
+static float
+reach_of(const VptreeSearch *search, float bound)
+{
+	float reach = search->limit;
+
+	if (search->target->ordered && search->max_leaves == VPTREE_NO_LEAF_LIMIT &&
+		search->nnearest == search->ahead)
+		reach = Min(reach, -search->nearest[0].key);
+	return Max(reach, bound);
+}
+
+static int
+compare_tids(const void *a, const void *b)
+{
+	return ItemPointerCompare((ItemPointer) a, (ItemPointer) b);
+}
+
+/* Adds the entry's rows.  A key that is no number can only be damage: they come last. */
+static void
+add_rows(VptreeSearch *search, BucketEntry entry, float key)
+{
+	const ItemPointerData *tids = bucket_entry_tids(&search->index->shape, entry);
+	PoolEntry row = {isnan(key) ? INFINITY : key, search->nrows};
+	uint32 n = 0;
+
+	if (!scan_target_accepts(search->target, &search->index->space, key))
+		return;
+	MAKE_ROOM(search, search->rows, search->row_capacity, search->nrows + entry->ntids);
+	for (int i = 0; i < entry->ntids; i++)
+	{
+		if (search->nseen > 0 && bsearch(&tids[i], search->seen, search->nseen,
+										 sizeof(ItemPointerData), compare_tids) != NULL)
+			continue;
+		search->rows[row.id + n].tid = tids[i];
+		search->rows[row.id + n].more = 0;
+		n++;
+	}
+	if (n == 0)
+		return;
+	search->rows[row.id].more = n - 1;
+	search->nrows += n;
+	MAKE_ROOM(search, search->waiting, search->waiting_capacity, search->nwaiting + 1);
+	entry_heap_push(search->waiting, search->nwaiting++, row);
+	note_key(search, row.key);
+}
+
+/*
+ * A bucket has been freed since its number was read: begins anew, without the rows
+ * handed out so far.
+ */
+static void
+begin_anew(VptreeSearch *search)
+{
+	uint32 n = 0;
+
+	if (search->seen != NULL)
+		pfree(search->seen);
+	search->seen =
+		MemoryContextAllocHuge(search->context, Max(search->nrows, 1) * sizeof(ItemPointerData));
+	for (uint32 i = 0; i < search->nrows; i++)
+	{
+		uint32 more = search->rows[i].more;
+
+		if ((more & VPTREE_ROW_TAKEN) == 0)
+			continue;
+		for (more &= ~VPTREE_ROW_TAKEN; more > 0; more--)
+			search->seen[n++] = search->rows[i++].tid;
+		search->seen[n++] = search->rows[i].tid;
+	}
+	qsort(search->seen, n, sizeof(ItemPointerData), compare_tids);
+	search->nseen = n;
+	search->nqueue = 0;
+	search->nbranches = 0;
+	search->nancestors = 0;
+	search->nwaiting = 0;
+	search->nnearest = 0;
+	search->taken = 0;
+	search->nodes_before = search->nodes;
+	search->max_nodes = 0;
+	vptree_read_meta(search->index);
+	push_root(search);
+}
+
+/* --------------------------------------------------------------- buckets */
+
+static void
+score_batch(VptreeSearch *search)
+{
+	const SpaceContext *context = &search->index->space.context;
+
+	context->space->distances(context, search->query, search->values, search->nbatch, search->keys);
+	search->distances += search->nbatch;
+	for (int i = 0; i < search->nbatch; i++)
+		add_rows(search, search->entries[i], search->keys[i]);
+	search->nbatch = 0;
+}
+
+/* Scores an entry, or puts it into the batch that is scored next. */
+static inline void
+score(VptreeSearch *search, BucketEntry entry)
+{
+	search->entries[search->nbatch] = entry;
+	search->values[search->nbatch] =
+		bucket_read_value(search->index->relation, &search->index->shape, entry, search->scratch);
+	search->nbatch++;
+	if (search->nbatch == VPTREE_SCORE_BATCH || (entry->flags & BUCKET_ENTRY_WIDE) != 0)
+		score_batch(search);
+}
+
+/* The entry at an offset of a bucket page, or NULL */
+static inline BucketEntry
+find_entry(VptreeSearch *search, Page page, BlockNumber blkno, OffsetNumber offset)
+{
+	ItemId id = PageGetItemId(page, offset);
+	BucketEntry entry = (BucketEntry) ((char *) page + ItemIdGetOffset(id));
+
+	if (likely(ItemIdIsNormal(id) && ItemIdGetLength(id) == search->usual_size &&
+			   ItemIdGetOffset(id) % MAXIMUM_ALIGNOF == 0 &&
+			   ItemIdGetOffset(id) + search->usual_size <= BLCKSZ - PAGE_SPECIAL_SIZE &&
+			   memcmp(entry, &search->usual_header, sizeof(BucketEntryData)) == 0))
+		return entry;
+	return bucket_page_entry(search->index->relation, &search->index->shape, page, blkno, offset);
+}
+
+/* Scores those entries of a locked page that the filter finds near enough. */
+static void
+read_page(VptreeSearch *search, Buffer buffer, VptreeFilter *filter)
+{
+	Page page = BufferGetPage(buffer);
+	BlockNumber blkno = BufferGetBlockNumber(buffer);
+	OffsetNumber last = PageGetMaxOffsetNumber(page);
+
+	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
+	{
+		BucketEntry entry = find_entry(search, page, blkno, offset);
+		float gap;
+
+		if (entry == NULL)
+			continue;
+		gap = vptree_filter_gap(filter, bucket_entry_extra(entry));
+		if (gap > filter->gap)
+			filter->smallest = Min(filter->smallest, gap);
+		else if (gap > filter->scored_gap)
+			score(search, entry);
+	}
+	score_batch(search);
+}
+
+/* Scores what is near enough in a bucket; if anything is left, the bucket goes on waiting. */
+static void
+open_bucket(VptreeSearch *search, VptreeBranch *branch, float bound)
+{
+	Relation relation = search->index->relation;
+	float reach = reach_of(search, bound);
+	VptreeFilter filter;
+	Buffer buffer;
+	Buffer next;
+
+	vptree_init_filter(search, branch, reach, &filter);
+	if (!bucket_lock_head(relation, branch->child.block, branch->child.number, BUFFER_LOCK_SHARE,
+						  &buffer))
+	{
+		begin_anew(search);
+		return;
+	}
+	search->buckets++;
+	search->leaves--;
+	read_page(search, buffer, &filter);
+	while (bucket_lock_next(relation, buffer, BUFFER_LOCK_SHARE, &next))
+	{
+		UnlockReleaseBuffer(buffer);
+		buffer = next;
+		read_page(search, buffer, &filter);
+	}
+	UnlockReleaseBuffer(buffer);
+	if (filter.smallest < INFINITY)
+	{
+		bound = vptree_filter_bound(search, branch, &filter);
+		branch->scored = reach;
+		push_branch(search, branch, Max(bound, nextafterf(reach, INFINITY)));
+	}
+}
+
+/* ----------------------------------------------------------------- nodes */
+
+/* More nodes than the index has can only be a circle, unless it has grown by now. */
+static void
+check_for_circle(VptreeSearch *search)
+{
+	Relation relation = search->index->relation;
+
+	search->max_nodes =
+		search->nodes_before + (int64) RelationGetNumberOfBlocks(relation) * NODES_PER_PAGE;
+	if (search->nodes > search->max_nodes)
+		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+						errmsg("index \"%s\" has nodes that lead in a circle",
+							   RelationGetRelationName(relation)),
+						errhint("Please REINDEX it.")));
+}
+
+/* The node of a child; *buffer has the page of the last one locked, or is invalid. */
+static VptreeNode
+go_to_node(VptreeSearch *search, const VptreeChild *child, Buffer *buffer)
+{
+	if (unlikely(++search->nodes > search->max_nodes))
+		check_for_circle(search);
+	if (BufferIsValid(*buffer))
+	{
+		if (BufferGetBlockNumber(*buffer) == child->block)
+			return vptree_page_node(search->index, BufferGetPage(*buffer), child);
+		UnlockReleaseBuffer(*buffer);
+	}
+	return vptree_lock_node(search->index, child, buffer);
+}
+
+/*
+ * Leads a branch from a node down to the bucket on the query's side; the other
+ * sides on the way join the queue.
+ */
+static void
+descend(VptreeSearch *search, VptreeBranch *branch, float bound)
+{
+	Buffer buffer = InvalidBuffer;
+
+	do
+	{
+		VptreeNode node = go_to_node(search, &branch->child, &buffer);
+		VptreeBranch far = {.scored = -INFINITY};
+		VptreeSides sides;
+		int nearer;
+
+		vptree_bound_sides(search, node, branch->ancestor, &sides);
+		nearer = sides.nearer;
+		far.child = nearer == 0 ? node->right : node->left;
+		far.ancestor = sides.ancestor[1 - nearer];
+		push_branch(search, &far, Max(bound, sides.bound[1 - nearer]));
+		branch->child = nearer == 0 ? node->left : node->right;
+		branch->ancestor = sides.ancestor[nearer];
+	} while (branch->child.block != InvalidBlockNumber && !vptree_child_is_bucket(&branch->child));
+	UnlockReleaseBuffer(buffer);
+}
+
+/* Asks for the memory that opening the next branch will touch first. */
+static void
+prefetch_next(VptreeSearch *search)
+{
+	Relation relation = search->index->relation;
+	BlockNumber block;
+	const char *page;
+
+	if (search->nqueue == 0)
+		return;
+	block = search->branches[search->queue[0].id].child.block;
+	page = recent_address(relation, block);
+	if (page != NULL)
+	{
+		recent_prefetch_pin(relation, block);
+		__builtin_prefetch(page);
+	}
+}
+
+/* Opens the branch with the smallest bound. */
+static void
+open_next(VptreeSearch *search)
+{
+	PoolEntry next = entry_heap_pop(search->queue, search->nqueue--);
+	VptreeBranch branch = search->branches[next.id];
+
+	prefetch_next(search);
+	if (!vptree_child_is_bucket(&branch.child))
+		descend(search, &branch, next.key);
+	if (branch.child.block != InvalidBlockNumber)
+		open_bucket(search, &branch, next.key);
+}
+
+bool
+vptree_search_next(VptreeSearch *search, PoolEntry *entry)
+{
+	for (;;)
+	{
+		bool can_open =
+			search->nqueue > 0 && search->leaves > 0 && search->distances < search->max_distances;
+
+		if (search->nwaiting > 0 && (!can_open || search->waiting[0].key <= search->queue[0].key))
+		{
+			*entry = entry_heap_pop(search->waiting, search->nwaiting--);
+			search->rows[entry->id].more |= VPTREE_ROW_TAKEN;
+			note_taken(search);
+			return true;
+		}
+		if (!can_open)
+			return false;
+		CHECK_FOR_INTERRUPTS();
+		open_next(search);
+	}
+}

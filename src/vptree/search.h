@@ -1,0 +1,206 @@
+/*-------------------------------------------------------------------------
+ *
+ * search.h
+ *	  A best-first search of a tree: subtrees wait in the order of the bounds of
+ *	  their distances, rows in the order of their keys.
+ *
+ * The nearest row is the next one of the scan as soon as no subtree that waits
+ * can have a nearer one.  Bounds of subtrees are keys, too: no key below is less.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_VPTREE_SEARCH_H
+#define ANN_VPTREE_SEARCH_H
+
+#include "vptree/vptree.h"
+
+#include "access/scan_target.h"
+#include "core/pool.h"
+
+#define VPTREE_NO_ANCESTOR PG_UINT32_MAX
+
+/* What is known of a node on the way to a subtree */
+typedef struct VptreeAncestor
+{
+	uint32 above;	  /* the next one upwards */
+	uint32 dimension; /* TREE_KD */
+	union
+	{
+		struct
+		{
+			double low; /* between the two is the true distance of pivot and query */
+			double high;
+			float computed;
+		} pivot; /* TREE_VP */
+		struct
+		{
+			double offset; /* of the subtree's box from the query, in the dimension */
+			double sum;	   /* of such offsets over all dimensions, as the norm adds them */
+		} box;			   /* TREE_KD */
+	} u;
+} VptreeAncestor;
+
+/* A subtree, or a bucket of which some entries have been scored */
+typedef struct VptreeBranch
+{
+	VptreeChild child;
+	uint32 ancestor; /* the last one */
+	float scored;	 /* the entries that may have keys up to this one have been; -INFINITY: none */
+} VptreeBranch;
+
+/* A row that was found.  Those of an entry with several stand one behind the other. */
+typedef struct VptreeRow
+{
+	ItemPointerData tid;
+	uint16 more; /* so many further rows follow; and VPTREE_ROW_TAKEN */
+} VptreeRow;
+
+#define VPTREE_ROW_TAKEN 0x8000
+
+/* Which entries of a bucket are near enough, by their distances to pivots (bounds.c) */
+typedef struct VptreeFilter
+{
+	int n;						 /* pivots; 0: all entries are */
+	float center[TREE_MAX_PATH]; /* the query's distances to them */
+	float gap;					 /* entries whose distances differ by no more are scored ... */
+	float scored_gap;			 /* unless by no more than this: they have been */
+	float smallest;				 /* the smallest gap left out; INFINITY: none was */
+} VptreeFilter;
+
+#define VPTREE_SCORE_BATCH 64
+
+typedef struct VptreeSearch
+{
+	VptreeIndex *index;
+	const ScanTarget *target;
+	const void *query; /* its query form */
+	MemoryContext context;
+	TreePruner pruner;
+	bool stretched; /* the pruner is not the triangle inequality */
+	float limit;	/* no key above it is within the radius */
+	int max_leaves; /* buckets opened before rows are returned as they are, or VPTREE_NO_LEAF_LIMIT */
+	int leaves;		/* that may still be opened */
+
+	/* TREE_KD */
+	float *coordinates; /* of the query */
+	double norm;		/* exponent of its norm, INFINITY for the largest */
+
+	PoolEntry *queue; /* branches by their bounds: a heap */
+	uint32 nqueue;
+	uint32 queue_capacity;
+	VptreeBranch *branches;
+	uint32 nbranches;
+	uint32 branch_capacity;
+	VptreeAncestor *ancestors;
+	uint32 nancestors;
+	uint32 ancestor_capacity;
+
+	PoolEntry *waiting; /* rows by their keys: a heap */
+	uint32 nwaiting;
+	uint32 waiting_capacity;
+	VptreeRow *rows;
+	uint32 nrows;
+	uint32 row_capacity;
+
+	/* Entries are scored ahead of their turn if they may be among the next rows (search.c). */
+	PoolEntry *nearest; /* the smallest keys found, negated: a heap */
+	uint32 nnearest;
+	uint32 nearest_capacity;
+	uint32 ahead; /* so many of them */
+	uint32 taken; /* rows handed out since that number was chosen */
+
+	ItemPointerData *seen; /* rows handed out before the search had to begin anew, in order */
+	uint32 nseen;
+
+	/* Of an entry with one row and its value in it, as most are */
+	BucketEntryData usual_header;
+	Size usual_size;
+
+	const void *values[VPTREE_SCORE_BATCH]; /* to be scored */
+	BucketEntry entries[VPTREE_SCORE_BATCH];
+	float keys[VPTREE_SCORE_BATCH];
+	int nbatch;
+	char *scratch; /* for a value that is not on its page */
+
+	int64 distances;
+	int64 max_distances; /* no branch is opened after more */
+	int64 nodes;		 /* opened */
+	int64 buckets;
+	int64 nodes_before; /* opened before the search began anew */
+	int64 max_nodes;	/* so many nodes may be opened before a look at how many there are */
+} VptreeSearch;
+
+/* Begins a search; memory is taken from the context. */
+extern void vptree_search_init(VptreeSearch *search, VptreeIndex *index, const ScanTarget *target,
+							   const void *query, const TreePruner *pruner, int max_leaves,
+							   MemoryContext context);
+
+/*
+ * The next of the rows that were found, with its key: entry->id is its place in
+ * rows[].  False: there is none, or none before more than max_leaves buckets are
+ * opened; vptree_search_is_done() tells.
+ */
+extern bool vptree_search_next(VptreeSearch *search, PoolEntry *entry);
+
+static inline bool
+vptree_search_is_done(const VptreeSearch *search)
+{
+	return search->nqueue == 0 && search->nwaiting == 0;
+}
+
+/* Lets it open another max_leaves buckets. */
+extern void vptree_search_resume(VptreeSearch *search);
+
+/* bounds.c */
+extern void vptree_init_bounds(VptreeSearch *search);
+extern float vptree_key_beyond(const SpaceContext *context, double distance);
+
+/*
+ * Bounds of the keys on the two sides of a node, and what a branch on each side has as
+ * its ancestor; -INFINITY: nothing is known.
+ */
+typedef struct VptreeSides
+{
+	float bound[2]; /* left, right */
+	uint32 ancestor[2];
+	int nearer; /* the side on which the query is, 0 or 1 */
+} VptreeSides;
+
+extern void vptree_bound_sides(VptreeSearch *search, VptreeNode node, uint32 ancestor,
+							   VptreeSides *sides);
+extern uint32 vptree_add_ancestor(VptreeSearch *search);
+
+/* The filter for the entries of a bucket that may have keys up to `reach` */
+extern void vptree_init_filter(const VptreeSearch *search, const VptreeBranch *branch, float reach,
+							   VptreeFilter *filter);
+
+/* No entry that the filter left out has a key below this. */
+extern float vptree_filter_bound(const VptreeSearch *search, const VptreeBranch *branch,
+								 const VptreeFilter *filter);
+
+/* How much the entry's distances to pivots differ from the query's, at most */
+static inline float
+vptree_filter_gap(const VptreeFilter *filter, const float *path)
+{
+	float even = 0;
+	float odd = 0;
+	int i = 0;
+
+	for (; i + 1 < filter->n; i += 2)
+	{
+		float first = fabsf(path[i] - filter->center[i]);
+		float second = fabsf(path[i + 1] - filter->center[i + 1]);
+
+		even = first > even ? first : even;
+		odd = second > odd ? second : odd;
+	}
+	if (i < filter->n)
+	{
+		float last = fabsf(path[i] - filter->center[i]);
+
+		even = last > even ? last : even;
+	}
+	return even > odd ? even : odd;
+}
+
+#endif /* ANN_VPTREE_SEARCH_H */
