@@ -161,7 +161,7 @@ choose_neighbors(MergeState *state, MergeVertex *vertex, int layer)
 
 /*
  * Searches layer 0 from n vertices whose keys are known.  In the quantised form
- * by codes: a fifth of the values are read, and what looks near and was not
+ * by codes: few of the values are read, and what looks near and was not
  * expanded makes up for candidates that were merely scored.
  */
 static void

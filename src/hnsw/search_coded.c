@@ -316,8 +316,9 @@ hnsw_search_coded(HnswSearch *search, int ef)
 }
 
 /*
- * Fills what room is left in the pool with those that look nearest of what the
- * search has come across and not expanded, by their exact keys.
+ * Fills what room is left in the pool, for up to HNSW_MAX_LINKS, with those that
+ * look nearest of what the search has come across and not expanded, by their
+ * exact keys.
  */
 void
 hnsw_coded_fill(HnswSearch *search)
