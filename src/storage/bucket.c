@@ -24,6 +24,10 @@ typedef struct BlockList
 
 #define FIRST_CAPACITY 8
 
+/* Room for TIDs in an entry: for one, for so many, for multiples of that */
+#define FIRST_TIDS 4
+#define TIDS_STEP 8
+
 Size
 bucket_inline_size(Size value_size)
 {
@@ -39,10 +43,22 @@ tids_offset(const BucketShape *shape, Size value_size)
 	return SHORTALIGN(BUCKET_VALUE_OFFSET(shape) + bucket_inline_size(value_size));
 }
 
+/*
+ * TIDs that an entry of so many has room for.  An entry that grows moves others on
+ * its page, and all that has moved is logged.
+ */
+static int
+tids_capacity(int ntids)
+{
+	if (ntids == 1)
+		return 1;
+	return ntids <= FIRST_TIDS ? FIRST_TIDS : TYPEALIGN(TIDS_STEP, ntids);
+}
+
 Size
 bucket_entry_size(const BucketShape *shape, Size value_size, int ntids)
 {
-	return tids_offset(shape, value_size) + ntids * sizeof(ItemPointerData);
+	return tids_offset(shape, value_size) + tids_capacity(ntids) * sizeof(ItemPointerData);
 }
 
 ItemPointer

@@ -31,7 +31,8 @@
 
 /*
  * An entry: this header, `extra_size` bytes of the access method's, the value from
- * a multiple of 8 on, the TIDs right behind it (from a multiple of 2 on).
+ * a multiple of 8 on, the TIDs right behind it (from a multiple of 2 on).  Where there
+ * are several, there is room for some more.
  */
 typedef struct BucketEntryData
 {
