@@ -162,8 +162,8 @@ bound_by_pivot(VptreeSearch *search, VptreeNode node, uint32 ancestor, VptreeSid
 	const SpaceContext *context = &index->space.context;
 	const void *pivot = vptree_node_pivot(index, node, search->scratch);
 	VptreeAncestor *known;
+	double radius = node->radius;
 	SpaceRange x;
-	SpaceRange radius = {node->radius, node->radius};
 	double computed;
 	float key;
 
@@ -171,16 +171,16 @@ bound_by_pivot(VptreeSearch *search, VptreeNode node, uint32 ancestor, VptreeSid
 	search->distances++;
 	computed = index->distance.finish(index, key);
 	x = (SpaceRange){computed, computed};
+	sides->nearer = computed < radius ? 0 : 1;
 	if (index->exact)
 	{
 		x = space_metric_range(context, key);
-		radius = space_metric_true(context, node->radius);
+		radius = sides->nearer == 0 ? space_metric_true_low(context, radius)
+									: space_metric_true_high(context, radius);
 	}
-	sides->nearer = computed < node->radius ? 0 : 1;
 	sides->bound[sides->nearer] = -INFINITY;
-	sides->bound[1 - sides->nearer] = sides->nearer == 0
-										  ? stretched_key(search, radius.low - x.high, 1)
-										  : stretched_key(search, x.low - radius.high, 0);
+	sides->bound[1 - sides->nearer] = sides->nearer == 0 ? stretched_key(search, radius - x.high, 1)
+														 : stretched_key(search, x.low - radius, 0);
 
 	sides->ancestor[0] = sides->ancestor[1] = vptree_add_ancestor(search);
 	known = &search->ancestors[sides->ancestor[0]];
@@ -278,10 +278,10 @@ vptree_bound_sides(VptreeSearch *search, VptreeNode node, uint32 ancestor, Vptre
 static double
 error_of_difference(const SpaceContext *context, double largest)
 {
-	SpaceRange least = space_metric_computed(context, 0);
-	SpaceRange most = space_metric_computed(context, largest);
+	double above = space_metric_computed_high(context, largest) - largest;
+	double below = largest - space_metric_computed_low(context, largest);
 
-	return 2 * fmax(least.high, fmax(most.high - largest, largest - most.low));
+	return 2 * fmax(space_metric_computed_high(context, 0), fmax(above, below));
 }
 
 /*
