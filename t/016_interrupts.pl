@@ -21,9 +21,6 @@ my $interrupts = long_tests() ? 60 : 4;
 my $repeats = long_tests() ? 2000 : 150;
 my $growth = 256 * 1024;
 
-# What an index may grow to, of its size rebuilt, after inserts that were interrupted and vacuum
-my $largest = 1.6;
-
 my $rows = 2500;
 
 interrupts($_) foreach methods();
@@ -155,7 +152,7 @@ sub grown
 	}
 	my $size = $node->safe_psql('postgres', "SELECT pg_relation_size('items_v')");
 	note("index of $fresh bytes grew to $size");
-	cmp_ok($size, '<=', $largest * $fresh, "$method: an index does not grow by interrupted inserts")
+	cmp_ok($size, '<=', IndexCheck::method($method)->{growth} * $fresh, "$method: an index does not grow by interrupted inserts")
 	  if recycles($node, $method);
 	is_sound($node, "$method: sound after interrupted inserts");
 	return;

@@ -4,17 +4,14 @@
 use strict;
 use warnings FATAL => 'all';
 
-use PostgreSQL::Test::Cluster;
-use PostgreSQL::Test::Utils;
+use FindBin;
+use lib $FindBin::RealBin;
+
+use DamagedIndex;
 use Test::More;
 
-my $page_size = 8192;
-
-# Offsets in a page (src/storage/page.h)
-my ($lower, $upper, $contents, $first_slot) = (12, 14, 24, 64);
-my ($next, $kind, $nslots, $ordinal, $page_flags, $page_id) = map { $page_size - 16 + $_ } (0, 4, 6, 8, 12, 14);
+# Bytes of a page that slots may take (PAGE_DATA_SIZE)
 my $slots_size = 8064;
-my ($slot_pages, $item_pages, $value_pages) = (2, 3, 4);
 
 # Offsets in the metapage and in a vertex record (src/storage/meta.h, src/hnsw/hnsw.h)
 my %meta = (
@@ -143,109 +140,22 @@ my @cases = (
 	[ 'plain', 'vertex without links to it', sub { $_->put_every_link($_->id(7)) }, qr/note\|\d+\|vertex \d+\|vertex cannot be reached from the entry point in layer 0/ ],
 );
 
-my $node = PostgreSQL::Test::Cluster->new('check');
-$node->init;
-$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\nrestart_after_crash = off\nstatement_timeout = 60s\nmax_parallel_maintenance_workers = 0\n");
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION ann');
-foreach my $n (0 .. $#cases)
-{
-	my ($type, $rows, $key, $more, $options) = @{ $tables{ $cases[$n][0] } };
-
-	$node->safe_psql('postgres', "CREATE TABLE t$n (id int, v $type); INSERT INTO t$n $rows; CREATE INDEX t${n}_v ON t$n USING hnsw ($key) WITH (" . ($options // 'm = 2') . ')' . ($more ? "; INSERT INTO t$n $more" : ''));
-}
-is($node->safe_psql('postgres', join(';', map { "SELECT * FROM ann_check('t${_}_v', true, true)" } 0 .. $#cases)), '', 'nothing is wrong with sound indexes');
-my @files = map { $node->data_dir . '/' . $node->safe_psql('postgres', "SELECT pg_relation_filepath('t${_}_v')") } 0 .. $#cases;
-$node->stop;
-foreach my $n (0 .. $#cases)
-{
-	local $_ = IndexFile->new($files[$n], $cases[$n][1]);
-	$cases[$n][2]->();
-	$_->close;
-}
-$node->start;
-
-foreach my $n (0 .. $#cases)
-{
-	my ($table, $name, undef, $expected, $error_expected) = @{ $cases[$n] };
-	my ($status, $out, $error) = $node->psql('postgres', "SELECT * FROM ann_check('t${n}_v', true, true)");
-	my @messages;
-
-	is($error, '', "$name: ann_check comes to its end");
-	like($out, $expected, '... and finds the damage');
-	foreach my $sql (
-		"SELECT count(*) FROM ann_index_info('t${n}_v')",
-		"SET enable_seqscan = off; SELECT count(*) FROM (SELECT id FROM t$n ORDER BY v <-> (SELECT v FROM t$n LIMIT 1) LIMIT 2000) AS s",
-		"INSERT INTO t$n SELECT id + 5000, v FROM t$n LIMIT 50",
-		"DELETE FROM t$n WHERE id % 2 = 0",
-		"VACUUM (INDEX_CLEANUP ON) t$n")
-	{
-		(undef, undef, $error) = $node->psql('postgres', $sql);
-		push @messages, $error if defined $error;
-	}
-	like(join("\n", @messages), $error_expected, '... and a statement says so') if defined $error_expected;
-	unlike(join("\n", @messages), qr/statement timeout/, '... and every statement comes to its end');
-	unlike(join("\n", @messages), qr/terminated|closed the connection|connection to server/, '... and the server goes on');
-	$node->safe_psql('postgres', "REINDEX INDEX t${n}_v");
-	is($node->safe_psql('postgres', "SELECT * FROM ann_check('t${n}_v', true, true)"), '', '... and REINDEX mends it');
-}
-unlike(slurp_file($node->logfile), qr/PANIC|terminated by signal|TRAP/, 'no crash in the log');
-$node->stop;
+test_damage('hnsw', class => 'HnswFile', tables => \%tables, cases => \@cases, options => 'm = 2');
 done_testing();
 
-# The file of an index, read and written by page.
-package IndexFile;
+# The file of an hnsw index
+package HnswFile;
+
+use DamagedIndex;
+use parent -norequire, 'IndexFile';
 
 sub new
 {
-	my ($class, $file, $name) = @_;
+	my ($class, @rest) = @_;
+	my $self = IndexFile::new($class, @rest, %meta);
 
-	open my $handle, '+<:raw', $file or die "$file: $!";
-	my $self = bless { file => $handle, name => $name, pages => (-s $file) / $page_size }, $class;
 	$self->{$_} = $self->get(0, $contents + $meta{$_}, 'v') foreach qw(m slot_size slots_per_page links value codes);
 	return $self;
-}
-
-sub close
-{
-	my $self = shift;
-
-	close $self->{file} or die "$!";
-	return;
-}
-
-sub get
-{
-	my ($self, $block, $offset, $format) = @_;
-
-	seek $self->{file}, $block * $page_size + $offset, 0;
-	read $self->{file}, my $bytes, 64;
-	return unpack($format, $bytes);
-}
-
-sub put
-{
-	my ($self, $block, $offset, $format, @values) = @_;
-	my $skip = $format =~ s/^x(\d+)// ? $1 : 0;
-
-	seek $self->{file}, $block * $page_size + $offset + $skip, 0;
-	$self->{file}->print(pack($format, @values)) or die "$!";
-	$self->{file}->flush;
-	return;
-}
-
-sub put_meta
-{
-	my ($self, $field, @rest) = @_;
-
-	return $self->put(0, $contents + $meta{$field}, @rest);
-}
-
-sub get_meta
-{
-	my ($self, $field, $format) = @_;
-
-	return $self->get(0, $contents + $meta{$field}, $format);
 }
 
 # Number n counts the vertices of the index; id() makes it a vertex id, which all others take too.
@@ -338,17 +248,6 @@ sub get_value
 	my ($block, $offset) = $self->place($n);
 
 	return $self->get($block, $offset + $self->{value}, $format);
-}
-
-sub first_page
-{
-	my ($self, $wanted) = @_;
-
-	foreach my $block (0 .. $self->{pages} - 1)
-	{
-		return $block if $self->get($block, $kind, 'v') == $wanted;
-	}
-	die "no page of kind $wanted";
 }
 
 # The first vertex for which the test holds

@@ -39,8 +39,11 @@ CREATE INDEX items_l1 ON items USING hnsw (v vec_l1_ops) WITH (m = 4, ef_constru
 CREATE INDEX items_coded ON items USING hnsw (v) WITH (m = 4, ef_construction = 20, quantization = rabitq);
 CREATE INDEX large_v ON large USING hnsw (v) WITH (m = 4, ef_construction = 20, quantization = none);
 CREATE INDEX large_coded ON large USING hnsw (v) WITH (m = 4, ef_construction = 20, quantization = rabitq);
+CREATE INDEX items_tree ON items USING vptree (v) WITH (bucket_size = 20);
+CREATE INDEX items_kd ON items USING vptree (v) WITH (bucket_size = 20, partition = kd);
+CREATE INDEX large_tree ON large USING vptree (v) WITH (bucket_size = 10);
 ));
-my @indexes = qw(items_v items_l1 items_coded large_v large_coded);
+my @indexes = qw(items_v items_l1 items_coded large_v large_coded items_tree items_kd large_tree);
 my $check = 'SELECT string_agg(format(\'%s: %s %s %s\', index, block, item, problem), \'; \') FROM unnest(ARRAY['
   . join(', ', map { "'$_'::regclass" } @indexes) . ']) AS index, ann_check(index, true)';
 my $script = $primary->basedir . '/writes.sql';
@@ -83,7 +86,7 @@ is_deeply(\@infos, [], 'nor with ann_index_info');
 cmp_ok($checks->{primary}, '>=', 3, 'the primary was checked');
 cmp_ok($checks->{standby}, '>=', 3, 'the standby was checked');
 $primary->wait_for_catchup($standby);
-my $counts = 'SELECT string_agg(value, \' \') FROM unnest(ARRAY[' . join(', ', map { "'$_'::regclass" } @indexes) . ']) AS index, ann_index_info(index) WHERE property IN (\'rows\', \'vertices\', \'entry_vertex\', \'item_bytes\')';
+my $counts = 'SELECT string_agg(value, \' \') FROM unnest(ARRAY[' . join(', ', map { "'$_'::regclass" } @indexes) . ']) AS index, ann_index_info(index) WHERE property IN (\'rows\', \'vertices\', \'entry_vertex\', \'item_bytes\', \'entries\', \'buckets\', \'bucket_pages\', \'free_pages\')';
 is($standby->safe_psql('postgres', $counts), $primary->safe_psql('postgres', $counts), 'the standby counts what the primary counts');
 is($standby->safe_psql('postgres', $check), '', 'the standby is sound at rest');
 $standby->stop;

@@ -21,7 +21,8 @@ our @EXPORT = qw(methods method access_methods with_options long_tests new_serve
 # am: the access method; form: the option that indexes of this entry have, where a method has several
 # entries; class, operator: of the suites' tables; options: of CREATE INDEX; settings: of a search
 # thorough enough for floor, the recall@10 that every index of the suites has; more_options: others
-# that are worth dumping; spaces: a pattern for the names of operator classes that are possible
+# that are worth dumping; spaces: a pattern for the names of operator classes that are possible;
+# growth: how much larger than a fresh one an index may become by inserts that are rolled back and vacuumed
 my %methods = (
 	hnsw => {
 		am => 'hnsw',
@@ -33,6 +34,7 @@ my %methods = (
 		floor => 0.97,
 		more_options => 'm = 5, ef_construction = 23',
 		build_phase => 'building graph',
+		growth => 1.6,
 	},
 	hnsw_quantized => {
 		am => 'hnsw',
@@ -44,6 +46,7 @@ my %methods = (
 		floor => 0.97,
 		more_options => 'm = 5, ef_construction = 23',
 		build_phase => 'building graph',
+		growth => 1.6,
 		spaces => '_(l2|ip|cosine|angular)_ops$',
 	},
 	vptree => {
@@ -56,6 +59,7 @@ my %methods = (
 		floor => 1,
 		more_options => 'bucket_size = 77, path_length = 3',
 		build_phase => 'building tree',
+		growth => 2.5,
 	},
 	vptree_kd => {
 		am => 'vptree',
@@ -67,6 +71,7 @@ my %methods = (
 		floor => 1,
 		more_options => 'bucket_size = 77, path_length = 3',
 		build_phase => 'building tree',
+		growth => 2.5,
 		spaces => '_(l1|l2|linf|lp)_ops$',
 	},);
 

@@ -111,6 +111,14 @@ index_space_store_as(IndexSpace *space, SpaceElement element)
 	return true;
 }
 
+void
+index_space_check_dim(uint32 expected, uint32 dim)
+{
+	if (dim != expected)
+		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
+						errmsg("expected %u dimensions, not %u", expected, dim)));
+}
+
 const void *
 index_space_value(IndexSpace *space, Datum datum, void **copy)
 {
@@ -119,11 +127,22 @@ index_space_value(IndexSpace *space, Datum datum, void **copy)
 	*copy = (Pointer) value == DatumGetPointer(datum) ? NULL : value;
 	if (space->context.dim == 0)
 		index_space_set_dim(space, value->dim);
-	if ((uint32) value->dim != space->context.dim)
-		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-						errmsg("expected %u dimensions, not %d", space->context.dim, value->dim)));
+	index_space_check_dim(space->context.dim, value->dim);
 	distance_check_value(&space->context, DENSE_DATA(value), space->label);
 	return DENSE_DATA(value);
+}
+
+void *
+index_space_encode(IndexSpace *space, Datum datum)
+{
+	void *copy;
+	const void *value = index_space_value(space, datum, &copy);
+	void *encoded = palloc(Max(space->encoded_size, 1));
+
+	space_encode(&space->context, value, encoded);
+	if (copy != NULL)
+		pfree(copy);
+	return encoded;
 }
 
 /* Position of the first parameter that is not the index's, or -1. */

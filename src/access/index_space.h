@@ -71,6 +71,15 @@ extern bool index_space_store_as(IndexSpace *space, SpaceElement element);
  */
 extern const void *index_space_value(IndexSpace *space, Datum datum, void **copy);
 
+/* The same value in its encoded form, palloc'ed */
+extern void *index_space_encode(IndexSpace *space, Datum datum);
+
+/*
+ * An error unless a value's dimensions are those of the index: two sessions may each
+ * have the first value of a column that declares none.
+ */
+extern void index_space_check_dim(uint32 expected, uint32 dim);
+
 /*
  * Turns the right operand of an ordering operator into an encoded value in
  * `encoded` (encoded_size bytes).  For a parametrised space the operand carries

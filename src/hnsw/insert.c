@@ -57,20 +57,14 @@ hnsw_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid, Rel
 			IndexUniqueCheck check_unique, INSERT_UNCHANGED_PARAM IndexInfo *index_info)
 {
 	HnswIndex *index;
-	const void *value;
 	void *encoded;
-	void *copy;
 
 	if (isnull[0])
 		return false;
 	index = open_cached(relation, index_info);
-	value = index_space_value(&index->space, values[0], &copy);
-	encoded = palloc(Max(index->space.encoded_size, 1));
-	space_encode(&index->space.context, value, encoded);
+	encoded = index_space_encode(&index->space, values[0]);
 	hnsw_append(index, encoded, tid);
 	pfree(encoded);
-	if (copy != NULL)
-		pfree(copy);
 	merge_if_long(index);
 	return false;
 }

@@ -35,18 +35,6 @@ typedef struct PendingCopy
 	HnswVertex record;
 } PendingCopy;
 
-/*
- * An error unless the value's dimensions are the index's: two sessions may
- * each have the first value of a column that declares none.
- */
-static void
-check_dimensions(const HnswIndex *index, uint32 dim)
-{
-	if (index->meta.header.dim != dim)
-		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-						errmsg("expected %u dimensions, not %u", index->meta.header.dim, dim)));
-}
-
 static void
 report_bad_page(HnswIndex *index, BlockNumber blkno)
 {
@@ -191,7 +179,7 @@ add_tail(HnswIndex *index)
 
 		write_new_tail(index, meta_buffer, old_buffer, buffer, fresh);
 	}
-	check_dimensions(index, dim);
+	index_space_check_dim(index->meta.header.dim, dim);
 }
 
 /* A slot of the page that takes a vertex: one never used, or a free one; or -1. */
@@ -295,7 +283,7 @@ hnsw_append(HnswIndex *index, const void *encoded, ItemPointer tid)
 
 	if (index->meta.header.dim == 0)
 		add_tail(index);
-	check_dimensions(index, index->space.context.dim);
+	index_space_check_dim(index->meta.header.dim, index->space.context.dim);
 	HOLD_INTERRUPTS();
 	record = make_record(index, encoded, tid);
 	PAUSE_POINT("value stored", 0);

@@ -134,10 +134,7 @@ hnsw_read_meta(HnswIndex *index)
 		index->meta.element != index->space.stored.space->element)
 		sound = index_space_store_as(&index->space, index->meta.element);
 	if (unlikely(!sound || !geometry_is_sound(index)))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has no valid metapage",
-							   RelationGetRelationName(index->relation)),
-						errhint("Please REINDEX it.")));
+		meta_report_invalid(index->relation);
 }
 
 /* Makes an index ready for use: its space, and its metapage as it is now. */

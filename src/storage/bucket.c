@@ -141,25 +141,36 @@ next_place(uint16 place)
 	return place == PG_UINT16_MAX ? place : place + 1;
 }
 
+/* Is this a page of a bucket with so many before it? */
+static bool
+has_place(Page page, uint16 place)
+{
+	return page_is(page, PAGE_BUCKET) && PageGetSpecial(page)->nslots == place;
+}
+
 bool
 bucket_lock_next(Relation index, Buffer buffer, int lockmode, Buffer *next)
 {
 	PageSpecial special = PageGetSpecial(BufferGetPage(buffer));
-	Page page;
+	uint16 place = next_place(special->nslots);
 
 	if (special->next == InvalidBlockNumber)
 		return false;
 	*next = recent_read(index, special->next);
-	LockBuffer(*next, lockmode);
-	page = BufferGetPage(*next);
-	if (unlikely(!page_is(page, PAGE_BUCKET) ||
-				 PageGetSpecial(page)->nslots != next_place(special->nslots)))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has block %u out of place behind block %u",
-							   RelationGetRelationName(index), special->next,
-							   BufferGetBlockNumber(buffer)),
-						errhint("Please REINDEX it.")));
-	return true;
+
+	/* looked at before it is locked, too: it might be one that the caller has locked already */
+	if (has_place(BufferGetPage(*next), place))
+	{
+		LockBuffer(*next, lockmode);
+		if (likely(has_place(BufferGetPage(*next), place)))
+			return true;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INDEX_CORRUPTED),
+			 errmsg("index \"%s\" has block %u out of place behind block %u",
+					RelationGetRelationName(index), special->next, BufferGetBlockNumber(buffer)),
+			 errhint("Please REINDEX it.")));
+	return false;
 }
 
 BucketEntry

@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 
 #include "storage/free_pages.h"
+#include "storage/meta.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
 
@@ -39,11 +40,14 @@ lock_meta(Relation index)
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	if (unlikely(!page_is(BufferGetPage(buffer), PAGE_META)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" has no valid metapage", RelationGetRelationName(index)),
-				 errhint("Please REINDEX it.")));
+		meta_report_invalid(index);
 	return buffer;
+}
+
+static bool
+is_free(Page page)
+{
+	return page_is(page, PAGE_FREE) && (PageGetSpecial(page)->flags & PAGE_CHAINED) != 0;
 }
 
 /*
@@ -63,9 +67,13 @@ take_first(Relation index, Size head_offset, PageKind kind, Buffer meta_buffer)
 	if (unlikely(blkno == META_BLOCK))
 		report_bad_chain(index, blkno);
 	buffer = recent_read(index, blkno);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	page = BufferGetPage(buffer);
-	if (unlikely(!page_is(page, PAGE_FREE) || (PageGetSpecial(page)->flags & PAGE_CHAINED) == 0))
+
+	/* looked at before it is locked, too: it might be one that the caller has locked already */
+	if (unlikely(!is_free(page)))
+		report_bad_chain(index, blkno);
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	if (unlikely(!is_free(page)))
 		report_bad_chain(index, blkno);
 	next = PageGetSpecial(page)->next;
 	ordinal = PageGetSpecial(page)->ordinal;

@@ -23,16 +23,21 @@ meta_header_init(MetaHeader *header, MethodId method, const SpaceContext *space)
 		header->params[i] = space->params[i];
 }
 
+void
+meta_report_invalid(Relation index)
+{
+	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("index \"%s\" has no valid metapage", RelationGetRelationName(index)),
+					errhint("Please REINDEX it.")));
+}
+
 MetaHeader *
 meta_page_header(Relation index, Page page, MethodId method)
 {
 	MetaHeader *header = (MetaHeader *) PageGetContents(page);
 
 	if (!page_is(page, PAGE_META) || header->magic != META_MAGIC || header->method != method)
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" has no valid metapage", RelationGetRelationName(index)),
-				 errhint("Please REINDEX it.")));
+		meta_report_invalid(index);
 	if (header->version != META_FORMAT_VERSION)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

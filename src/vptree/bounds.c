@@ -255,12 +255,27 @@ vptree_bound_sides(VptreeSearch *search, VptreeNode node, uint32 ancestor, Vptre
 static double
 largest_gap(const SpaceContext *context, const VptreeAncestor *pivot, double distance)
 {
-	double low = pivot->u.pivot.low - distance;
+	double low = fmax(pivot->u.pivot.low - distance, 0);
 	double high = pivot->u.pivot.high + distance;
-	double gap = space_metric_computed(context, high).high - pivot->u.pivot.computed;
+	double nearer = pivot->u.pivot.computed - space_metric_computed(context, low).low;
+	double farther = space_metric_computed(context, high).high - pivot->u.pivot.computed;
 
-	if (low > 0)
-		gap = Max(gap, pivot->u.pivot.computed - space_metric_computed(context, low).low);
+	/* the farther side may be the smaller one: no angle is greater than pi */
+	return fmax(nearer, farther);
+}
+
+float
+vptree_finite_gap(const VptreeFilter *filter, const float *path)
+{
+	float gap = 0;
+
+	for (int i = 0; i < filter->n; i++)
+	{
+		float difference = fabsf(path[i] - filter->center[i]);
+
+		if (isfinite(difference) && difference > gap)
+			gap = difference;
+	}
 	return gap;
 }
 

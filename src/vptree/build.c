@@ -212,8 +212,9 @@ finish(VptreeBuild *build, const VptreeSubtree *subtree, const GraphValues *valu
 }
 
 void
-vptree_prepare(VptreeBuild *build, const GraphValues *values, uint32 nvalues)
+vptree_prepare(VptreeBuild *build, const GraphValues *values, uint32 nvalues, double total)
 {
+	build->index.meta.entries = total;
 	vptree_choose_shift(&build->index, values, nvalues);
 }
 
@@ -229,7 +230,7 @@ build_of_rows(void *arg, BuildRows *rows)
 	if (rows->nvalues == 0)
 		return;
 	set_dimensions(build);
-	vptree_prepare(build, &values, rows->nvalues);
+	vptree_prepare(build, &values, rows->nvalues, rows->nvalues);
 	build_phase(BUILD_PHASE_STRUCTURE, rows->nvalues);
 	subtree = vptree_build_rows(build, rows, &none, 0);
 	finish(build, &subtree, &values, rows->nvalues);

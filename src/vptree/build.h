@@ -51,8 +51,12 @@ extern GraphValues vptree_values_of_rows(const BuildRows *rows);
 extern void vptree_build_tree(VptreeBuild *build, uint32 *items, uint32 nitems,
 							  const GraphValues *values, const TreeParams *params, uint64 done);
 
-/* Finds out, from all values or a random sample, what has to be known before the tree is built. */
-extern void vptree_prepare(VptreeBuild *build, const GraphValues *values, uint32 nvalues);
+/*
+ * Finds out, from all values or a random sample, what has to be known before the
+ * tree is built.  total: how many values there are in all, about.
+ */
+extern void vptree_prepare(VptreeBuild *build, const GraphValues *values, uint32 nvalues,
+						   double total);
 
 /*
  * Builds the tree of rows and writes it, as one under these pivots.  In parts,

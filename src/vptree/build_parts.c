@@ -272,7 +272,7 @@ build_top(VptreeParts *parts, Part *part)
 		items[i] = i;
 	if (parts->nparts == 0)
 	{
-		vptree_prepare(parts->build, &values, n);
+		vptree_prepare(parts->build, &values, n, parts->total);
 		keep_examples(parts, &values, n);
 	}
 	params.bucket_size = (n + nparts - 1) / nparts;

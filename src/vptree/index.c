@@ -123,10 +123,7 @@ vptree_read_meta(VptreeIndex *index)
 {
 	meta_read(index->relation, METHOD_VPTREE, &index->meta, sizeof(VptreeMeta));
 	if (unlikely(!is_sound(&index->meta)))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has no valid metapage",
-							   RelationGetRelationName(index->relation)),
-						errhint("Please REINDEX it.")));
+		meta_report_invalid(index->relation);
 	if (index->meta.header.dim == 0)
 		return;
 	if (index->space.context.dim != index->meta.header.dim)
@@ -284,12 +281,6 @@ vptree_distance_error(const VptreeIndex *index, double distance)
 		return 0;
 	range = space_metric_true(&index->space.context, distance);
 	return fmax(distance - range.low, range.high - distance);
-}
-
-double
-vptree_slack(const VptreeIndex *index, double x, double radius)
-{
-	return vptree_distance_error(index, x) + vptree_distance_error(index, radius);
 }
 
 void

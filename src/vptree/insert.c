@@ -242,15 +242,6 @@ add_to_bucket(VptreeIndex *index, Buffer head, const NewRow *row, const VptreePl
 	return nentries + 1;
 }
 
-/* An error unless the value's dimensions are the index's. */
-static void
-check_dimensions(const VptreeIndex *index, uint32 dim)
-{
-	if (index->meta.header.dim != 0 && index->meta.header.dim != dim)
-		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-						errmsg("expected %u dimensions, not %u", index->meta.header.dim, dim)));
-}
-
 /*
  * Finds the row's bucket and locks its head.  A bucket that has been split on the
  * way is not there any more: then the descent begins again.  False: the index has
@@ -265,7 +256,8 @@ lock_bucket(VptreeIndex *index, const NewRow *row, VptreePlace *place, Buffer *h
 	{
 		CHECK_FOR_INTERRUPTS();
 		vptree_read_meta(index);
-		check_dimensions(index, row->dim);
+		if (index->meta.header.dim != 0)
+			index_space_check_dim(index->meta.header.dim, row->dim);
 		if (index->meta.root.block == InvalidBlockNumber)
 			return false;
 		descend(index, row, place);
@@ -304,9 +296,7 @@ vptree_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid, R
 	VptreeInserter *inserter;
 	VptreeIndex *index;
 	MemoryContext old;
-	const void *value;
 	void *encoded;
-	void *copy;
 	NewRow row;
 
 	if (isnull[0])
@@ -314,9 +304,7 @@ vptree_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid, R
 	inserter = open_cached(relation, index_info);
 	index = &inserter->index;
 	old = MemoryContextSwitchTo(inserter->context);
-	value = index_space_value(&index->space, values[0], &copy);
-	encoded = palloc(index->space.encoded_size);
-	space_encode(&index->space.context, value, encoded);
+	encoded = index_space_encode(&index->space, values[0]);
 	row.dim = index->space.context.dim;
 	row.value = encoded;
 	row.query =

@@ -109,6 +109,11 @@ vptree_search_init(VptreeSearch *search, VptreeIndex *index, const ScanTarget *t
 		search->limit = vptree_key_beyond(&index->space.context, target->radius);
 	search->ahead = FIRST_AHEAD;
 	search->scratch = MemoryContextAlloc(context, Max(index->space.encoded_size, 1));
+	search->usual_size = bucket_entry_size(&index->shape, index->space.encoded_size, 1);
+	search->usual_header = (BucketEntryData){
+		.ntids = 1,
+		.flags = index->space.encoded_size > BUCKET_MAX_INLINE_VALUE ? BUCKET_ENTRY_WIDE : 0,
+		.value_size = index->space.encoded_size};
 	vptree_init_bounds(search);
 	push_root(search);
 }
@@ -260,6 +265,21 @@ score(VptreeSearch *search, BucketEntry entry)
 		score_batch(search);
 }
 
+/* The entry at an offset of a bucket page, or NULL */
+static inline BucketEntry
+find_entry(VptreeSearch *search, Page page, BlockNumber blkno, OffsetNumber offset)
+{
+	ItemId id = PageGetItemId(page, offset);
+	BucketEntry entry = (BucketEntry) ((char *) page + ItemIdGetOffset(id));
+
+	if (likely(ItemIdIsNormal(id) && ItemIdGetLength(id) == search->usual_size &&
+			   ItemIdGetOffset(id) % MAXIMUM_ALIGNOF == 0 &&
+			   ItemIdGetOffset(id) + search->usual_size <= BLCKSZ - PAGE_SPECIAL_SIZE &&
+			   memcmp(entry, &search->usual_header, sizeof(BucketEntryData)) == 0))
+		return entry;
+	return bucket_page_entry(search->index->relation, &search->index->shape, page, blkno, offset);
+}
+
 /* Scores those entries of a locked page that the filter finds near enough. */
 static void
 read_page(VptreeSearch *search, Buffer buffer, VptreeFilter *filter)
@@ -270,8 +290,7 @@ read_page(VptreeSearch *search, Buffer buffer, VptreeFilter *filter)
 
 	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
 	{
-		BucketEntry entry =
-			bucket_page_entry(search->index->relation, &search->index->shape, page, blkno, offset);
+		BucketEntry entry = find_entry(search, page, blkno, offset);
 		float gap;
 
 		if (entry == NULL)

@@ -12,6 +12,8 @@
 #ifndef ANN_VPTREE_SEARCH_H
 #define ANN_VPTREE_SEARCH_H
 
+#include <math.h>
+
 #include "vptree/vptree.h"
 
 #include "access/scan_target.h"
@@ -112,6 +114,10 @@ typedef struct VptreeSearch
 	ItemPointerData *seen; /* rows handed out before the search had to begin anew, in order */
 	uint32 nseen;
 
+	/* Of an entry with one row and its value in it, as most are */
+	BucketEntryData usual_header;
+	Size usual_size;
+
 	const void *values[VPTREE_SCORE_BATCH]; /* to be scored */
 	BucketEntry entries[VPTREE_SCORE_BATCH];
 	float keys[VPTREE_SCORE_BATCH];
@@ -174,19 +180,36 @@ extern void vptree_init_filter(const VptreeSearch *search, const VptreeBranch *b
 extern float vptree_filter_bound(const VptreeSearch *search, const VptreeBranch *branch,
 								 const VptreeFilter *filter);
 
-/* How much the entry's distances to pivots differ from the query's, at most */
+/* The same as the following, of the finite differences alone */
+extern float vptree_finite_gap(const VptreeFilter *filter, const float *path);
+
+/*
+ * How much the entry's distances to pivots differ from the query's, at most.  A
+ * distance too large to be computed tells nothing.
+ */
 static inline float
 vptree_filter_gap(const VptreeFilter *filter, const float *path)
 {
-	float gap = 0;
+	float even = 0;
+	float odd = 0;
+	int i = 0;
 
-	for (int i = 0; i < filter->n; i++)
+	for (; i + 1 < filter->n; i += 2)
 	{
-		float difference = fabsf(path[i] - filter->center[i]);
+		float first = fabsf(path[i] - filter->center[i]);
+		float second = fabsf(path[i + 1] - filter->center[i + 1]);
 
-		gap = difference > gap ? difference : gap;
+		even = first > even ? first : even;
+		odd = second > odd ? second : odd;
 	}
-	return gap;
+	if (i < filter->n)
+	{
+		float last = fabsf(path[i] - filter->center[i]);
+
+		even = last > even ? last : even;
+	}
+	even = even > odd ? even : odd;
+	return likely(!isinf(even)) ? even : vptree_finite_gap(filter, path);
 }
 
 #endif /* ANN_VPTREE_SEARCH_H */

@@ -54,9 +54,9 @@ free_bucket(void *arg, BlockNumber block)
 }
 
 /*
- * Gives all retired buckets back.  No bucket is retired meanwhile, since the caller
- * keeps splits out.  After a crash the metapage may say that there are more than
- * are found.
+ * Reads the metapage again and gives all retired buckets back.  No bucket is retired
+ * meanwhile, since the caller keeps splits out.  After a crash the metapage may say
+ * that there are more than are found.
  */
 static void
 free_retired(VptreeVacuum *vacuum)
@@ -96,7 +96,8 @@ remove_dead_rows(void *arg, BlockNumber block)
 /*
  * ambulkdelete: removes the TIDs that the callback says are dead.  Retired buckets
  * go first, so that no row is counted twice.  Splits, which would move rows from
- * pages to come to pages that were seen, are put off meanwhile.
+ * pages to come to pages that were seen, are put off meanwhile; whoever has that lock
+ * takes no other but for extending the index, on which older servers insist.
  */
 IndexBulkDeleteResult *
 vptree_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
@@ -105,13 +106,11 @@ vptree_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	VptreeVacuum vacuum = {.info = info, .callback = callback, .callback_state = state};
 
 	vacuum.stats = vacuum_begin_pass(stats);
-	LockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
 	vptree_open(&vacuum.index, info->index);
+	LockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
+	free_retired(&vacuum);
 	if (vacuum.index.meta.header.dim > 0)
-	{
-		free_retired(&vacuum);
 		vacuum_each_page(info->index, remove_dead_rows, &vacuum);
-	}
 	UnlockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
 	return vacuum.stats;
 }
@@ -125,8 +124,8 @@ vptree_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	if (info->analyze_only)
 		return stats;
 	vacuum.stats = vacuum_finish(info, stats);
-	LockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
 	vptree_open(&vacuum.index, info->index);
+	LockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
 	free_retired(&vacuum);
 	UnlockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
 	return vacuum.stats;

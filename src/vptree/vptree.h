@@ -196,12 +196,6 @@ vptree_goes_left(double x, double radius, uint64 *chance)
 extern double vptree_distance_error(const VptreeIndex *index, double distance);
 
 /*
- * What the bounds of a node's sides are to be reduced by: the errors of the distance
- * between query and pivot and of the radius
- */
-extern double vptree_slack(const VptreeIndex *index, double x, double radius);
-
-/*
  * Where pruning is approximate: chooses the shift that makes distances among these
  * values no less than 0, most likely.
  */
@@ -237,15 +231,11 @@ typedef struct VptreeEntries
 	int nabove;
 } VptreeEntries;
 
-/* Writes the leaves of a tree as buckets; leaves[] says where they are. */
-extern void vptree_write_leaves(VptreeIndex *index, const Tree *tree, const VptreeEntries *entries,
-								VptreeSubtree *leaves);
-
-/* Writes the nodes above such leaves, or above other trees that are on pages. */
+/* Writes the nodes of a tree above what its leaves stand for: buckets, or other trees. */
 extern VptreeSubtree vptree_write_nodes(VptreeIndex *index, const Tree *tree,
 										const GraphValues *values, const VptreeSubtree *leaves);
 
-/* Both.  Nodes and buckets are not counted in index->meta. */
+/* Writes the leaves as buckets, then the nodes.  They are not counted in index->meta. */
 extern VptreeSubtree vptree_write_tree(VptreeIndex *index, const Tree *tree,
 									   const VptreeEntries *entries);
 

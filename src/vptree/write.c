@@ -394,24 +394,17 @@ write_leaf(VptreeIndex *index, const Tree *tree, const VptreeEntries *entries, c
 	pfree(sizes);
 }
 
-void
-vptree_write_leaves(VptreeIndex *index, const Tree *tree, const VptreeEntries *entries,
-					VptreeSubtree *leaves)
-{
-	for (uint32 i = 0; i < tree->nleaves; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		write_leaf(index, tree, entries, &tree->leaves[i], &leaves[i]);
-	}
-}
-
 VptreeSubtree
 vptree_write_tree(VptreeIndex *index, const Tree *tree, const VptreeEntries *entries)
 {
 	VptreeSubtree *leaves = palloc_extended(tree->nleaves * sizeof(VptreeSubtree), MCXT_ALLOC_HUGE);
 	VptreeSubtree result;
 
-	vptree_write_leaves(index, tree, entries, leaves);
+	for (uint32 i = 0; i < tree->nleaves; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		write_leaf(index, tree, entries, &tree->leaves[i], &leaves[i]);
+	}
 	result = vptree_write_nodes(index, tree, entries->values, leaves);
 	pfree(leaves);
 	return result;
