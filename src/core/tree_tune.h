@@ -41,7 +41,9 @@ typedef struct TreeTuneParams
 	double full_factor;
 	double total; /* values of the whole index; the sub-sampling correction is for it.  With queries
 				   * of the caller's the values may be all there are: no correction */
-	uint32_t bucket_size; /* of the index */
+	uint32_t bucket_size; /* of the index, as in TreeParams */
+	double fill;
+	int path_length; /* a search leaves out entries by their paths, which are not stretched */
 	int threads;
 	uint64_t seed;
 } TreeTuneParams;
@@ -56,13 +58,14 @@ typedef struct TreeTuneResult
 
 typedef struct TreeTune TreeTune;
 
+/* Upper limit of the bytes it takes, beside the values; nqueries is 0 for queries split off. */
 extern size_t tree_tune_memory(uint32_t nvalues, uint32_t nqueries, const TreeTuneParams *params,
-							   size_t query_size);
+							   const TreeDistance *distance);
 
 /*
  * Ready to tune over values 0 .. nvalues - 1.  queries: values of their own, in
- * their encoded form, or NULL: they are split off the values.  NULL when memory
- * is short.
+ * their encoded form, which must stay; or NULL: they are split off the values, of
+ * which there are at least TREE_TUNE_MIN_VALUES then.  NULL when memory is short.
  */
 extern TreeTune *tree_tune_create(uint32_t nvalues, const GraphValues *values,
 								  const void *const *queries, uint32_t nqueries,

@@ -1,0 +1,161 @@
+/*-------------------------------------------------------------------------
+ *
+ * tree_tune_internal.h
+ *	  What the files of the tuning share.
+ *
+ * The distances from every query to all the data of its split are computed
+ * once, for the gold standard, and kept in the order in which the tree of the
+ * split has the items: places.  Searches look them up and count what a search
+ * of an index would compute.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef ANN_TREE_TUNE_INTERNAL_H
+#define ANN_TREE_TUNE_INTERNAL_H
+
+#include "core/tree_tune.h"
+
+/* Data to search, and the tree over them */
+typedef struct TuneSplit
+{
+	uint32_t *items; /* of the tree; behind them are the queries that were split off */
+	uint32_t nitems;
+	Tree *tree;
+	uint32_t *pivot_places; /* of the tree's nodes */
+	uint32_t *path_places; /* path_length of each leaf: places of the pivots above, nearest first */
+} TuneSplit;
+
+typedef struct TuneQuery
+{
+	const TuneSplit *split;
+	const void *value;
+	float *distances; /* finish()ed, by place */
+	double limit;	  /* what is found within it is an answer ... */
+	uint32_t answers; /* ... and how many there are, at most tune_k */
+	double scan_time; /* seconds that comparing with all took */
+} TuneQuery;
+
+/* What a search achieved */
+typedef struct TuneOutcome
+{
+	double recall;
+	double cost; /* distance computations or seconds */
+} TuneOutcome;
+
+/* A node, a leaf, or an entry of a leaf that a search has yet to visit */
+typedef struct TuneVisit
+{
+	double bound;
+	uint32_t child; /* TUNE_ENTRY: an entry */
+	uint32_t place; /* of an entry */
+} TuneVisit;
+
+#define TUNE_ENTRY UINT32_MAX
+
+/* What one thread works with */
+typedef struct TuneWorker
+{
+	TuneVisit *heap; /* of the visits that are to come later */
+	uint32_t nheap;
+	TuneVisit *stack; /* and of those that are due */
+	uint32_t nstack;
+	float *pending; /* the nearest rows not yet returned, ascending */
+	uint32_t npending;
+	float *bounds;	  /* of the entries of a split, by their paths and the query's */
+	uint32_t *places; /* entries of a leaf to be scored, */
+	float *scores;	  /* their distances */
+	void *query;	  /* scratch, and the query form made in it */
+	const void *prepared;
+} TuneWorker;
+
+/* A point of a grid: how many times each factor was multiplied by the finest factor */
+typedef struct TunePoint
+{
+	int left;
+	int right;
+	double cost; /* of the searches so far */
+	TreeTuneResult achieved;
+} TunePoint;
+
+/* State of the local grid search, of one start after the other */
+typedef struct TuneGrid
+{
+	int exp;
+	int start; /* number of starts so far, with this exponent */
+	double start_left;
+	double start_right;
+	int level;	   /* of recursion */
+	int iteration; /* at this level */
+	int base_left; /* as in TunePoint */
+	int base_right;
+	bool found; /* this start has met an acceptable point: */
+	TunePoint best;
+	TunePoint *known; /* all points of this start; the last nnew are being evaluated */
+	int nknown;
+	int nnew;
+} TuneGrid;
+
+typedef enum TunePhase
+{
+	TUNE_BUILD,	 /* the tree of a split after the other */
+	TUNE_SCAN,	 /* distances of the queries */
+	TUNE_SEARCH, /* the grid */
+	TUNE_DONE
+} TunePhase;
+
+struct TreeTune
+{
+	TreeTuneParams params;
+	TreeDistance distance;
+	GraphValues values;
+	double required; /* recall */
+	int nsplits;
+	TuneSplit splits[TREE_TUNE_SPLITS];
+	TuneQuery *queries;
+	uint32_t nqueries;
+	float *distances;	/* of all queries */
+	uint32_t *place_of; /* of a value, in the split at hand */
+	char *workers;		/* TuneWorker and its memory, worker_stride bytes apart */
+	size_t worker_stride;
+
+	TunePhase phase;
+	uint32_t position;	   /* of the phase: splits or queries done with */
+	TuneOutcome *outcomes; /* of the queries of a step, with each of the new points */
+	TuneGrid grid;
+	bool found; /* result is acceptable; else it is the point of the highest recall */
+	TreeTuneResult result;
+};
+
+static inline TuneWorker *
+tree_tune_worker(const TreeTune *tune, int thread)
+{
+	return (TuneWorker *) (tune->workers + (size_t) thread * tune->worker_stride);
+}
+
+/* ---- tree_tune_search.c ---- */
+
+/* Distances from the query to all data of its split, and what the answers are */
+extern void tree_tune_scan(const TreeTune *tune, TuneWorker *worker, TuneQuery *query);
+
+/* To be called before the searches of a query: what its path says of every entry */
+extern void tree_tune_bounds(const TreeTune *tune, TuneWorker *worker, const TuneQuery *query);
+
+/* Searches with a pruner. */
+extern TuneOutcome tree_tune_search(const TreeTune *tune, TuneWorker *worker,
+									const TuneQuery *query, const TreePruner *pruner);
+
+/* ---- tree_tune_grid.c ---- */
+
+/* Points of a grid, and of all grids of a start, at most */
+extern int tree_tune_grid_points(const TreeTuneParams *params);
+extern int tree_tune_known_points(const TreeTuneParams *params);
+
+extern void tree_tune_grid_start(TreeTune *tune);
+
+/*
+ * To be called when it is known what the new points achieve.  Goes on to a grid
+ * with other new points, or returns false: the search is at its end.
+ */
+extern bool tree_tune_grid_next(TreeTune *tune);
+
+#endif /* ANN_TREE_TUNE_INTERNAL_H */

@@ -1,0 +1,392 @@
+/*-------------------------------------------------------------------------
+ *
+ * tree_tune_search.c
+ *	  Searches of the tuning, by distances that are known already.
+ *
+ * The search is the one of an index: nodes and leaves are visited in the order
+ * of their lower bounds, a row is returned when nothing has a lower bound than
+ * its distance, and the number of rows wanted is not known.  A pivot costs a
+ * distance, although its row may cost another in its leaf.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "core/tree_tune_internal.h"
+
+#include <math.h>
+#include <time.h>
+
+/* Values scored in one call */
+#define BATCH 64
+
+/* Processor time of this thread, in seconds */
+static double
+thread_time(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double) now.tv_sec + (double) now.tv_nsec * 1e-9;
+}
+
+/* Computes distances from the prepared query to items in places[0 .. n - 1]. */
+static void
+compute_scores(const TreeTune *tune, TuneWorker *worker, const TuneSplit *split,
+			   const uint32_t *places, uint32_t n, float *scores)
+{
+	const GraphDistance *keys = &tune->distance.keys;
+	const void *values[BATCH];
+
+	for (uint32_t i = 0; i < n; i += BATCH)
+	{
+		uint32_t size = n - i < BATCH ? n - i : BATCH;
+
+		for (uint32_t j = 0; j < size; j++)
+			values[j] = graph_value(&tune->values, split->items[places[i + j]]);
+		keys->distances(keys->context, worker->prepared, values, (int) size, scores + i);
+		for (uint32_t j = 0; j < size; j++)
+			scores[i + j] = (float) tune->distance.finish(keys->context, scores[i + j]);
+	}
+}
+
+/* ---- pending rows ---- */
+
+/* Keeps the `wanted` nearest rows that have not been returned. */
+static inline void
+add_row(TuneWorker *worker, uint32_t wanted, float distance)
+{
+	float *pending = worker->pending;
+	uint32_t i;
+
+	if (worker->npending == wanted)
+	{
+		if (wanted == 0 || distance >= pending[wanted - 1])
+			return;
+		worker->npending--;
+	}
+	for (i = worker->npending++; i > 0 && pending[i - 1] > distance; i--)
+		pending[i] = pending[i - 1];
+	pending[i] = distance;
+}
+
+/* The answers of a query: the tune_k nearest, or those within tune_r */
+static void
+find_answers(const TreeTune *tune, TuneWorker *worker, TuneQuery *query)
+{
+	uint32_t n = query->split->nitems;
+	uint32_t k = (uint32_t) tune->params.tune_k < n ? (uint32_t) tune->params.tune_k : n;
+
+	if (tune->params.tune_k == 0)
+	{
+		query->limit = tune->params.tune_r;
+		query->answers = 0;
+		for (uint32_t place = 0; place < n; place++)
+			query->answers += query->distances[place] <= query->limit;
+		return;
+	}
+	worker->npending = 0;
+	for (uint32_t place = 0; place < n; place++)
+		add_row(worker, k, query->distances[place]);
+	query->limit = worker->pending[k - 1];
+	query->answers = k;
+}
+
+void
+tree_tune_scan(const TreeTune *tune, TuneWorker *worker, TuneQuery *query)
+{
+	const GraphDistance *keys = &tune->distance.keys;
+	const TuneSplit *split = query->split;
+	double start = thread_time();
+	uint32_t places[BATCH];
+
+	worker->prepared = keys->prepare_query(keys->context, query->value, worker->query);
+	for (uint32_t i = 0; i < split->nitems; i += BATCH)
+	{
+		uint32_t size = split->nitems - i < BATCH ? split->nitems - i : BATCH;
+
+		for (uint32_t j = 0; j < size; j++)
+			places[j] = i + j;
+		compute_scores(tune, worker, split, places, size, query->distances + i);
+	}
+	query->scan_time = thread_time() - start;
+	find_answers(tune, worker, query);
+}
+
+/* ---- nodes and leaves to visit, a heap ---- */
+
+static void
+push_visit(TuneWorker *worker, const TuneVisit *visit)
+{
+	TuneVisit *heap = worker->heap;
+	uint32_t at = worker->nheap++;
+
+	while (at > 0 && heap[(at - 1) / 2].bound > visit->bound)
+	{
+		heap[at] = heap[(at - 1) / 2];
+		at = (at - 1) / 2;
+	}
+	heap[at] = *visit;
+}
+
+static TuneVisit
+pop_visit(TuneWorker *worker)
+{
+	TuneVisit *heap = worker->heap;
+	TuneVisit top = heap[0];
+	TuneVisit last = heap[--worker->nheap];
+	uint32_t at = 0;
+
+	for (;;)
+	{
+		uint32_t child = 2 * at + 1;
+
+		if (child >= worker->nheap)
+			break;
+		if (child + 1 < worker->nheap && heap[child + 1].bound < heap[child].bound)
+			child++;
+		if (heap[child].bound >= last.bound)
+			break;
+		heap[at] = heap[child];
+		at = child;
+	}
+	heap[at] = last;
+	return top;
+}
+
+/* ---- a search ---- */
+
+typedef struct TuneSearch
+{
+	const TreeTune *tune;
+	TuneWorker *worker;
+	const TuneQuery *query;
+	const TreePruner *pruner;
+	double level;	   /* nothing is to be visited with a lower bound */
+	bool computing;	   /* distances are computed, not looked up */
+	uint32_t wanted;   /* rows still to be returned; 0 in a range search */
+	uint32_t hits;	   /* answers returned */
+	uint64_t computed; /* distances */
+} TuneSearch;
+
+/* Rows of a range search are within the limit, those of the k nearest among the nearest known. */
+static inline double
+greatest_bound(const TuneSearch *search)
+{
+	const TuneWorker *worker = search->worker;
+
+	if (search->tune->params.tune_k == 0)
+		return search->query->limit;
+	return worker->npending < search->wanted ? INFINITY : worker->pending[search->wanted - 1];
+}
+
+/*
+ * A visit to come; due visits, which would be on top of the heap, go without it,
+ * and those that cannot come before the end of the search are dropped.
+ */
+static inline void
+add_visit(TuneSearch *search, double bound, uint32_t child, uint32_t place)
+{
+	TuneWorker *worker = search->worker;
+	TuneVisit visit = {bound, child, place};
+
+	if (bound <= search->level)
+		worker->stack[worker->nstack++] = visit;
+	else if (bound <= greatest_bound(search))
+		push_visit(worker, &visit);
+}
+
+static const float *
+score_places(TuneSearch *search, const uint32_t *places, uint32_t n)
+{
+	TuneWorker *worker = search->worker;
+
+	search->computed += n;
+	if (search->computing)
+		compute_scores(search->tune, worker, search->query->split, places, n, worker->scores);
+	else
+	{
+		for (uint32_t i = 0; i < n; i++)
+			worker->scores[i] = search->query->distances[places[i]];
+	}
+	return worker->scores;
+}
+
+static void
+visit_node(TuneSearch *search, uint32_t number)
+{
+	const TuneSplit *split = search->query->split;
+	const TreeNode *node = &split->tree->nodes[number];
+	double x = score_places(search, &split->pivot_places[number], 1)[0];
+	double left;
+	double right;
+
+	tree_bounds(search->pruner, x, node->radius, 0, &left, &right);
+	add_visit(search, left, node->left, 0);
+	add_visit(search, right, node->right, 0);
+}
+
+/* What nothing else is nearer than: the next visit or row */
+static double
+next_bound(const TuneSearch *search)
+{
+	const TuneWorker *worker = search->worker;
+	double next = INFINITY;
+
+	if (worker->nstack > 0)
+		return search->level;
+	if (worker->nheap > 0)
+		next = worker->heap[0].bound;
+	if (worker->npending > 0 && worker->pending[0] < next)
+		next = worker->pending[0];
+	return next > search->level ? next : search->level;
+}
+
+/*
+ * Gathers the entries of a leaf that cannot be told by their paths to be farther
+ * than `limit`; the others are visits to come.
+ */
+static uint32_t
+gather_entries(TuneSearch *search, const TreeLeaf *leaf, double limit)
+{
+	const float *bounds = search->worker->bounds;
+	uint32_t n = 0;
+
+	for (uint32_t place = leaf->first; place < leaf->first + leaf->n; place++)
+	{
+		if (bounds[place] <= limit)
+			search->worker->places[n++] = place;
+		else
+			add_visit(search, bounds[place], TUNE_ENTRY, place);
+	}
+	return n;
+}
+
+static void
+add_rows(TuneSearch *search, const float *distances, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+	{
+		if (search->tune->params.tune_k > 0)
+			add_row(search->worker, search->wanted, distances[i]);
+		else
+			search->hits += distances[i] <= search->query->limit;
+	}
+}
+
+/* Scores the entries of a leaf that may be nearer than anything else. */
+static void
+visit_leaf(TuneSearch *search, uint32_t number)
+{
+	TuneWorker *worker = search->worker;
+	const TreeLeaf *leaf = &search->query->split->tree->leaves[number];
+	uint32_t n = leaf->n;
+
+	if (leaf->npath == 0 && !search->computing)
+	{
+		search->computed += n;
+		add_rows(search, search->query->distances + leaf->first, n);
+		return;
+	}
+	if (leaf->npath > 0)
+		n = gather_entries(search, leaf, next_bound(search));
+	else
+	{
+		for (uint32_t i = 0; i < n; i++)
+			worker->places[i] = leaf->first + i;
+	}
+	add_rows(search, score_places(search, worker->places, n), n);
+}
+
+/* Returns the rows that are as near as `level`. */
+static void
+return_rows(TuneSearch *search, double level)
+{
+	TuneWorker *worker = search->worker;
+	uint32_t n = 0;
+
+	for (; n < worker->npending && worker->pending[n] <= level; n++)
+		search->hits += worker->pending[n] <= search->query->limit;
+	if (n == 0)
+		return;
+	search->wanted -= n;
+	worker->npending -= n;
+	for (uint32_t i = 0; i < worker->npending; i++)
+		worker->pending[i] = worker->pending[i + n];
+}
+
+void
+tree_tune_bounds(const TreeTune *tune, TuneWorker *worker, const TuneQuery *query)
+{
+	const TuneSplit *split = query->split;
+	size_t length = (size_t) tune->params.path_length;
+	float own[TREE_MAX_PATH];
+
+	for (uint32_t number = 0; number < split->tree->nleaves && length > 0; number++)
+	{
+		const TreeLeaf *leaf = &split->tree->leaves[number];
+
+		for (int i = 0; i < leaf->npath; i++)
+			own[i] = query->distances[split->path_places[number * length + (size_t) i]];
+		for (uint32_t place = leaf->first; place < leaf->first + leaf->n; place++)
+		{
+			const float *path = split->tree->paths + place * length;
+			float bound = 0;
+
+			for (int i = 0; i < leaf->npath; i++)
+				bound = fabsf(path[i] - own[i]) > bound ? fabsf(path[i] - own[i]) : bound;
+			worker->bounds[place] = bound;
+		}
+	}
+}
+
+static void
+run_search(TuneSearch *search)
+{
+	TuneWorker *worker = search->worker;
+	bool range = search->tune->params.tune_k == 0;
+
+	worker->npending = 0;
+	worker->nheap = 0;
+	worker->nstack = 0;
+	search->level = -INFINITY;
+	add_visit(search, -INFINITY, search->query->split->tree->root, 0);
+	while (worker->nstack + worker->nheap > 0)
+	{
+		TuneVisit visit;
+
+		if (worker->nstack == 0)
+			search->level = worker->heap[0].bound;
+		return_rows(search, search->level);
+		if (range ? search->level > search->query->limit : search->wanted == 0)
+			return;
+		visit = worker->nstack > 0 ? worker->stack[--worker->nstack] : pop_visit(worker);
+		if (visit.child == TUNE_ENTRY)
+			add_rows(search, score_places(search, &visit.place, 1), 1);
+		else if (visit.child & TREE_LEAF)
+			visit_leaf(search, visit.child & ~TREE_LEAF);
+		else
+			visit_node(search, visit.child);
+	}
+	return_rows(search, INFINITY);
+}
+
+TuneOutcome
+tree_tune_search(const TreeTune *tune, TuneWorker *worker, const TuneQuery *query,
+				 const TreePruner *pruner)
+{
+	const GraphDistance *keys = &tune->distance.keys;
+	TuneSearch search = {.tune = tune,
+						 .worker = worker,
+						 .query = query,
+						 .pruner = pruner,
+						 .computing = tune->params.metric == TREE_TUNE_TIME,
+						 .wanted = tune->params.tune_k > 0 ? query->answers : 0};
+	double start = search.computing ? thread_time() : 0;
+	TuneOutcome outcome;
+
+	if (search.computing)
+		worker->prepared = keys->prepare_query(keys->context, query->value, worker->query);
+	run_search(&search);
+	outcome.cost = search.computing ? thread_time() - start : (double) search.computed;
+	outcome.recall = query->answers > 0 ? (double) search.hits / query->answers : 1.0;
+	return outcome;
+}
