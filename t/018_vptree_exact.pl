@@ -71,6 +71,7 @@ $node->safe_psql('postgres', functions_sql());
 make_set($_, @{ $sets{$_} }) foreach @sets;
 test_spaces();
 test_cost();
+test_wide();
 test_others();
 test_cursors();
 test_real_data();
@@ -99,7 +100,7 @@ DECLARE
 BEGIN
 	PERFORM use_index(true);
 	EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO plan;
-	IF plan !~ '"Index Name": "(t|c|tree)_v"' THEN
+	IF plan !~ '"Index Name": "(t|c|cost|tree)_v"' THEN
 		RAISE '% does not use the index: %', query, plan;
 	END IF;
 END $$;
@@ -292,7 +293,40 @@ CREATE TABLE cost_queries AS SELECT id, v + array_fill(0.01::float4, ARRAY[8])::
 
 		note("$partition: $distances distances of $many");
 		cmp_ok($distances, '<', $many / 20, "$partition: few distances are computed");
-		$node->safe_psql('postgres', 'DROP INDEX cost_v');
+		is( answer(qq(
+DROP INDEX cost_v;
+SET maintenance_work_mem = '1MB';
+CREATE INDEX cost_v ON cost USING vptree (v) WITH (partition = $partition);
+SELECT problems('cost', 'cost_queries', ':v <-> :q', ':v <<->> sphere(:q, :r)');
+DROP INDEX cost_v;
+)),
+			'',
+			"$partition: an index built in parts");
+	}
+	return;
+}
+
+# Values that have pages of their own
+sub test_wide
+{
+	foreach my $partition ('vp', 'kd')
+	{
+		is( answer(qq(
+CREATE TABLE t AS SELECT i AS id, (SELECT array_agg(h(i % 70 * 10000 + d)::float4 ORDER BY d) FROM generate_series(1, 2500) AS d)::vector AS v FROM generate_series(1, 100) AS i;
+CREATE TEMP TABLE asked AS SELECT * FROM t WHERE id IN (5, 55);
+CREATE INDEX t_v ON t USING vptree (v) WITH (partition = $partition, bucket_size = 3);
+SELECT problems('t', 'asked', ':v <-> :q', ':v <<->> sphere(:q, :r)');
+INSERT INTO t SELECT id + 1000, v + v FROM t;
+SELECT problems('t', 'asked', ':v <-> :q', ':v <<->> sphere(:q, :r)');
+DELETE FROM t WHERE id % 2 = 0;
+VACUUM t;
+INSERT INTO t SELECT id + 2000, v - (SELECT v FROM asked WHERE id = 5) FROM t;
+VACUUM t;
+SELECT problems('t', 'asked', ':v <-> :q', ':v <<->> sphere(:q, :r)');
+DROP TABLE t;
+)),
+			'',
+			"$partition: long values");
 	}
 	return;
 }
