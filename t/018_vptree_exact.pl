@@ -16,7 +16,7 @@ use Test::More;
 use lib dirname(__FILE__);
 use IndexCheck;
 
-my $rows = long_tests() ? 3000 : 400;
+my $rows = long_tests() ? 3000 : 300;
 my $queries = long_tests() ? 20 : 4;
 my $real_rows = long_tests() ? 50_000 : 2000;
 my $real_queries = long_tests() ? 100 : 10;
@@ -50,16 +50,19 @@ my @others = (
 	[ 'vec_is_ops', ':v |/> :q' ],
 	[ 'vec_is_right_ops', ':v </| :q' ],
 	[ 'vec_renyi_ops (alpha = 0.25)', ':v <*> renyi(:q, 0.25)' ],
-	[ 'vec_renyi_ops (alpha = 2)', ':v <*> renyi(:q, 2)' ],);
+	[ 'vec_renyi_ops (alpha = 2)', ':v <*> renyi(:q, 2)' ],
+	[ 'vec_alphabeta_ops (alpha = 1, beta = 0.5)', ':v <*> alphabeta(:q, 1, 0.5)' ],);
 
-# Dimensions, and an expression for coordinate d of row i; h(n) is a number from 0 to 1.  Nothing
-# is 0, so that all spaces can measure them.
+# Dimensions, and an expression for coordinate d of row i; h(n) is a number from 0 to 1.  All spaces
+# can measure what is greater than 0; the others name the classes that can.
 my %sets = (
 	uniform => [ 8, '0.001 + h(i * 100 + d)' ],
 	clustered => [ 16, '1 + 5 * h(i % 13 * 100 + d) + 0.2 * h(i * 100 + d)' ],
 	grid => [ 4, '1 + (h(i * 100 + d) * 3)::int' ],
 	duplicates => [ 8, '0.1 + h(i % 37 * 100 + d)' ],
-	equal => [ 4, '0.25 * d' ],);
+	equal => [ 4, '0.25 * d' ],
+	signed => [ 4, '2 * h(i * 100 + d) - 1', qr/_(l2|l1|linf|cosine|angular|lp)_/ ],
+	extreme => [ 4, '(ARRAY[3e38, 1e-43, 1e-38, 1e30, 1e20, 1.8e19])[i % 6 + 1] * sign(0.5 - (i / 7 + d) % 2) * (0.1 + 0.9 * h(i * 100 + d))', qr/^vec_(l2|l1|linf|cosine|angular|lp)_/ ],);
 my @sets = sort keys %sets;
 
 my $node = new_server('exact', "client_min_messages = warning");
@@ -68,6 +71,7 @@ $node->safe_psql('postgres', functions_sql());
 make_set($_, @{ $sets{$_} }) foreach @sets;
 test_spaces();
 test_cost();
+test_wide();
 test_others();
 test_cursors();
 test_real_data();
@@ -96,7 +100,7 @@ DECLARE
 BEGIN
 	PERFORM use_index(true);
 	EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO plan;
-	IF plan !~ '"Index Name": "(t|c|tree)_v"' THEN
+	IF plan !~ '"Index Name": "(t|c|cost|tree)_v"' THEN
 		RAISE '% does not use the index: %', query, plan;
 	END IF;
 END $$;
@@ -172,11 +176,14 @@ sub make_set
 		'postgres', qq(
 CREATE TABLE ${set}_vec AS SELECT i AS id, array_agg(($expression)::float4 ORDER BY d)::vector($dimensions) AS v
 	FROM generate_series(1, $total) AS i, generate_series(1, $dimensions) AS d GROUP BY i ORDER BY i;
-CREATE TABLE ${set}_vec_queries AS SELECT i AS id, array_agg(($expression + CASE WHEN i % 3 = 0 THEN 0 ELSE 0.05 * h(d + i) END)::float4 ORDER BY d)::vector($dimensions) AS v
+CREATE TABLE ${set}_vec_queries AS SELECT i AS id, array_agg(($expression * CASE WHEN i % 3 = 0 THEN 1 ELSE 1 - 0.05 * h(d + i) END)::float4 ORDER BY d)::vector($dimensions) AS v
 	FROM generate_series(1, $queries) AS i, generate_series(1, $dimensions) AS d GROUP BY i;
+));
+	$node->safe_psql(
+		'postgres', qq(
 CREATE TABLE ${set}_halfvec AS SELECT id, v::halfvec($dimensions) AS v FROM ${set}_vec ORDER BY id;
 CREATE TABLE ${set}_halfvec_queries AS SELECT id, v::halfvec($dimensions) AS v FROM ${set}_vec_queries;
-));
+)) if grep { $_ eq $set } sets_of('halfvec_l2_ops');
 	return;
 }
 
@@ -186,7 +193,8 @@ sub test_spaces
 
 	foreach my $space (@exact)
 	{
-		my @chosen = long_tests() ? @sets : @sets[ $turn % @sets, ($turn + 2) % @sets ];
+		my @possible = sets_of($space->[0]);
+		my @chosen = long_tests() ? @possible : @possible[ $turn % @possible, ($turn + 3) % @possible ];
 
 		foreach my $set (@chosen)
 		{
@@ -197,6 +205,14 @@ sub test_spaces
 		}
 	}
 	return;
+}
+
+# The sets whose distances a class can measure
+sub sets_of
+{
+	my ($class) = @_;
+
+	return grep { $class =~ ($sets{$_}[2] // qr//) } @sets;
 }
 
 # One class on one set: a built index, then with more rows, then with fewer; and one to which every
@@ -277,7 +293,40 @@ CREATE TABLE cost_queries AS SELECT id, v + array_fill(0.01::float4, ARRAY[8])::
 
 		note("$partition: $distances distances of $many");
 		cmp_ok($distances, '<', $many / 20, "$partition: few distances are computed");
-		$node->safe_psql('postgres', 'DROP INDEX cost_v');
+		is( answer(qq(
+DROP INDEX cost_v;
+SET maintenance_work_mem = '1MB';
+CREATE INDEX cost_v ON cost USING vptree (v) WITH (partition = $partition);
+SELECT problems('cost', 'cost_queries', ':v <-> :q', ':v <<->> sphere(:q, :r)');
+DROP INDEX cost_v;
+)),
+			'',
+			"$partition: an index built in parts");
+	}
+	return;
+}
+
+# Values that have pages of their own
+sub test_wide
+{
+	foreach my $partition ('vp', 'kd')
+	{
+		is( answer(qq(
+CREATE TABLE t AS SELECT i AS id, (SELECT array_agg(h(i % 70 * 10000 + d)::float4 ORDER BY d) FROM generate_series(1, 2500) AS d)::vector AS v FROM generate_series(1, 100) AS i;
+CREATE TEMP TABLE asked AS SELECT * FROM t WHERE id IN (5, 55);
+CREATE INDEX t_v ON t USING vptree (v) WITH (partition = $partition, bucket_size = 3);
+SELECT problems('t', 'asked', ':v <-> :q', ':v <<->> sphere(:q, :r)');
+INSERT INTO t SELECT id + 1000, v + v FROM t;
+SELECT problems('t', 'asked', ':v <-> :q', ':v <<->> sphere(:q, :r)');
+DELETE FROM t WHERE id % 2 = 0;
+VACUUM t;
+INSERT INTO t SELECT id + 2000, v - (SELECT v FROM asked WHERE id = 5) FROM t;
+VACUUM t;
+SELECT problems('t', 'asked', ':v <-> :q', ':v <<->> sphere(:q, :r)');
+DROP TABLE t;
+)),
+			'',
+			"$partition: long values");
 	}
 	return;
 }
@@ -290,7 +339,7 @@ sub test_others
 	{
 		my ($class, $ordering) = @$space;
 
-		foreach my $set (long_tests() ? @sets : ('clustered'))
+		foreach my $set (long_tests() ? sets_of($class) : ('clustered'))
 		{
 			is( answer("CREATE TEMP TABLE t AS SELECT * FROM ${set}_vec; CREATE INDEX t_v ON t USING vptree (v $class);"
 					  . "SELECT disorder('t', '${set}_vec_queries', \$\$$ordering\$\$);"

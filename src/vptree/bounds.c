@@ -284,6 +284,21 @@ error_of_difference(const SpaceContext *context, double largest)
 	return 2 * fmax(space_metric_computed_high(context, 0), fmax(above, below));
 }
 
+float
+vptree_finite_gap(const VptreeFilter *filter, const float *path)
+{
+	float gap = 0;
+
+	for (int i = 0; i < filter->n; i++)
+	{
+		float difference = fabsf(path[i] - filter->center[i]);
+
+		if (isfinite(difference) && difference > gap)
+			gap = difference;
+	}
+	return gap;
+}
+
 /*
  * The largest gap of entries that may have keys up to this one: they are no farther
  * from any pivot than the query and that.
@@ -310,7 +325,6 @@ vptree_init_filter(const VptreeSearch *search, const VptreeBranch *branch, float
 	filter->gap = INFINITY;
 	filter->scored_gap = -1;
 	filter->smallest = INFINITY;
-	filter->leaves_out = false;
 	if ((meta->path_length == 0 && meta->num_pivot == 0) || (isinf(reach) && isinf(branch->scored)))
 		return;
 	filter->farthest = search->farthest_pivot;
@@ -341,8 +355,6 @@ vptree_filter_bound(const VptreeSearch *search, const VptreeFilter *filter)
 {
 	double gap = nextafterf(filter->smallest, 0);
 
-	if (isinf(filter->smallest))
-		return INFINITY;
 	return key_of_bound(
 		search, gap - error_of_difference(&search->index->space.context, filter->farthest + gap));
 }

@@ -194,7 +194,8 @@ check_distances(VptreeCheck *state, const char *value, BucketEntry entry, uint32
 			continue;
 		check_side(state, owner, above, ancestor, x,
 				   tolerance(state, x) + tolerance(state, ancestor->radius));
-		if (above <= index->meta.path_length && !(fabs(path[above - 1] - x) <= tolerance(state, x)))
+		if (above <= index->meta.path_length && path[above - 1] != x &&
+			!(fabs(path[above - 1] - x) <= tolerance(state, x)))
 			report_distance(state, owner, "has a wrong distance to", above, path[above - 1], x);
 	}
 }

@@ -319,7 +319,6 @@ read_page(VptreeSearch *search, Buffer buffer, VptreeFilter *filter)
 	float reach = filter->gap;
 	float scored = filter->scored_gap;
 	float smallest = filter->smallest;
-	bool leaves_out = filter->leaves_out;
 
 	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
 	{
@@ -333,15 +332,11 @@ read_page(VptreeSearch *search, Buffer buffer, VptreeFilter *filter)
 			continue;
 		gap = vptree_filter_gap(filter, bucket_entry_extra(entry));
 		if (gap > reach)
-		{
 			smallest = Min(smallest, gap);
-			leaves_out = true;
-		}
 		else if (gap > scored)
 			score(search, entry);
 	}
 	filter->smallest = smallest;
-	filter->leaves_out = leaves_out;
 	score_batch(search);
 }
 
@@ -372,7 +367,7 @@ open_bucket(VptreeSearch *search, VptreeBranch *branch, float bound)
 		read_page(search, buffer, &filter);
 	}
 	UnlockReleaseBuffer(buffer);
-	if (filter.leaves_out)
+	if (filter.smallest < INFINITY)
 	{
 		bound = vptree_filter_bound(search, &filter);
 		branch->scored = reach;

@@ -12,6 +12,8 @@
 #ifndef ANN_VPTREE_SEARCH_H
 #define ANN_VPTREE_SEARCH_H
 
+#include <math.h>
+
 #include "vptree/vptree.h"
 
 #include "access/scan_target.h"
@@ -65,8 +67,7 @@ typedef struct VptreeFilter
 	float center[TREE_MAX_PATH]; /* the query's distances to them */
 	float gap;					 /* entries whose distances differ by no more are scored ... */
 	float scored_gap;			 /* unless by no more than this: they have been */
-	float smallest;				 /* the smallest gap left out */
-	bool leaves_out;			 /* some entries were */
+	float smallest;				 /* the smallest gap left out; INFINITY: none was */
 	double farthest;			 /* none of the pivots is farther from the query */
 	int ncodes;					 /* bytes that are compared with the query's of the pivot table */
 	const uint8 *codes;
@@ -191,10 +192,13 @@ extern void vptree_init_filter(const VptreeSearch *search, const VptreeBranch *b
 /* No entry that the filter left out has a key below this. */
 extern float vptree_filter_bound(const VptreeSearch *search, const VptreeFilter *filter);
 
+/* The largest difference to a pivot of a node among those that are finite */
+extern float vptree_finite_gap(const VptreeFilter *filter, const float *path);
+
 /*
  * How much an entry's distances to pivots differ from the query's: as much as for the
- * pivot for which it is most.  Of the pivot table each of two codes may be half a unit
- * off.
+ * pivot for which it is most.  A distance too large to be computed tells nothing.  Of
+ * the pivot table each of two codes may be half a unit off.
  */
 static inline float
 vptree_filter_gap(const VptreeFilter *filter, const void *extra)
@@ -219,6 +223,8 @@ vptree_filter_gap(const VptreeFilter *filter, const void *extra)
 		even = last > even ? last : even;
 	}
 	even = even > odd ? even : odd;
+	if (unlikely(isinf(even)))
+		even = vptree_finite_gap(filter, path);
 	if (filter->ncodes > 0)
 	{
 		const uint8 *codes = (const uint8 *) extra + filter->codes_offset;

@@ -122,7 +122,7 @@ codes_of_entry(void *arg, uint32 place, uint8 *codes)
 {
 	const Split *split = (const Split *) arg;
 	const VptreeMeta *meta = &split->index->meta;
-	BucketEntry entry = split->entries[split->tree->items[place]];
+	BucketEntry entry = split->copy.entries[split->tree->items[place]];
 
 	memcpy(codes, vptree_extra_codes(meta, bucket_entry_extra(entry)),
 		   VPTREE_CODES_SIZE(meta->num_pivot));
