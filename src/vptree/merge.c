@@ -129,20 +129,28 @@ make_entry(Merge *merge, BucketEntry entry, Size *size)
 	VptreeIndex *index = merge->index;
 	int path_length = index->meta.path_length;
 	uint32 above = merge->depth - 1; /* nodes above the new bucket */
-	float path[TREE_MAX_PATH] = {0};
+	union
+	{
+		float path[TREE_MAX_PATH];
+		char bytes[VPTREE_MAX_EXTRA];
+	} extra = {0};
 	const void *value = bucket_read_value(index->relation, &index->shape, entry, merge->scratch);
 
 	if (path_length > 0)
-		memcpy(path, (float *) bucket_entry_extra(entry) + 1, (path_length - 1) * sizeof(float));
+		memcpy(extra.path, (float *) bucket_entry_extra(entry) + 1,
+			   (path_length - 1) * sizeof(float));
 	if (path_length > 0 && above >= (uint32) path_length)
 	{
 		const void *query = space_prepare_query(&index->space.context, value, merge->query);
 
-		path[path_length - 1] = (float) vptree_pivot_distance(
+		extra.path[path_length - 1] = (float) vptree_pivot_distance(
 			index, merge->pivots + (above - path_length) * merge->stride, query);
 	}
-	return bucket_make_entry(index->relation, &index->shape, VPTREE_FREE_PAGES, false, path, value,
-							 entry->value_size, bucket_entry_tids(&index->shape, entry),
+	memcpy(vptree_extra_codes(&index->meta, extra.bytes),
+		   vptree_extra_codes(&index->meta, bucket_entry_extra(entry)),
+		   VPTREE_CODES_SIZE(index->meta.num_pivot));
+	return bucket_make_entry(index->relation, &index->shape, VPTREE_FREE_PAGES, false, extra.bytes,
+							 value, entry->value_size, bucket_entry_tids(&index->shape, entry),
 							 entry->ntids, size);
 }
 
