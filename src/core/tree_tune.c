@@ -112,11 +112,11 @@ typedef struct WorkerPlan
 	size_t total;
 } WorkerPlan;
 
-/* A search has no more to visit than there are leaves and entries. */
+/* A search has no more to visit than there are leaves. */
 static WorkerPlan
 plan_worker(const TuneShape *shape, const TreeDistance *distance)
 {
-	size_t visits = 2 * (size_t) shape->nitems + 1;
+	size_t visits = (size_t) shape->nitems + 1;
 	size_t bucket = shape->tree.bucket_size;
 	WorkerPlan plan;
 
@@ -145,9 +145,9 @@ split_size(const TuneShape *shape)
 }
 
 static size_t
-known_size(const TreeTuneParams *params)
+points_size(const TreeTuneParams *params)
 {
-	return (size_t) tree_tune_known_points(params) * sizeof(TunePoint);
+	return (size_t) tree_tune_grid_points(params) * 2 * sizeof(TunePoint);
 }
 
 static size_t
@@ -268,10 +268,10 @@ tree_tune_create(uint32_t nvalues, const GraphValues *values, const void *const 
 	tune->distances = malloc((size_t) shape.nqueries * shape.nitems * sizeof(float));
 	tune->place_of = malloc(nvalues * sizeof(uint32_t));
 	tune->outcomes = malloc(outcomes_size(params));
-	tune->grid.known = malloc(known_size(params));
+	tune->grid.points = malloc(points_size(params));
 	tune->workers = aligned_alloc(ALIGNMENT, (size_t) params->threads * plan.total);
 	created = tune->queries != NULL && tune->distances != NULL && tune->place_of != NULL &&
-			  tune->outcomes != NULL && tune->grid.known != NULL && tune->workers != NULL;
+			  tune->outcomes != NULL && tune->grid.points != NULL && tune->workers != NULL;
 	for (int i = 0; i < shape.nsplits && created; i++)
 		created = create_split(tune, &shape, i);
 	if (!created)
@@ -300,7 +300,7 @@ tree_tune_free(TreeTune *tune)
 	free(tune->distances);
 	free(tune->place_of);
 	free(tune->outcomes);
-	free(tune->grid.known);
+	free(tune->grid.points);
 	free(tune->workers);
 	free(tune);
 }
@@ -379,7 +379,7 @@ scan_step(TreeTune *tune)
 static TunePoint *
 new_points(const TreeTune *tune)
 {
-	return tune->grid.known + (tune->grid.nknown - tune->grid.nnew);
+	return tune->grid.points + (tune->grid.npoints - tune->grid.nnew);
 }
 
 /* All points for a query, one after the other: its distances stay in the cache. */

@@ -4,9 +4,11 @@
  *	  Searches of the tuning, by distances that are known already.
  *
  * The search is the one of an index: nodes and leaves are visited in the order
- * of their lower bounds, a row is returned when nothing has a lower bound than
- * its distance, and the number of rows wanted is not known.  A pivot costs a
- * distance, although its row may cost another in its leaf.
+ * of their lower bounds, and a row is returned when nothing has a lower bound than
+ * its distance.  A pivot costs a distance, although its row may cost another in its
+ * leaf.  In a leaf the entries are scored that may be nearer, by their paths, than
+ * the last of the rows wanted; an index that does not know how many are wanted
+ * acts as if it were ten, and then more.
  *
  *-------------------------------------------------------------------------
  */
@@ -183,10 +185,10 @@ greatest_bound(const TuneSearch *search)
  * and those that cannot come before the end of the search are dropped.
  */
 static inline void
-add_visit(TuneSearch *search, double bound, uint32_t child, uint32_t place)
+add_visit(TuneSearch *search, double bound, uint32_t child)
 {
 	TuneWorker *worker = search->worker;
-	TuneVisit visit = {bound, child, place};
+	TuneVisit visit = {bound, child};
 
 	if (bound <= search->level)
 		worker->stack[worker->nstack++] = visit;
@@ -220,42 +222,28 @@ visit_node(TuneSearch *search, uint32_t number)
 	double right;
 
 	tree_bounds(search->pruner, x, node->radius, 0, &left, &right);
-	add_visit(search, left, node->left, 0);
-	add_visit(search, right, node->right, 0);
-}
-
-/* What nothing else is nearer than: the next visit or row */
-static double
-next_bound(const TuneSearch *search)
-{
-	const TuneWorker *worker = search->worker;
-	double next = INFINITY;
-
-	if (worker->nstack > 0)
-		return search->level;
-	if (worker->nheap > 0)
-		next = worker->heap[0].bound;
-	if (worker->npending > 0 && worker->pending[0] < next)
-		next = worker->pending[0];
-	return next > search->level ? next : search->level;
+	if (x < node->radius)
+		add_visit(search, right, node->right);
+	add_visit(search, left, node->left);
+	if (!(x < node->radius))
+		add_visit(search, right, node->right);
 }
 
 /*
- * Gathers the entries of a leaf that cannot be told by their paths to be farther
- * than `limit`; the others are visits to come.
+ * Gathers the entries of a leaf that may be among the answers, by their paths, as
+ * far as is known.  Those left out now would not be scored later, either.
  */
 static uint32_t
-gather_entries(TuneSearch *search, const TreeLeaf *leaf, double limit)
+gather_entries(TuneSearch *search, const TreeLeaf *leaf)
 {
 	const float *bounds = search->worker->bounds;
+	double limit = greatest_bound(search);
 	uint32_t n = 0;
 
 	for (uint32_t place = leaf->first; place < leaf->first + leaf->n; place++)
 	{
 		if (bounds[place] <= limit)
 			search->worker->places[n++] = place;
-		else
-			add_visit(search, bounds[place], TUNE_ENTRY, place);
 	}
 	return n;
 }
@@ -287,7 +275,7 @@ visit_leaf(TuneSearch *search, uint32_t number)
 		return;
 	}
 	if (leaf->npath > 0)
-		n = gather_entries(search, leaf, next_bound(search));
+		n = gather_entries(search, leaf);
 	else
 	{
 		for (uint32_t i = 0; i < n; i++)
@@ -348,7 +336,7 @@ run_search(TuneSearch *search)
 	worker->nheap = 0;
 	worker->nstack = 0;
 	search->level = -INFINITY;
-	add_visit(search, -INFINITY, search->query->split->tree->root, 0);
+	add_visit(search, -INFINITY, search->query->split->tree->root);
 	while (worker->nstack + worker->nheap > 0)
 	{
 		TuneVisit visit;
@@ -359,9 +347,7 @@ run_search(TuneSearch *search)
 		if (range ? search->level > search->query->limit : search->wanted == 0)
 			return;
 		visit = worker->nstack > 0 ? worker->stack[--worker->nstack] : pop_visit(worker);
-		if (visit.child == TUNE_ENTRY)
-			add_rows(search, score_places(search, &visit.place, 1), 1);
-		else if (visit.child & TREE_LEAF)
+		if (visit.child & TREE_LEAF)
 			visit_leaf(search, visit.child & ~TREE_LEAF);
 		else
 			visit_node(search, visit.child);
