@@ -95,6 +95,8 @@ shape_for(uint32_t nvalues, uint32_t nqueries, const TreeTuneParams *params)
 	}
 	else if (nqueries < TREE_TUNE_SPLITS)
 		shape.nsplits = (int) nqueries;
+	if (shape.k > shape.nitems)
+		shape.k = shape.nitems;
 	correct_for_sample(&shape, params);
 	return shape;
 }
