@@ -472,6 +472,7 @@ run_tap_file()
 	local copy=$1 name=$2 log=$3 status ok bad file
 
 	as_server_user env -u PGHOST -u PGUSER -u PGDATABASE -C "$copy" PATH="$BINDIR:$PATH" LC_ALL=C HOME="$copy" PGPORT=65432 \
+		ANN_DATA_DIR="${ANN_DATA_DIR:-$TOP/../shared/data}" \
 		PG_REGRESS="$PGXS_DIR/src/test/regress/pg_regress" \
 		TESTDIR="$copy" TESTDATADIR="$copy/tmp_check" TESTLOGDIR="$copy/tmp_check/log" \
 		PGCTLTIMEOUT=300 PG_TEST_TIMEOUT_DEFAULT=400 TMPDIR="$copy/tmp_check" \

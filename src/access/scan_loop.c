@@ -168,7 +168,7 @@ scan_loop_in_order(ScanLoop *loop, PoolEntry entry)
 	if (entry.key >= loop->last_key || !loop->target.ordered)
 		return true;
 	last_scan_stats.late_rows++;
-	if (loop->method->settings->iterative_scan != ITERATIVE_STRICT)
+	if (loop->method->settings->iterative_scan == ITERATIVE_RELAXED)
 		return true;
 	if (loop->nlate == loop->late_capacity)
 	{

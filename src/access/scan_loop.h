@@ -25,8 +25,8 @@
 typedef enum IterativeScan
 {
 	ITERATIVE_OFF,	   /* rows of the first search only */
-	ITERATIVE_RELAXED, /* further rows may be nearer than those already returned */
-	ITERATIVE_STRICT   /* such rows come last */
+	ITERATIVE_RELAXED, /* rows may be nearer than those already returned */
+	ITERATIVE_STRICT   /* such rows come last, as in the first search of ITERATIVE_OFF */
 } IterativeScan;
 
 #define SCAN_NO_LIMIT (-1)
@@ -78,7 +78,7 @@ struct ScanLoop
 	const void *query; /* its query form */
 
 	float last_key;	 /* largest key returned */
-	PoolEntry *late; /* kept back in strict order; a heap once they are returned */
+	PoolEntry *late; /* kept back unless order is relaxed; a heap once they are returned */
 	uint32 nlate;
 	uint32 late_capacity;
 	bool returns_late;
@@ -113,7 +113,7 @@ scan_loop_accepts(const ScanLoop *loop, float key)
 
 /*
  * May rows of this entry be returned now?  False: they would come after farther
- * ones, and order is strict, so the entry is kept for scan_loop_next_late().
+ * ones, and order is not relaxed, so the entry is kept for scan_loop_next_late().
  */
 extern bool scan_loop_in_order(ScanLoop *loop, PoolEntry entry);
 

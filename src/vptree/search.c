@@ -109,7 +109,6 @@ vptree_search_init(VptreeSearch *search, VptreeIndex *index, const ScanTarget *t
 		search->limit = vptree_key_beyond(&index->space.context, target->radius);
 	search->ahead = FIRST_AHEAD;
 	search->scratch = MemoryContextAlloc(context, Max(index->space.encoded_size, 1));
-	search->max_nodes = (int64) RelationGetNumberOfBlocks(index->relation) * NODES_PER_PAGE;
 	search->usual_size = bucket_entry_size(&index->shape, index->space.encoded_size, 1);
 	search->usual_header = (BucketEntryData){
 		.ntids = 1,
@@ -234,6 +233,8 @@ begin_anew(VptreeSearch *search)
 	search->nwaiting = 0;
 	search->nnearest = 0;
 	search->taken = 0;
+	search->nodes_before = search->nodes;
+	search->max_nodes = 0;
 	vptree_read_meta(search->index);
 	push_root(search);
 }
@@ -340,15 +341,27 @@ open_bucket(VptreeSearch *search, VptreeBranch *branch, float bound)
 
 /* ----------------------------------------------------------------- nodes */
 
+/* More nodes than the index has can only be a circle, unless it has grown by now. */
+static void
+check_for_circle(VptreeSearch *search)
+{
+	Relation relation = search->index->relation;
+
+	search->max_nodes =
+		search->nodes_before + (int64) RelationGetNumberOfBlocks(relation) * NODES_PER_PAGE;
+	if (search->nodes > search->max_nodes)
+		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+						errmsg("index \"%s\" has nodes that lead in a circle",
+							   RelationGetRelationName(relation)),
+						errhint("Please REINDEX it.")));
+}
+
 /* The node of a child; *buffer has the page of the last one locked, or is invalid. */
 static VptreeNode
 go_to_node(VptreeSearch *search, const VptreeChild *child, Buffer *buffer)
 {
-	if (++search->nodes > search->max_nodes)
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has nodes that lead in a circle",
-							   RelationGetRelationName(search->index->relation)),
-						errhint("Please REINDEX it.")));
+	if (unlikely(++search->nodes > search->max_nodes))
+		check_for_circle(search);
 	if (BufferIsValid(*buffer))
 	{
 		if (BufferGetBlockNumber(*buffer) == child->block)

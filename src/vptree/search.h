@@ -126,7 +126,8 @@ typedef struct VptreeSearch
 	int64 max_distances; /* no branch is opened after more */
 	int64 nodes;		 /* opened */
 	int64 buckets;
-	int64 max_nodes; /* more than that can only be a circle */
+	int64 nodes_before; /* opened before the search began anew */
+	int64 max_nodes;	/* so many nodes may be opened before a look at how many there are */
 } VptreeSearch;
 
 /* Begins a search; memory is taken from the context. */
