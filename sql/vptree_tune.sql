@@ -40,9 +40,9 @@ $$;
 CREATE INDEX items_v ON items USING vptree (v vec_kl_ops) WITH (bucket_size = 10);
 SELECT recall < 0.8 AS "too low" FROM measure('||>');
 DROP INDEX items_v;
-CREATE INDEX items_v ON items USING vptree (v vec_kl_ops) WITH (bucket_size = 10, desired_recall = 0.95, tune_k = 10);
+CREATE INDEX items_v ON items USING vptree (v vec_kl_ops) WITH (bucket_size = 10, desired_recall = 0.95, tune_k = 10, add_restart_qty = 1);
 SELECT property, value FROM ann_index_info('items_v') WHERE property IN ('tuned', 'tune_k', 'tune_r', 'exp_left', 'exp_right');
-SELECT recall BETWEEN 0.93 AND 0.98 AS "as desired", distances < 1500 AS "fewer" FROM measure('||>');
+SELECT recall BETWEEN 0.92 AND 0.98 AS "as desired", distances < 1500 AS "fewer" FROM measure('||>');
 SELECT i.value::float8 BETWEEN 0.95 AND 0.97 AS "as reached" FROM ann_index_info('items_v') i WHERE property = 'tuned_recall';
 SELECT abs(3000 / m.distances / i.value::numeric - 1) < 0.3 AS "as promised"
 FROM measure('||>') m, ann_index_info('items_v') i WHERE property = 'tuned_improvement';
@@ -50,7 +50,7 @@ FROM measure('||>') m, ann_index_info('items_v') i WHERE property = 'tuned_impro
 -- with queries of one's own: the metapage changes, and with it what scans do
 CREATE TABLE tuned AS SELECT * FROM vptree_tune('items_v', (SELECT array_agg(v ORDER BY id) FROM queries), 0.8, 10);
 SELECT recall BETWEEN 0.8 AND 0.85 AS "as desired", improvement > 2 AS faster, exp_left, exp_right FROM tuned;
-SELECT i.value::float8 - t.alpha_left < 1e-3 AS stored FROM tuned t, ann_index_info('items_v') i WHERE property = 'alpha_left';
+SELECT abs(i.value::float8 - t.alpha_left) < 1e-4 AS stored FROM tuned t, ann_index_info('items_v') i WHERE property = 'alpha_left';
 SELECT m.recall BETWEEN 0.75 AND 0.88 AS "as desired" FROM measure('||>') m;
 SELECT recall >= 0.9 AS "as desired" FROM vptree_tune('items_v', (SELECT array_agg(v ORDER BY id) FROM queries), 0.9, tune_r => 0.05);
 SELECT property, value FROM ann_index_info('items_v') WHERE property IN ('tuned', 'tune_k', 'tune_r');
@@ -80,6 +80,16 @@ SET maintenance_work_mem = '4MB';
 CREATE INDEX items_v ON items USING vptree (h) WITH (desired_recall = 0.9, tune_k = 1, add_restart_qty = 0);
 SELECT value FROM ann_index_info('items_v') WHERE property = 'tuned';
 DROP INDEX items_v;
+SET maintenance_work_mem = '1MB';
+CREATE TABLE wide AS SELECT i AS id, array_agg((hashint4(i * 64 + d) % 1000) / 1000.0 ORDER BY d)::vector(60) AS v
+	FROM generate_series(1, 6000) i, generate_series(1, 60) d GROUP BY i;
+CREATE INDEX wide_v ON wide USING vptree (v) WITH (desired_recall = 0.5, tune_k = 1, add_restart_qty = 0, max_rec_depth = 1);
+SELECT value FROM ann_index_info('wide_v') WHERE property = 'tuned';
+SELECT count(*) FROM ann_check('wide_v', true);
+DROP TABLE wide;
+CREATE TABLE wide AS SELECT i AS id, array_to_vector(array_fill(i, ARRAY[2000]), 2000, true)::vector(2000) AS v FROM generate_series(1, 1300) i;
+CREATE INDEX wide_v ON wide USING vptree (v) WITH (desired_recall = 0.5, tune_k = 1);
+DROP TABLE wide;
 RESET maintenance_work_mem;
 
 -- what cannot be
@@ -93,7 +103,9 @@ CREATE INDEX ON items USING vptree (v vec_kl_ops) WITH (desired_recall = 0.9, tu
 CREATE INDEX ON items USING vptree (v vec_kl_ops) WITH (desired_recall = 0.9, tune_k = 10, min_exp = 2);
 CREATE INDEX ON items USING vptree (v vec_l2_ops) WITH (desired_recall = 0.9, tune_k = 10, partition = kd);
 CREATE INDEX ON items USING vptree (v vec_kl_ops) WITH (desired_recall = 0.9, tune_k = 10, max_rec_depth = 17);
+\set VERBOSITY terse
 CREATE INDEX ON items USING vptree (v vec_kl_ops) WITH (desired_recall = 0.999999, tune_k = 10, max_iter = 1, add_restart_qty = 0);
+\set VERBOSITY default
 CREATE TABLE few AS SELECT * FROM items WHERE id < 1200;
 CREATE INDEX ON few USING vptree (v vec_kl_ops) WITH (desired_recall = 0.9, tune_k = 10);
 -- but an index of no rows can be, to be filled later

@@ -127,7 +127,7 @@ plan_worker(const TuneShape *shape, const TreeDistance *distance)
 	plan.heap = round_up(sizeof(TuneWorker));
 	plan.stack = plan.heap + round_up(visits * sizeof(TuneVisit));
 	plan.pending = plan.stack + round_up(visits * sizeof(TuneVisit));
-	plan.bounds = plan.pending + round_up((shape->k + 1) * sizeof(float));
+	plan.bounds = plan.pending + round_up(tree_tune_pending(shape->k) * sizeof(float));
 	plan.places = plan.bounds;
 	if (shape->tree.path_length > 0)
 		plan.places += round_up(shape->nitems * sizeof(float));
@@ -261,6 +261,7 @@ tree_tune_create(uint32_t nvalues, const GraphValues *values, const void *const 
 	if (tune == NULL)
 		return NULL;
 	tune->params = *params;
+	tune->params.tune_k = (int) shape.k;
 	tune->distance = *distance;
 	tune->values = *values;
 	tune->required = shape.required;

@@ -131,6 +131,9 @@ tree_tune_worker(const TreeTune *tune, int thread)
 
 /* ---- tree_tune_search.c ---- */
 
+/* Room that searches for the k nearest need in TuneWorker.pending */
+extern uint32_t tree_tune_pending(uint32_t k);
+
 /* Distances from the query to all data of its split, and what the answers are */
 extern void tree_tune_scan(const TreeTune *tune, TuneWorker *worker, TuneQuery *query);
 

@@ -60,7 +60,7 @@ typedef struct TuneData
 } TuneData;
 
 static void
-pg_attribute_noreturn() report_parameter(const char *problem)
+report_parameter(const char *problem)
 {
 	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", problem)));
 }
@@ -299,6 +299,12 @@ vptree_tune_build(VptreeIndex *index, const GraphValues *values, uint32 nvalues)
 
 	if (!is_wanted(&goal))
 		return;
+	if (nvalues < TREE_TUNE_MIN_VALUES && data.total >= TREE_TUNE_MIN_VALUES)
+		ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+						errmsg("maintenance_work_mem is too small to tune index \"%s\"",
+							   RelationGetRelationName(index->relation)),
+						errdetail("It has room for %u rows; tuning takes %d.", nvalues,
+								  TREE_TUNE_MIN_VALUES)));
 	if (nvalues < TREE_TUNE_MIN_VALUES)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("index \"%s\" has too few rows to be tuned",
