@@ -1659,6 +1659,17 @@ CREATE FUNCTION ann_estimate(table_name regclass, column_name name, method name 
 COMMENT ON FUNCTION ann_estimate(regclass, name, name, text, text, bigint, integer)
 	IS 'memory, size and time of an index before it is built';
 
+CREATE FUNCTION vptree_tune(index regclass, queries anyarray, desired_recall double precision,
+	tune_k integer DEFAULT NULL, tune_r double precision DEFAULT NULL,
+	OUT alpha_left double precision, OUT alpha_right double precision,
+	OUT exp_left integer, OUT exp_right integer,
+	OUT recall double precision, OUT improvement double precision)
+	RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+
+COMMENT ON FUNCTION vptree_tune(regclass, anyarray, double precision, integer, double precision)
+	IS 'tunes a vptree index for the recall of queries like these';
+
 CREATE FUNCTION ann_check(index regclass, heap_check boolean DEFAULT false,
 	OUT severity text, OUT block bigint, OUT item text, OUT problem text)
 	RETURNS SETOF record

@@ -95,6 +95,8 @@ shape_for(uint32_t nvalues, uint32_t nqueries, const TreeTuneParams *params)
 	}
 	else if (nqueries < TREE_TUNE_SPLITS)
 		shape.nsplits = (int) nqueries;
+	if (shape.k > shape.nitems)
+		shape.k = shape.nitems;
 	correct_for_sample(&shape, params);
 	return shape;
 }
@@ -112,11 +114,11 @@ typedef struct WorkerPlan
 	size_t total;
 } WorkerPlan;
 
-/* A search has no more to visit than there are leaves and entries. */
+/* A search has no more to visit than there are leaves. */
 static WorkerPlan
 plan_worker(const TuneShape *shape, const TreeDistance *distance)
 {
-	size_t visits = 2 * (size_t) shape->nitems + 1;
+	size_t visits = (size_t) shape->nitems + 1;
 	size_t bucket = shape->tree.bucket_size;
 	WorkerPlan plan;
 
@@ -125,7 +127,7 @@ plan_worker(const TuneShape *shape, const TreeDistance *distance)
 	plan.heap = round_up(sizeof(TuneWorker));
 	plan.stack = plan.heap + round_up(visits * sizeof(TuneVisit));
 	plan.pending = plan.stack + round_up(visits * sizeof(TuneVisit));
-	plan.bounds = plan.pending + round_up((shape->k + 1) * sizeof(float));
+	plan.bounds = plan.pending + round_up(tree_tune_pending(shape->k) * sizeof(float));
 	plan.places = plan.bounds;
 	if (shape->tree.path_length > 0)
 		plan.places += round_up(shape->nitems * sizeof(float));
@@ -145,9 +147,9 @@ split_size(const TuneShape *shape)
 }
 
 static size_t
-known_size(const TreeTuneParams *params)
+points_size(const TreeTuneParams *params)
 {
-	return (size_t) tree_tune_known_points(params) * sizeof(TunePoint);
+	return (size_t) tree_tune_grid_points(params) * 2 * sizeof(TunePoint);
 }
 
 static size_t
@@ -259,6 +261,7 @@ tree_tune_create(uint32_t nvalues, const GraphValues *values, const void *const 
 	if (tune == NULL)
 		return NULL;
 	tune->params = *params;
+	tune->params.tune_k = (int) shape.k;
 	tune->distance = *distance;
 	tune->values = *values;
 	tune->required = shape.required;
@@ -268,10 +271,10 @@ tree_tune_create(uint32_t nvalues, const GraphValues *values, const void *const 
 	tune->distances = malloc((size_t) shape.nqueries * shape.nitems * sizeof(float));
 	tune->place_of = malloc(nvalues * sizeof(uint32_t));
 	tune->outcomes = malloc(outcomes_size(params));
-	tune->grid.known = malloc(known_size(params));
+	tune->grid.points = malloc(points_size(params));
 	tune->workers = aligned_alloc(ALIGNMENT, (size_t) params->threads * plan.total);
 	created = tune->queries != NULL && tune->distances != NULL && tune->place_of != NULL &&
-			  tune->outcomes != NULL && tune->grid.known != NULL && tune->workers != NULL;
+			  tune->outcomes != NULL && tune->grid.points != NULL && tune->workers != NULL;
 	for (int i = 0; i < shape.nsplits && created; i++)
 		created = create_split(tune, &shape, i);
 	if (!created)
@@ -300,7 +303,7 @@ tree_tune_free(TreeTune *tune)
 	free(tune->distances);
 	free(tune->place_of);
 	free(tune->outcomes);
-	free(tune->grid.known);
+	free(tune->grid.points);
 	free(tune->workers);
 	free(tune);
 }
@@ -379,7 +382,7 @@ scan_step(TreeTune *tune)
 static TunePoint *
 new_points(const TreeTune *tune)
 {
-	return tune->grid.known + (tune->grid.nknown - tune->grid.nnew);
+	return tune->grid.points + (tune->grid.npoints - tune->grid.nnew);
 }
 
 /* All points for a query, one after the other: its distances stay in the cache. */

@@ -20,6 +20,10 @@
 #define TREE_TUNE_QUERIES 200
 #define TREE_TUNE_MIN_VALUES ((TREE_TUNE_SPLITS + 1) * TREE_TUNE_QUERIES)
 
+/* Factors are whole powers of a finest one. */
+#define TREE_TUNE_MAX_DEPTH 16
+#define TREE_TUNE_MAX_ITER 1000
+
 typedef enum TreeTuneMetric
 {
 	TREE_TUNE_DISTANCES, /* the fewest distance computations */
@@ -34,9 +38,9 @@ typedef struct TreeTuneParams
 	int min_exp;
 	int max_exp;
 	TreeTuneMetric metric;
-	int max_iter;
-	int max_rec_depth;
-	int step_n;
+	int max_iter;	   /* at least 1, at most TREE_TUNE_MAX_ITER */
+	int max_rec_depth; /* at most TREE_TUNE_MAX_DEPTH */
+	int step_n;		   /* at least 1 */
 	int add_restart_qty;
 	double full_factor;
 	double total; /* values of the whole index; the sub-sampling correction is for it.  With queries

@@ -10,13 +10,15 @@
  * the grid is drawn closer around the best one: the factor becomes its root.
  *
  * So all factors of a start are powers of the finest one, and points are known
- * by whole exponents.  Points that grids have in common are evaluated once.
+ * by whole exponents.  Points that a grid has in common with the one before are not
+ * evaluated again.
  *
  *-------------------------------------------------------------------------
  */
 #include "core/tree_tune_internal.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "core/random.h"
 
@@ -27,12 +29,6 @@ int
 tree_tune_grid_points(const TreeTuneParams *params)
 {
 	return 4 * params->step_n * params->step_n;
-}
-
-int
-tree_tune_known_points(const TreeTuneParams *params)
-{
-	return tree_tune_grid_points(params) * params->max_iter * params->max_rec_depth;
 }
 
 /* The exponent of the factor of the grid at hand */
@@ -56,12 +52,12 @@ pruner_of(const TreeTune *tune, const TunePoint *point)
 }
 
 static TunePoint *
-find_point(const TuneGrid *grid, int left, int right)
+find_point(TunePoint *points, int npoints, const TunePoint *wanted)
 {
-	for (int i = 0; i < grid->nknown; i++)
+	for (int i = 0; i < npoints; i++)
 	{
-		if (grid->known[i].left == left && grid->known[i].right == right)
-			return &grid->known[i];
+		if (points[i].left == wanted->left && points[i].right == wanted->right)
+			return &points[i];
 	}
 	return NULL;
 }
@@ -77,24 +73,39 @@ grid_point(const TreeTune *tune, int i)
 					   .right = tune->grid.base_right + (i % (2 * step_n) - step_n) * step};
 }
 
-/* Adds the points of the grid that are not known. */
+/*
+ * Makes the points those of the grid at hand: first those that the last grid had,
+ * with what is known of them.
+ */
 static void
-add_points(TreeTune *tune)
+set_points(TreeTune *tune)
 {
 	TuneGrid *grid = &tune->grid;
+	int size = tree_tune_grid_points(&tune->params);
+	TunePoint *before = grid->points + size;
+	int nbefore = grid->npoints;
+	int nknown = 0;
 
-	grid->nnew = 0;
-	for (int i = 0; i < tree_tune_grid_points(&tune->params); i++)
+	memcpy(before, grid->points, (size_t) nbefore * sizeof(TunePoint));
+	for (int i = 0; i < size; i++)
+	{
+		TunePoint point = grid_point(tune, i);
+		const TunePoint *found = find_point(before, nbefore, &point);
+
+		if (found != NULL)
+			grid->points[nknown++] = *found;
+	}
+	grid->npoints = nknown;
+	for (int i = 0; i < size; i++)
 	{
 		TunePoint point = grid_point(tune, i);
 
-		if (find_point(grid, point.left, point.right) != NULL)
-			continue;
 		point.achieved.pruner = pruner_of(tune, &point);
 		point.achieved.required = tune->required;
-		grid->known[grid->nknown++] = point;
-		grid->nnew++;
+		if (find_point(grid->points, nknown, &point) == NULL)
+			grid->points[grid->npoints++] = point;
 	}
+	grid->nnew = size - nknown;
 }
 
 /* Draws where the next start is: at (1, 1) the first time, then at random around it. */
@@ -115,8 +126,8 @@ start_search(TreeTune *tune)
 	grid->base_left = 0;
 	grid->base_right = 0;
 	grid->found = false;
-	grid->nknown = 0;
-	add_points(tune);
+	grid->npoints = 0;
+	set_points(tune);
 }
 
 void
@@ -157,13 +168,10 @@ next_grid(TreeTune *tune)
 	double max_recall = -INFINITY;
 	int step = grid_step(tune);
 
-	for (int i = 0; i < tree_tune_grid_points(&tune->params); i++)
+	for (int i = 0; i < grid->npoints; i++)
 	{
-		TunePoint point = grid_point(tune, i);
-		const TunePoint *known = find_point(grid, point.left, point.right);
-
-		min_recall = fmin(min_recall, known->achieved.recall);
-		max_recall = fmax(max_recall, known->achieved.recall);
+		min_recall = fmin(min_recall, grid->points[i].achieved.recall);
+		max_recall = fmax(max_recall, grid->points[i].achieved.recall);
 	}
 	grid->iteration++;
 	if (max_recall < tune->required && !grid->found)
@@ -191,12 +199,12 @@ tree_tune_grid_next(TreeTune *tune)
 {
 	TuneGrid *grid = &tune->grid;
 
-	for (int i = grid->nknown - grid->nnew; i < grid->nknown; i++)
-		note_point(tune, &grid->known[i]);
+	for (int i = grid->npoints - grid->nnew; i < grid->npoints; i++)
+		note_point(tune, &grid->points[i]);
 	do
 	{
 		if (next_grid(tune))
-			add_points(tune);
+			set_points(tune);
 		else
 		{
 			if (++grid->start > tune->params.add_restart_qty)

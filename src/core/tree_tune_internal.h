@@ -42,15 +42,12 @@ typedef struct TuneOutcome
 	double cost; /* distance computations or seconds */
 } TuneOutcome;
 
-/* A node, a leaf, or an entry of a leaf that a search has yet to visit */
+/* A node or leaf that a search has yet to visit */
 typedef struct TuneVisit
 {
 	double bound;
-	uint32_t child; /* TUNE_ENTRY: an entry */
-	uint32_t place; /* of an entry */
+	uint32_t child;
 } TuneVisit;
-
-#define TUNE_ENTRY UINT32_MAX
 
 /* What one thread works with */
 typedef struct TuneWorker
@@ -90,8 +87,8 @@ typedef struct TuneGrid
 	int base_right;
 	bool found; /* this start has met an acceptable point: */
 	TunePoint best;
-	TunePoint *known; /* all points of this start; the last nnew are being evaluated */
-	int nknown;
+	TunePoint *points; /* of the grid, with room for those of another; the last nnew are unknown */
+	int npoints;
 	int nnew;
 } TuneGrid;
 
@@ -134,6 +131,9 @@ tree_tune_worker(const TreeTune *tune, int thread)
 
 /* ---- tree_tune_search.c ---- */
 
+/* Room that searches for the k nearest need in TuneWorker.pending */
+extern uint32_t tree_tune_pending(uint32_t k);
+
 /* Distances from the query to all data of its split, and what the answers are */
 extern void tree_tune_scan(const TreeTune *tune, TuneWorker *worker, TuneQuery *query);
 
@@ -146,9 +146,8 @@ extern TuneOutcome tree_tune_search(const TreeTune *tune, TuneWorker *worker,
 
 /* ---- tree_tune_grid.c ---- */
 
-/* Points of a grid, and of all grids of a start, at most */
+/* Points of a grid */
 extern int tree_tune_grid_points(const TreeTuneParams *params);
-extern int tree_tune_known_points(const TreeTuneParams *params);
 
 extern void tree_tune_grid_start(TreeTune *tune);
 

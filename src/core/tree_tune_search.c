@@ -4,9 +4,11 @@
  *	  Searches of the tuning, by distances that are known already.
  *
  * The search is the one of an index: nodes and leaves are visited in the order
- * of their lower bounds, a row is returned when nothing has a lower bound than
- * its distance, and the number of rows wanted is not known.  A pivot costs a
- * distance, although its row may cost another in its leaf.
+ * of their lower bounds.  How many rows are wanted is not known.  So they are
+ * returned in batches of ten, twenty and so on, each when nothing has a lower
+ * bound than the last of it; rows that are then found to be nearer than one
+ * returned before come too late to count.  A pivot costs a distance, although its
+ * row may cost another in its leaf.
  *
  *-------------------------------------------------------------------------
  */
@@ -14,6 +16,9 @@
 
 #include <math.h>
 #include <time.h>
+
+/* Rows returned together at first; every further batch is twice as large. */
+#define FIRST_BATCH 10
 
 /* Values scored in one call */
 #define BATCH 64
@@ -50,16 +55,32 @@ compute_scores(const TreeTune *tune, TuneWorker *worker, const TuneSplit *split,
 
 /* ---- pending rows ---- */
 
-/* Keeps the `wanted` nearest rows that have not been returned. */
+/*
+ * Rows not yet returned that may be in a batch: those of the first, or so many that
+ * those of the last one are sure to be among them.
+ */
+uint32_t
+tree_tune_pending(uint32_t k)
+{
+	uint32_t batch = FIRST_BATCH;
+
+	if (k <= FIRST_BATCH)
+		return FIRST_BATCH;
+	for (uint32_t returned = batch; returned < k; returned += batch)
+		batch *= 2;
+	return 4 * batch;
+}
+
+/* Keeps the nearest rows that have not been returned, as many as there is room for. */
 static inline void
-add_row(TuneWorker *worker, uint32_t wanted, float distance)
+add_row(TuneWorker *worker, uint32_t room, float distance)
 {
 	float *pending = worker->pending;
 	uint32_t i;
 
-	if (worker->npending == wanted)
+	if (worker->npending == room)
 	{
-		if (wanted == 0 || distance >= pending[wanted - 1])
+		if (distance >= pending[room - 1])
 			return;
 		worker->npending--;
 	}
@@ -160,14 +181,17 @@ typedef struct TuneSearch
 	TuneWorker *worker;
 	const TuneQuery *query;
 	const TreePruner *pruner;
-	double level;	   /* nothing is to be visited with a lower bound */
-	bool computing;	   /* distances are computed, not looked up */
-	uint32_t wanted;   /* rows still to be returned; 0 in a range search */
+	double level;	/* nothing is to be visited with a lower bound */
+	bool computing; /* distances are computed, not looked up */
+	uint32_t room;	/* for pending rows */
+	uint32_t batch; /* rows to be returned together */
+	uint32_t returned;
+	float last;		   /* distance of the last one */
 	uint32_t hits;	   /* answers returned */
 	uint64_t computed; /* distances */
 } TuneSearch;
 
-/* Rows of a range search are within the limit, those of the k nearest among the nearest known. */
+/* What is beyond it makes no difference any more. */
 static inline double
 greatest_bound(const TuneSearch *search)
 {
@@ -175,7 +199,7 @@ greatest_bound(const TuneSearch *search)
 
 	if (search->tune->params.tune_k == 0)
 		return search->query->limit;
-	return worker->npending < search->wanted ? INFINITY : worker->pending[search->wanted - 1];
+	return worker->npending < search->room ? INFINITY : worker->pending[search->room - 1];
 }
 
 /*
@@ -183,10 +207,10 @@ greatest_bound(const TuneSearch *search)
  * and those that cannot come before the end of the search are dropped.
  */
 static inline void
-add_visit(TuneSearch *search, double bound, uint32_t child, uint32_t place)
+add_visit(TuneSearch *search, double bound, uint32_t child)
 {
 	TuneWorker *worker = search->worker;
-	TuneVisit visit = {bound, child, place};
+	TuneVisit visit = {bound, child};
 
 	if (bound <= search->level)
 		worker->stack[worker->nstack++] = visit;
@@ -220,42 +244,28 @@ visit_node(TuneSearch *search, uint32_t number)
 	double right;
 
 	tree_bounds(search->pruner, x, node->radius, 0, &left, &right);
-	add_visit(search, left, node->left, 0);
-	add_visit(search, right, node->right, 0);
-}
-
-/* What nothing else is nearer than: the next visit or row */
-static double
-next_bound(const TuneSearch *search)
-{
-	const TuneWorker *worker = search->worker;
-	double next = INFINITY;
-
-	if (worker->nstack > 0)
-		return search->level;
-	if (worker->nheap > 0)
-		next = worker->heap[0].bound;
-	if (worker->npending > 0 && worker->pending[0] < next)
-		next = worker->pending[0];
-	return next > search->level ? next : search->level;
+	if (x < node->radius)
+		add_visit(search, right, node->right);
+	add_visit(search, left, node->left);
+	if (!(x < node->radius))
+		add_visit(search, right, node->right);
 }
 
 /*
- * Gathers the entries of a leaf that cannot be told by their paths to be farther
- * than `limit`; the others are visits to come.
+ * Gathers the entries of a leaf that may be among the answers, by their paths, as
+ * far as is known.  Those left out now would not be scored later, either.
  */
 static uint32_t
-gather_entries(TuneSearch *search, const TreeLeaf *leaf, double limit)
+gather_entries(TuneSearch *search, const TreeLeaf *leaf)
 {
 	const float *bounds = search->worker->bounds;
+	double limit = greatest_bound(search);
 	uint32_t n = 0;
 
 	for (uint32_t place = leaf->first; place < leaf->first + leaf->n; place++)
 	{
 		if (bounds[place] <= limit)
 			search->worker->places[n++] = place;
-		else
-			add_visit(search, bounds[place], TUNE_ENTRY, place);
 	}
 	return n;
 }
@@ -266,7 +276,7 @@ add_rows(TuneSearch *search, const float *distances, uint32_t n)
 	for (uint32_t i = 0; i < n; i++)
 	{
 		if (search->tune->params.tune_k > 0)
-			add_row(search->worker, search->wanted, distances[i]);
+			add_row(search->worker, search->room, distances[i]);
 		else
 			search->hits += distances[i] <= search->query->limit;
 	}
@@ -287,7 +297,7 @@ visit_leaf(TuneSearch *search, uint32_t number)
 		return;
 	}
 	if (leaf->npath > 0)
-		n = gather_entries(search, leaf, next_bound(search));
+		n = gather_entries(search, leaf);
 	else
 	{
 		for (uint32_t i = 0; i < n; i++)
@@ -296,21 +306,36 @@ visit_leaf(TuneSearch *search, uint32_t number)
 	add_rows(search, score_places(search, worker->places, n), n);
 }
 
-/* Returns the rows that are as near as `level`. */
+/* Returns the n nearest rows, all but those that come late. */
 static void
-return_rows(TuneSearch *search, double level)
+return_batch(TuneSearch *search, uint32_t n)
 {
 	TuneWorker *worker = search->worker;
-	uint32_t n = 0;
 
-	for (; n < worker->npending && worker->pending[n] <= level; n++)
-		search->hits += worker->pending[n] <= search->query->limit;
-	if (n == 0)
-		return;
-	search->wanted -= n;
+	for (uint32_t i = 0; i < n && search->returned < search->query->answers; i++)
+	{
+		if (worker->pending[i] < search->last)
+			continue;
+		search->returned++;
+		search->last = worker->pending[i];
+		search->hits += search->last <= search->query->limit;
+	}
 	worker->npending -= n;
 	for (uint32_t i = 0; i < worker->npending; i++)
 		worker->pending[i] = worker->pending[i + n];
+}
+
+/* Returns the batches that are complete, by the least bound of what is to be visited. */
+static void
+return_rows(TuneSearch *search)
+{
+	const TuneWorker *worker = search->worker;
+
+	while (worker->npending >= search->batch && worker->pending[search->batch - 1] <= search->level)
+	{
+		return_batch(search, search->batch);
+		search->batch = 2 * search->batch < search->room ? 2 * search->batch : search->room;
+	}
 }
 
 void
@@ -348,25 +373,24 @@ run_search(TuneSearch *search)
 	worker->nheap = 0;
 	worker->nstack = 0;
 	search->level = -INFINITY;
-	add_visit(search, -INFINITY, search->query->split->tree->root, 0);
+	add_visit(search, -INFINITY, search->query->split->tree->root);
 	while (worker->nstack + worker->nheap > 0)
 	{
 		TuneVisit visit;
 
 		if (worker->nstack == 0)
 			search->level = worker->heap[0].bound;
-		return_rows(search, search->level);
-		if (range ? search->level > search->query->limit : search->wanted == 0)
+		return_rows(search);
+		if (range ? search->level > search->query->limit
+				  : search->returned == search->query->answers)
 			return;
 		visit = worker->nstack > 0 ? worker->stack[--worker->nstack] : pop_visit(worker);
-		if (visit.child == TUNE_ENTRY)
-			add_rows(search, score_places(search, &visit.place, 1), 1);
-		else if (visit.child & TREE_LEAF)
+		if (visit.child & TREE_LEAF)
 			visit_leaf(search, visit.child & ~TREE_LEAF);
 		else
 			visit_node(search, visit.child);
 	}
-	return_rows(search, INFINITY);
+	return_batch(search, worker->npending);
 }
 
 TuneOutcome
@@ -379,7 +403,9 @@ tree_tune_search(const TreeTune *tune, TuneWorker *worker, const TuneQuery *quer
 						 .query = query,
 						 .pruner = pruner,
 						 .computing = tune->params.metric == TREE_TUNE_TIME,
-						 .wanted = tune->params.tune_k > 0 ? query->answers : 0};
+						 .room = tree_tune_pending((uint32_t) tune->params.tune_k),
+						 .batch = FIRST_BATCH,
+						 .last = -INFINITY};
 	double start = search.computing ? thread_time() : 0;
 	TuneOutcome outcome;
 

@@ -238,6 +238,7 @@ vptree_prepare(VptreeBuild *build, const GraphValues *values, uint32 nvalues, do
 	build->index.meta.entries = total;
 	vptree_choose_shift(&build->index, values, nvalues);
 	vptree_choose_pivots(&build->index, values, nvalues, GetMemoryChunkContext(build));
+	vptree_tune_build(&build->index, values, nvalues);
 }
 
 /* BuildMethod.build */
@@ -307,6 +308,7 @@ init_index(VptreeIndex *index, Relation relation)
 	index->building = true;
 	index_space_init(&index->space, relation);
 	vptree_check_partition(&index->space, vptree_get_options(relation));
+	vptree_check_tuning(vptree_get_options(relation));
 	vptree_meta_init(index, vptree_get_options(relation));
 }
 

@@ -25,8 +25,8 @@
 
 #define MAX_ALPHA 1e10
 #define MAX_EXPONENT 100
-#define MAX_TUNE_ROUNDS 10000
-#define MAX_TUNE_STEPS 100
+#define MAX_RESTARTS 10000
+#define MAX_STEP_N 20
 #define MIN_TUNE_QTY 1000
 #define MAX_FULL_FACTOR 1e6
 
@@ -145,14 +145,14 @@ add_tuning_options(void)
 	add_enum_reloption(vptree_relopt_kind, "tune_metric", "What tuning makes as small as it can",
 					   tune_metric_values, default_options.tune_metric,
 					   gettext_noop("Valid values are \"dist\" and \"time\"."), BUILD_LOCK);
-	add_int("max_iter", "Rounds of a grid search", default_options.max_iter, 1, MAX_TUNE_ROUNDS,
+	add_int("max_iter", "Rounds of a grid search", default_options.max_iter, 1, TREE_TUNE_MAX_ITER,
 			BUILD_LOCK);
 	add_int("max_rec_depth", "Times that a grid is refined", default_options.max_rec_depth, 0,
-			MAX_TUNE_STEPS, BUILD_LOCK);
+			TREE_TUNE_MAX_DEPTH, BUILD_LOCK);
 	add_int("step_n", "Half the number of steps of a grid in each direction",
-			default_options.step_n, 1, MAX_TUNE_STEPS, BUILD_LOCK);
+			default_options.step_n, 1, MAX_STEP_N, BUILD_LOCK);
 	add_int("add_restart_qty", "Further grid searches, from random points",
-			default_options.add_restart_qty, 0, MAX_TUNE_ROUNDS, BUILD_LOCK);
+			default_options.add_restart_qty, 0, MAX_RESTARTS, BUILD_LOCK);
 	add_real("full_factor", "Factor that a grid spans in each direction",
 			 default_options.full_factor, 1, MAX_FULL_FACTOR, BUILD_LOCK);
 }

@@ -16,6 +16,12 @@
  * and opening the bucket again costs more than scoring a few entries.  When
  * `ahead` rows have been handed out it is doubled.
  *
+ * A row is handed out when no branch can have a nearer one.  Bounds that may be too
+ * great let rows come late, though, nearer than others that are gone.  So where
+ * bounds are no certainty rows are held back until `ahead` of them are ready: a
+ * scan for ten rows then has them in their order, whatever the order in which
+ * they were found.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -93,6 +99,16 @@ push_root(VptreeSearch *search)
 	push_branch(search, &root, -INFINITY);
 }
 
+/* Is the pruner the triangle inequality, or more careful, and does that hold? */
+static bool
+has_certain_bounds(const VptreeSearch *search)
+{
+	const TreePruner *pruner = &search->pruner;
+
+	return search->index->exact && pruner->exp_left == 1 && pruner->exp_right == 1 &&
+		   pruner->alpha_left <= 1 && pruner->alpha_right <= 1;
+}
+
 void
 vptree_search_init(VptreeSearch *search, VptreeIndex *index, const ScanTarget *target,
 				   const void *query, const TreePruner *pruner, int max_leaves,
@@ -118,6 +134,7 @@ vptree_search_init(VptreeSearch *search, VptreeIndex *index, const ScanTarget *t
 		.flags = index->space.encoded_size > BUCKET_MAX_INLINE_VALUE ? BUCKET_ENTRY_WIDE : 0,
 		.value_size = index->space.encoded_size};
 	vptree_init_bounds(search);
+	search->holds = target->ordered && !has_certain_bounds(search);
 	push_root(search);
 }
 
@@ -462,6 +479,19 @@ open_next(VptreeSearch *search)
 		open_bucket(search, &branch, next.key);
 }
 
+/* Is it the turn of the nearest row that waits? */
+static inline bool
+is_ready(const VptreeSearch *search, bool can_open)
+{
+	float key = search->nwaiting > 0 ? search->waiting[0].key : INFINITY;
+
+	if (search->nwaiting == 0 || !can_open)
+		return search->nwaiting > 0;
+	if (search->holds)
+		key = search->nnearest == search->ahead ? -search->nearest[0].key : INFINITY;
+	return key <= search->queue[0].key;
+}
+
 bool
 vptree_search_next(VptreeSearch *search, PoolEntry *entry)
 {
@@ -470,7 +500,7 @@ vptree_search_next(VptreeSearch *search, PoolEntry *entry)
 		bool can_open =
 			search->nqueue > 0 && search->leaves > 0 && search->distances < search->max_distances;
 
-		if (search->nwaiting > 0 && (!can_open || search->waiting[0].key <= search->queue[0].key))
+		if (is_ready(search, can_open))
 		{
 			*entry = entry_heap_pop(search->waiting, search->nwaiting--);
 			search->rows[entry->id].more |= VPTREE_ROW_TAKEN;

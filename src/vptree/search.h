@@ -85,6 +85,7 @@ typedef struct VptreeSearch
 	MemoryContext context;
 	TreePruner pruner;
 	bool stretched; /* the pruner is not the triangle inequality */
+	bool holds;		/* rows are held back until `ahead` of them are ready */
 	float limit;	/* no key above it is within the radius */
 	int max_leaves; /* buckets opened before rows are returned as they are, or VPTREE_NO_LEAF_LIMIT */
 	int leaves;		/* that may still be opened */

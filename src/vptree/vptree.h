@@ -352,6 +352,14 @@ extern IndexBulkDeleteResult *vptree_vacuum_cleanup(IndexVacuumInfo *info,
 extern void vptree_forget_retired(VptreeIndex *index, uint32 n);
 
 /* tune.c */
+
+/* An error if the options ask for a tuning that there is not. */
+extern void vptree_check_tuning(const VptreeOptions *options);
+
+/*
+ * Tunes, if the options ask for it: sets the pruner in the metapage.  The values are
+ * all those of the index, meta.entries in number, or a random sample.
+ */
 extern void vptree_tune_build(VptreeIndex *index, const GraphValues *values, uint32 nvalues);
 
 /* options.c */
