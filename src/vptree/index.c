@@ -294,12 +294,12 @@ vptree_pivot_distance(const VptreeIndex *index, const void *pivot, const void *q
 double
 vptree_distance_error(const VptreeIndex *index, double distance)
 {
-	SpaceRange range;
+	const SpaceContext *space = &index->space.context;
 
 	if (!keeps_paths(index))
 		return 0;
-	range = space_metric_true(&index->space.context, distance);
-	return fmax(distance - range.low, range.high - distance);
+	return fmax(distance - space_metric_true_low(space, distance),
+				space_metric_true_high(space, distance) - distance);
 }
 
 void
