@@ -54,12 +54,6 @@ open_cached(Relation relation, IndexInfo *index_info)
 	return inserter;
 }
 
-static bool
-is_same_child(const VptreeChild *a, const VptreeChild *b)
-{
-	return a->block == b->block && a->offset == b->offset && a->number == b->number;
-}
-
 /* Goes down from one node: place->bucket becomes the child. */
 static void
 descend_one(VptreeIndex *index, const NewRow *row, uint64 *chance, char *scratch,
@@ -265,7 +259,8 @@ lock_bucket(VptreeIndex *index, const NewRow *row, VptreePlace *place, Buffer *h
 				return true;
 			UnlockReleaseBuffer(*head);
 		}
-		if (is_same_child(&before, &place->bucket)) /* the pointer changes before the bucket does */
+		if (vptree_is_same_child(&before,
+								 &place->bucket)) /* the pointer changes before the bucket does */
 			vptree_report_lost_bucket(index, &before);
 		before = place->bucket;
 	}

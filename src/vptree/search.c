@@ -127,6 +127,7 @@ vptree_search_init(VptreeSearch *search, VptreeIndex *index, const ScanTarget *t
 	if (target->limited)
 		search->limit = vptree_key_beyond(&index->space.context, target->radius);
 	search->ahead = FIRST_AHEAD;
+	search->lost.block = InvalidBlockNumber;
 	search->scratch = MemoryContextAlloc(context, Max(index->space.encoded_size, 1));
 	search->usual_size = bucket_entry_size(&index->shape, index->space.encoded_size, 1);
 	search->usual_header = (BucketEntryData){
@@ -371,6 +372,10 @@ open_bucket(VptreeSearch *search, VptreeBranch *branch, float bound)
 	if (!bucket_lock_head(relation, branch->child.block, branch->child.number, BUFFER_LOCK_SHARE,
 						  &buffer))
 	{
+		/* what leads to a bucket changes before it goes: the same pointer twice is damage */
+		if (unlikely(vptree_is_same_child(&search->lost, &branch->child)))
+			vptree_report_lost_bucket(search->index, &branch->child);
+		search->lost = branch->child;
 		begin_anew(search);
 		return;
 	}

@@ -142,6 +142,7 @@ typedef struct VptreeSearch
 	int64 max_distances; /* no branch is opened after more */
 	int64 nodes;		 /* opened */
 	int64 buckets;
+	VptreeChild lost;	/* the bucket that was not there when the search last began anew */
 	int64 nodes_before; /* opened before the search began anew */
 	int64 max_nodes;	/* so many nodes may be opened before a look at how many there are */
 } VptreeSearch;

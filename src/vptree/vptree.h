@@ -69,6 +69,12 @@ vptree_child_is_bucket(const VptreeChild *child)
 	return child->offset == InvalidOffsetNumber;
 }
 
+static inline bool
+vptree_is_same_child(const VptreeChild *a, const VptreeChild *b)
+{
+	return a->block == b->block && a->offset == b->offset && a->number == b->number;
+}
+
 /* An item of a node page */
 typedef struct VptreeNodeData
 {
