@@ -347,7 +347,9 @@ typedef struct HnswSearch
 	PoolEntry *put_off; /* estimates too far to be in the frontier */
 	uint32 nput_off;
 	uint32 put_off_capacity;
-	int wanted; /* entries of the pool that a search with a coder is to find */
+	int wanted;			  /* entries of the pool that a search with a coder is to find */
+	uint32 links_met;	  /* links of what a search with a coder has expanded, */
+	uint32 links_uncoded; /* and those of them that had no code */
 	uint32 links[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
 	uint32 unvisited[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
 	float keys[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];

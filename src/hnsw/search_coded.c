@@ -32,6 +32,12 @@
 /* In shares of the distance between the first and the last of the pool */
 #define LIMIT_MARGIN 0.25f
 
+/*
+ * The same, by which a search goes on past the last that is wanted if no link
+ * has a code: exact keys expand less than underestimates do.
+ */
+#define UNCODED_MARGIN 0.125f
+
 #define MIN_PUT_OFF 1024
 
 /* Lines of a record, and of codes, asked for ahead; the processor goes on by itself */
@@ -75,6 +81,8 @@ hnsw_coded_begin(HnswSearch *search, const PoolEntry *candidates, uint32 n)
 	else
 		frontier_clear(&search->frontier);
 	search->nput_off = 0;
+	search->links_met = 0;
+	search->links_uncoded = 0;
 	for (uint32 i = 0; i < n; i++)
 	{
 		make_frontier_room(search, 1);
@@ -282,14 +290,33 @@ expand(HnswSearch *search, uint32 vertex)
 	make_frontier_room(search, HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	hnsw_check_vertex(index, record, vertex);
+	search->links_met += record->nlinks;
 	nuncoded = estimate_links(search, BufferGetPage(buffer), vertex, key);
 	UnlockReleaseBuffer(buffer);
 	if (search->overlay != NULL)
 		nuncoded = hnsw_overlay_links(search->overlay, vertex, 0, search->unvisited, nuncoded);
+	search->links_uncoded += nuncoded;
 	score_uncoded(search, nuncoded);
 	if (!isnan(key) && pool_insert(&search->pool, key, vertex | POOL_EXPANDED, &dropped))
 		hnsw_search_leave(search, dropped);
 	search->expanded++;
+}
+
+/*
+ * Is a key near enough for its vertex to be expanded?  For rows, the more links
+ * had no code, the farther the search goes.
+ */
+static inline bool
+is_wanted(const HnswSearch *search, float key)
+{
+	float last = last_wanted(search);
+	float margin = 0;
+
+	if (search->pool.size < search->wanted)
+		return true;
+	if (search->links_uncoded > 0 && search->purpose != HNSW_SEARCH_LINKS)
+		margin = UNCODED_MARGIN * search->links_uncoded / search->links_met;
+	return key < last + margin * (last - search->pool.entries[0].key);
 }
 
 /*
@@ -304,7 +331,7 @@ hnsw_search_coded(HnswSearch *search, int ef)
 
 	search->wanted = ef;
 	while ((place = frontier_nearest(frontier)) != FRONTIER_NONE &&
-		   (search->pool.size < ef || frontier->keys[place] < last_wanted(search)))
+		   is_wanted(search, frontier->keys[place]))
 	{
 		uint32 vertex = frontier->ids[place];
 
