@@ -53,7 +53,7 @@ FROM unnest(ARRAY[4000, 2000, 1000, 10, 1]) AS below;
 -- 32 coordinates: independent ones, of which a tree reads nearly everything, and some that depend
 -- on three numbers
 CREATE TABLE noise AS
-	SELECT i AS id, array_agg(((i::bigint * 7919 + j * 104729 + i::bigint * i * j * 13 + i::bigint * j * j * j * 17) % 1009)::real ORDER BY j)::vector(32) AS v
+	SELECT i AS id, array_agg((hashint4(i * 32 + j) % 1000)::real ORDER BY j)::vector(32) AS v
 	FROM generate_series(1, 5000) i, generate_series(1, 32) j GROUP BY i;
 CREATE TABLE curved AS
 	SELECT i AS id, array_agg(sin(i % 17 * j / 17.0) + cos(i / 17 % 19 * j / 19.0) + i / 323 * j ORDER BY j)::vector(32) AS v
@@ -62,10 +62,22 @@ CREATE INDEX noise_v ON noise USING vptree (v);
 CREATE INDEX curved_v ON curved USING vptree (v);
 ANALYZE noise;
 ANALYZE curved;
-SELECT tab, way(format('SELECT id FROM %s ORDER BY v <-> array_to_vector(array_fill(300, ARRAY[32]), 32, true) LIMIT 10', tab)) FROM unnest(ARRAY['noise', 'curved']) AS tab;
+SELECT tab, n, way(format('SELECT id FROM %s ORDER BY v <-> array_to_vector(array_fill(300, ARRAY[32]), 32, true) LIMIT %s', tab, n))
+FROM unnest(ARRAY['noise', 'curved']) AS tab, unnest(ARRAY[10, 500]) AS n;
+CREATE FUNCTION cost(query text) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+	result json;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO result;
+	RETURN result -> 0 -> 'Plan' ->> 'Total Cost';
+END
+$$;
+SELECT a.cost > 4 * b.cost AS noise_is_dear FROM cost('SELECT id FROM noise ORDER BY v <-> (SELECT v FROM noise LIMIT 1) LIMIT 10') AS a(cost),
+	cost('SELECT id FROM curved ORDER BY v <-> (SELECT v FROM curved LIMIT 1) LIMIT 10') AS b(cost);
 -- a limit of buckets makes a tree cheap again
 SET vptree.max_leaves_to_visit = 5;
-SELECT way('SELECT id FROM noise ORDER BY v <-> array_to_vector(array_fill(300, ARRAY[32]), 32, true) LIMIT 10');
+SELECT a.cost < 2 * b.cost AS noise_is_cheap FROM cost('SELECT id FROM noise ORDER BY v <-> (SELECT v FROM noise LIMIT 1) LIMIT 10') AS a(cost),
+	cost('SELECT id FROM curved ORDER BY v <-> (SELECT v FROM curved LIMIT 1) LIMIT 10') AS b(cost);
 RESET vptree.max_leaves_to_visit;
 DROP TABLE noise, curved;
 
@@ -103,4 +115,4 @@ FROM unnest(ARRAY[10, 20, 40, 100]) AS radius,
 	LATERAL (SELECT (plan(format('SELECT id FROM items WHERE v <<->> sphere(''[20,30,5,8]''::vector, %s)', radius)) ->> 'Plan Rows')::int AS expected) AS p;
 
 DROP TABLE items, wide, tiny;
-DROP FUNCTION way, plan;
+DROP FUNCTION way, plan, cost;

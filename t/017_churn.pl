@@ -9,8 +9,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-# What differs between access methods, and forms of them.  growth: of the size of a fresh index; a tree
-# keeps the buckets of regions that have become empty.  room: pages that rows in new places may take.
+# What differs between access methods, and forms of them.  growth: of the size of a fresh index; a tree has
+# buckets that are half full, and until vacuum those that splits have replaced.  room: pages that rows in new places may take.
 my %methods = (
 	hnsw => { index => 'hnsw (v vec_l2_ops)', search => 'SET hnsw.ef_search = 30', growth => 1.3, room => 4 },
 	hnsw_quantized => { index => 'hnsw (v vec_l2_ops) WITH (quantization = rabitq)', search => 'SET hnsw.ef_search = 40', growth => 1.3, room => 4 },

@@ -14,7 +14,7 @@ use Test::More;
 my %meta = (
 	magic => 0, version => 4, method => 6, dim => 8, space => 16, partition => 64, path_length => 66, bucket_size => 68, root => 80,
 	node_block => 88, free_pages => 92, retired => 96, nodes => 100, buckets => 104, max_depth => 108);
-my %node = (left => 0, right => 8, radius => 16, dimension => 24, value_size => 28, value => 32);
+my %node = (left => 0, right => 8, radius => 16, dimension => 24, flags => 26, value_size => 28, value => 32);
 my %entry = (ntids => 0, flags => 2, value_size => 4, path => 8);
 my ($chained, $retired) = (1, 4);
 
@@ -53,6 +53,8 @@ my @cases = (
 	[ 'plain', 'radius', sub { $_->put_node($_->leaf_node, radius => 'd<' => 0) }, qr/^error\|\d+\|entry \(\d+,\d+\)\|entry is left, but far, of node 1 above it: [\d.]+, not 0$/m ],
 	[ 'plain', 'large radius', sub { $_->put_node($_->leaf_node, radius => 'd<' => 1e10) }, qr/entry is right, but near, of node 1 above it: [\d.]+, not 1e\+10/ ],
 	[ 'plain', 'no radius', sub { $_->put_node($_->leaf_node, radius => 'd<' => -sin(9**9**9)) }, qr/node has no radius/ ],
+	[ 'plain', 'dead node', sub { $_->put_node($_->leaf_node, flags => v => 1) }, qr/^error\|\d+\|node \(\d+,\d+\)\|node is dead, but in the tree$/m ],
+	[ 'plain', 'flags of a node', sub { $_->put_node($_->leaf_node, flags => v => 2) }, qr/page leads to node \(\d+,\d+\), which does not exist/, qr/has no node/ ],
 	[ 'plain', 'another pivot', sub { $_->put_node($_->leaf_node, value => f => 5000) }, qr/^error\|\d+\|entry \(\d+,\d+\)\|entry has a wrong distance to node 1 above it: [\d.]+, not [\d.]+$/m ],
 	[ 'plain', 'pivot that is no number', sub { $_->put_node($_->leaf_node, value => f => 'NaN') }, qr/^error\|\d+\|node \(\d+,\d+\)\|coordinate 1 of the value is not finite$/m ],
 	[ 'plain', 'size of a pivot', sub { $_->put_node($_->leaf_node, value_size => V => 8) }, qr/page leads to node \(\d+,\d+\), which does not exist/, qr/has no node/ ],
@@ -85,7 +87,7 @@ my @cases = (
 	[ 'kl', 'radius without a metric', sub { $_->put_node($_->leaf_node, radius => 'd<' => 0) }, qr/entry is left, but far, of node 1 above it/ ],
 	[ 'cosine', 'norm', sub { $_->put_value(1, x12f => 12345) }, qr/what is stored with the value does not follow from it/ ],
 	[ 'kd', 'threshold', sub { $_->put_node($_->leaf_node, radius => 'd<' => -1) }, qr/entry is left, but far, of node 1 above it: [\d.]+, not -1/ ],
-	[ 'kd', 'dimension', sub { $_->put_node($_->leaf_node, dimension => V => 3) }, qr/page leads to node \(\d+,\d+\), which does not exist/, qr/has no node/ ],
+	[ 'kd', 'dimension', sub { $_->put_node($_->leaf_node, dimension => v => 3) }, qr/page leads to node \(\d+,\d+\), which does not exist/, qr/has no node/ ],
 	[ 'large', 'value page shared', sub { $_->put_value(1, V => $_->get_value(2, 'V')) }, qr/value page belongs to entry \(\d+,\d+\) too/ ],
 	[ 'large', 'value on no value page', sub { $_->put_value(1, V => $_->first_page($node_pages)) }, qr/block \d+ holds no piece of \d+ bytes of the value/, qr/has no value on block \d+/ ],
 	[ 'large', 'value beyond the file', sub { $_->put_value(1, V => 99999) }, qr/block 99999 holds no piece of \d+ bytes of the value/, qr/has no value on block 99999/ ],

@@ -153,34 +153,66 @@ space_metric_range(const SpaceContext *context, float key)
 #define KEPT (2 * ROUNDING)
 #define KEPT_TINY 0x1p-149
 
-SpaceRange
-space_metric_true(const SpaceContext *context, double computed)
-{
-	const SpaceMetric *metric = context->space->metric;
-	double relative = error_bound(context, &metric->relative);
-	double absolute = error_bound(context, &metric->absolute);
-	double low = metric->key(context, fmax(computed * (1 - KEPT) - KEPT_TINY, 0));
-	double high = metric->key(context, computed * (1 + KEPT) + KEPT_TINY);
+/* From a key to the metric and back again is as far off in double precision, at most. */
+#define THERE_AND_BACK 1e-12
 
-	low = (fmin(low, FLT_MAX) - absolute) / (1 + relative);
-	high = (high + absolute) / (1 - relative);
-	return (SpaceRange){metric->distance(context, fmax(low, 0)), metric->distance(context, high)};
+static double
+smaller(double a, double b)
+{
+	return a < b ? a : b;
 }
 
-SpaceRange
-space_metric_computed(const SpaceContext *context, double distance)
+static double
+larger(double a, double b)
+{
+	return a > b ? a : b;
+}
+
+double
+space_metric_true_low(const SpaceContext *context, double computed)
 {
 	const SpaceMetric *metric = context->space->metric;
-	double relative = error_bound(context, &metric->relative);
-	double absolute = error_bound(context, &metric->absolute);
-	double key = metric->key(context, distance);
-	double low = fmin(key * (1 - relative) - absolute, FLT_MAX);
-	double high = key * (1 + relative) + absolute;
+	double key = metric->key(context, larger(computed * (1 - KEPT) - KEPT_TINY, 0));
 
-	low = metric->distance(context, fmax(low, 0)) * (1 - KEPT) - KEPT_TINY;
-	if (high > FLT_MAX)
-		return (SpaceRange){low, INFINITY};
-	return (SpaceRange){low, metric->distance(context, high) * (1 + KEPT) + KEPT_TINY};
+	key = (smaller(key, FLT_MAX) - error_bound(context, &metric->absolute)) /
+		  (1 + error_bound(context, &metric->relative));
+	return metric->distance(context, larger(key, 0));
+}
+
+double
+space_metric_true_high(const SpaceContext *context, double computed)
+{
+	const SpaceMetric *metric = context->space->metric;
+	double key = metric->key(context, computed * (1 + KEPT) + KEPT_TINY);
+
+	key = (key + error_bound(context, &metric->absolute)) /
+		  (1 - error_bound(context, &metric->relative));
+	return metric->distance(context, key);
+}
+
+double
+space_metric_computed_low(const SpaceContext *context, double distance)
+{
+	const SpaceMetric *metric = context->space->metric;
+	double key = metric->key(context, distance) *
+					 (1 - error_bound(context, &metric->relative) - THERE_AND_BACK) -
+				 error_bound(context, &metric->absolute);
+
+	key = larger(smaller(key, FLT_MAX), 0);
+	return metric->distance(context, key) * (1 - KEPT) - KEPT_TINY;
+}
+
+double
+space_metric_computed_high(const SpaceContext *context, double distance)
+{
+	const SpaceMetric *metric = context->space->metric;
+	double key = metric->key(context, distance) *
+					 (1 + error_bound(context, &metric->relative) + THERE_AND_BACK) +
+				 error_bound(context, &metric->absolute);
+
+	if (!(key <= FLT_MAX))
+		return INFINITY;
+	return metric->distance(context, key) * (1 + KEPT) + KEPT_TINY;
 }
 
 float

@@ -223,10 +223,13 @@ extern SpaceRange space_metric_range(const SpaceContext *context, float key);
 
 /*
  * For metric distances that are kept as a float32 or a double: what the true one
- * may be whose computed one is this, and what may be computed for a true one.
+ * is, at least and at most, whose computed one is this; and what may be computed,
+ * at least and at most, for a true one.
  */
-extern SpaceRange space_metric_true(const SpaceContext *context, double computed);
-extern SpaceRange space_metric_computed(const SpaceContext *context, double distance);
+extern double space_metric_true_low(const SpaceContext *context, double computed);
+extern double space_metric_true_high(const SpaceContext *context, double computed);
+extern double space_metric_computed_low(const SpaceContext *context, double distance);
+extern double space_metric_computed_high(const SpaceContext *context, double distance);
 
 /*
  * A key, finite and at least 0, that the kernels of no instruction set fall short

@@ -24,6 +24,10 @@ typedef struct BlockList
 
 #define FIRST_CAPACITY 8
 
+/* Room for TIDs in an entry: for one, for so many, for multiples of that */
+#define FIRST_TIDS 4
+#define TIDS_STEP 8
+
 Size
 bucket_inline_size(Size value_size)
 {
@@ -39,10 +43,22 @@ tids_offset(const BucketShape *shape, Size value_size)
 	return SHORTALIGN(BUCKET_VALUE_OFFSET(shape) + bucket_inline_size(value_size));
 }
 
+/*
+ * TIDs that an entry of so many has room for.  An entry that grows moves others on
+ * its page, and all that has moved is logged.
+ */
+static int
+tids_capacity(int ntids)
+{
+	if (ntids == 1)
+		return 1;
+	return ntids <= FIRST_TIDS ? FIRST_TIDS : TYPEALIGN(TIDS_STEP, ntids);
+}
+
 Size
 bucket_entry_size(const BucketShape *shape, Size value_size, int ntids)
 {
-	return tids_offset(shape, value_size) + ntids * sizeof(ItemPointerData);
+	return tids_offset(shape, value_size) + tids_capacity(ntids) * sizeof(ItemPointerData);
 }
 
 ItemPointer
@@ -171,6 +187,53 @@ bucket_lock_next(Relation index, Buffer buffer, int lockmode, Buffer *next)
 					RelationGetRelationName(index), special->next, BufferGetBlockNumber(buffer)),
 			 errhint("Please REINDEX it.")));
 	return false;
+}
+
+/* Adds copies of the entries of a page. */
+static void
+copy_page(Relation index, const BucketShape *shape, Buffer buffer, BucketCopy *copy)
+{
+	Page page = BufferGetPage(buffer);
+
+	for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++)
+	{
+		BucketEntry entry =
+			bucket_page_entry(index, shape, page, BufferGetBlockNumber(buffer), offset);
+		Size size;
+
+		if (entry == NULL)
+			continue;
+		if (copy->n == copy->capacity)
+		{
+			copy->capacity = Max(FIRST_CAPACITY, 2 * copy->capacity);
+			if (copy->entries == NULL)
+				copy->entries = palloc(copy->capacity * sizeof(BucketEntry));
+			else
+				copy->entries = repalloc_huge(copy->entries, copy->capacity * sizeof(BucketEntry));
+		}
+		size = bucket_entry_size(shape, entry->value_size, entry->ntids);
+		copy->entries[copy->n] = palloc(size);
+		memcpy(copy->entries[copy->n], entry, size);
+		copy->n++;
+	}
+}
+
+void
+bucket_copy(Relation index, const BucketShape *shape, Buffer head, BucketCopy *copy)
+{
+	Buffer buffer = head;
+	bool more;
+
+	do
+	{
+		Buffer next;
+
+		copy_page(index, shape, buffer, copy);
+		more = bucket_lock_next(index, buffer, BUFFER_LOCK_SHARE, &next);
+		if (buffer != head)
+			UnlockReleaseBuffer(buffer);
+		buffer = next;
+	} while (more);
 }
 
 BucketEntry

@@ -31,7 +31,8 @@
 
 /*
  * An entry: this header, `extra_size` bytes of the access method's, the value from
- * a multiple of 8 on, the TIDs right behind it (from a multiple of 2 on).
+ * a multiple of 8 on, the TIDs right behind it (from a multiple of 2 on).  Where there
+ * are several, there is room for some more.
  */
 typedef struct BucketEntryData
 {
@@ -110,6 +111,17 @@ extern bool bucket_lock_head(Relation index, BlockNumber head, uint16 number, in
  * exclusively.
  */
 extern bool bucket_lock_next(Relation index, Buffer buffer, int lockmode, Buffer *next);
+
+/* Entries copied to palloc'ed memory */
+typedef struct BucketCopy
+{
+	BucketEntry *entries;
+	uint32 n;
+	uint32 capacity;
+} BucketCopy;
+
+/* Adds copies of all entries of a bucket whose head is locked exclusively, which it stays. */
+extern void bucket_copy(Relation index, const BucketShape *shape, Buffer head, BucketCopy *copy);
 
 /*
  * Makes an entry in palloc'ed memory of *size bytes.  A wide value is written to

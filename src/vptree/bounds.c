@@ -140,8 +140,8 @@ bound_by_pivot(VptreeSearch *search, VptreeNode node, uint32 ancestor, VptreeSid
 	const SpaceContext *context = &index->space.context;
 	const void *pivot = vptree_node_pivot(index, node, search->scratch);
 	VptreeAncestor *known;
+	double radius = node->radius;
 	SpaceRange x;
-	SpaceRange radius = {node->radius, node->radius};
 	double computed;
 	float key;
 
@@ -149,16 +149,16 @@ bound_by_pivot(VptreeSearch *search, VptreeNode node, uint32 ancestor, VptreeSid
 	search->distances++;
 	computed = index->distance.finish(index, key);
 	x = (SpaceRange){computed, computed};
+	sides->nearer = computed < radius ? 0 : 1;
 	if (index->exact)
 	{
 		x = space_metric_range(context, key);
-		radius = space_metric_true(context, node->radius);
+		radius = sides->nearer == 0 ? space_metric_true_low(context, radius)
+									: space_metric_true_high(context, radius);
 	}
-	sides->nearer = computed < node->radius ? 0 : 1;
 	sides->bound[sides->nearer] = -INFINITY;
-	sides->bound[1 - sides->nearer] = sides->nearer == 0
-										  ? stretched_key(search, radius.low - x.high, 1)
-										  : stretched_key(search, x.low - radius.high, 0);
+	sides->bound[1 - sides->nearer] = sides->nearer == 0 ? stretched_key(search, radius - x.high, 1)
+														 : stretched_key(search, x.low - radius, 0);
 
 	sides->ancestor[0] = sides->ancestor[1] = vptree_add_ancestor(search);
 	known = &search->ancestors[sides->ancestor[0]];
@@ -255,13 +255,16 @@ vptree_bound_sides(VptreeSearch *search, VptreeNode node, uint32 ancestor, Vptre
 static double
 largest_gap(const SpaceContext *context, const VptreeAncestor *pivot, double distance)
 {
-	double low = fmax(pivot->u.pivot.low - distance, 0);
+	double low = Max(pivot->u.pivot.low - distance, 0);
 	double high = pivot->u.pivot.high + distance;
-	double nearer = pivot->u.pivot.computed - space_metric_computed(context, low).low;
-	double farther = space_metric_computed(context, high).high - pivot->u.pivot.computed;
+	double nearer = pivot->u.pivot.computed - space_metric_computed_low(context, low);
+	double farther = space_metric_computed_high(context, high) - pivot->u.pivot.computed;
 
-	/* the farther side may be the smaller one: no angle is greater than pi */
-	return fmax(nearer, farther);
+	/*
+	 * The farther side may be the smaller one, for no angle is greater than pi; it is
+	 * not a number where a distance was too large to be computed.
+	 */
+	return Max(farther, nearer);
 }
 
 float
@@ -326,11 +329,11 @@ static double
 distance_of_gap(const SpaceContext *context, const VptreeAncestor *pivot, double gap)
 {
 	double computed = pivot->u.pivot.computed;
-	double distance = space_metric_true(context, computed + gap).low - pivot->u.pivot.high;
+	double distance = space_metric_true_low(context, computed + gap) - pivot->u.pivot.high;
 
 	if (computed > gap)
 		distance =
-			Min(distance, pivot->u.pivot.low - space_metric_true(context, computed - gap).high);
+			Min(distance, pivot->u.pivot.low - space_metric_true_high(context, computed - gap));
 	return distance;
 }
 

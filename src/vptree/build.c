@@ -17,6 +17,9 @@
 #define FIRST_STEP_DISTANCES 100000
 #define MAX_STEP_DISTANCES UINT64_C(10000000000)
 
+/* Entries written between two reports of progress */
+#define ENTRIES_PER_REPORT 256
+
 /* Items over which the memory of an item is averaged */
 #define MEMORY_SAMPLE 1000000
 
@@ -132,7 +135,8 @@ tids_of_item(void *arg, uint32 place, ItemPointerData *tids)
 
 	while (n < BUCKET_MAX_TIDS && *next < rows->ntids && rows->tids[*next].value == value)
 		tids[n++] = rows->tids[(*next)++].tid;
-	build_progress(entries->done + place + 1);
+	if ((place + 1) % ENTRIES_PER_REPORT == 0)
+		build_progress(entries->done + place + 1);
 	return n;
 }
 
@@ -165,6 +169,7 @@ write_rows(VptreeBuild *build, BuildRows *rows, const GraphValues *values,
 
 	row_entries.query = palloc(build->index.space.query_size + 1);
 	result = vptree_write_tree(&build->index, build->tree, &entries);
+	build_progress(done + build->tree->nitems);
 	pfree(row_entries.query);
 	return result;
 }

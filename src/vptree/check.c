@@ -29,16 +29,8 @@ check_meta(VptreeCheck *state)
 {
 	CheckState *check = state->check;
 	VptreeMeta *meta = &state->index.meta;
-	Page page = check_page(check, state->nodes, META_BLOCK);
 
-	if (((PageHeader) page)->pd_lower < SizeOfPageHeaderData + sizeof(VptreeMeta))
-	{
-		check_report(check, CHECK_ERROR, META_BLOCK, NULL, "metapage is cut off at byte %u",
-					 ((PageHeader) page)->pd_lower);
-		return false;
-	}
-	memcpy(meta, PageGetContents(page), sizeof(VptreeMeta));
-	if (!check_meta_header(check, &meta->header, METHOD_VPTREE))
+	if (!check_take_meta(check, METHOD_VPTREE, meta, sizeof(VptreeMeta)))
 		return false;
 	if (meta->partition > TREE_KD)
 		report_range(check, "partition", meta->partition, TREE_VP, TREE_KD);
@@ -142,7 +134,10 @@ check_counts(VptreeCheck *state)
 					 "block %u, which is to take new nodes, is no page of nodes", meta->node_block);
 }
 
-/* Nodes that nothing leads to: a split that was not finished leaves them. */
+/*
+ * Nodes that nothing leads to: those whose place a bucket has taken, and what a
+ * split or a merge leaves that was not finished.
+ */
 static void
 check_unreached(VptreeCheck *state, BlockNumber block)
 {
@@ -150,7 +145,19 @@ check_unreached(VptreeCheck *state, BlockNumber block)
 	int unreached = 0;
 
 	for (OffsetNumber offset = FirstOffsetNumber; offset <= check->blocks[block].nitems; offset++)
-		unreached += !state->reached[vptree_check_owner(state, block, offset)];
+	{
+		uint32 owner = vptree_check_owner(state, block, offset);
+		VptreeNode node =
+			vptree_find_node(&state->index, check_page(check, state->nodes, block), offset);
+
+		if (state->reached[owner])
+			continue;
+		if (node == NULL || (node->flags & VPTREE_NODE_DEAD) == 0)
+			unreached++;
+		else if (node->value_size > BUCKET_MAX_INLINE_VALUE)
+			(void) check_gather_value(check, (const BlockNumber *) VPTREE_NODE_VALUE(node),
+									  node->value_size, owner, true);
+	}
 	if (unreached > 0)
 		check_report(check, CHECK_NOTE, block, NULL, "%d nodes are not in the tree", unreached);
 }
@@ -161,6 +168,12 @@ check_uses(VptreeCheck *state)
 {
 	CheckState *check = state->check;
 
+	/* first, since value pages may be theirs */
+	for (BlockNumber block = META_BLOCK + 1; block < check->nblocks; block++)
+	{
+		if (check_block_is(check, block, PAGE_NODES))
+			check_unreached(state, block);
+	}
 	for (BlockNumber block = META_BLOCK + 1; block < check->nblocks; block++)
 	{
 		const CheckBlock *known = &check->blocks[block];
@@ -168,7 +181,6 @@ check_uses(VptreeCheck *state)
 		switch ((PageKind) known->kind)
 		{
 			case PAGE_NODES:
-				check_unreached(state, block);
 				break;
 			case PAGE_BUCKET:
 				if (state->use[block] == 0)

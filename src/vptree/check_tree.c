@@ -122,6 +122,8 @@ check_node(VptreeCheck *state, const Visit *visit, Visits *visits)
 	ancestor->radius = node->radius;
 	ancestor->dimension = node->dimension;
 	ancestor->known = true;
+	if (node->flags & VPTREE_NODE_DEAD)
+		check_report_owner(check, CHECK_ERROR, owner, "node is dead, but in the tree");
 	if (isnan(node->radius))
 		check_report_owner(check, CHECK_ERROR, owner, "node has no radius");
 	if (state->index.meta.partition == TREE_VP)

@@ -31,8 +31,8 @@
 
 /* In units of cpu_operator_cost: such a comparison, opening a node or bucket, and putting a
  * row in order */
-#define FILTER_OPERATORS 1
-#define VISIT_OPERATORS 20
+#define FILTER_OPERATORS 4
+#define VISIT_OPERATORS 60
 #define ROW_OPERATORS 4
 
 /* What the cost of a scan depends on */
@@ -93,6 +93,8 @@ scan_cost(const CostShape *base, double rows)
 	distances = Min(Max(distances, rows), tuples);
 	filtered = Min(distances * FILTERED_PER_DISTANCE, tuples);
 	visits = Min(filtered / shape->bucket_size + 1, info->pages);
+	if (info->pages > tuples) /* values have pages of their own */
+		visits += distances * (info->pages / tuples);
 	return cost_page_visits(base->root, info, visits) + distances * shape->distance +
 		   cpu_operator_cost *
 			   (filtered * FILTER_OPERATORS + 2 * visits * VISIT_OPERATORS + rows * ROW_OPERATORS);

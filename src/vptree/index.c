@@ -150,6 +150,24 @@ report_bad_node(VptreeIndex *index, const VptreeChild *child)
 					errhint("Please REINDEX it.")));
 }
 
+void
+vptree_report_lost_bucket(const VptreeIndex *index, const VptreeChild *bucket)
+{
+	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("index \"%s\" has no bucket %u at block %u",
+						   RelationGetRelationName(index->relation), bucket->number, bucket->block),
+					errhint("Please REINDEX it.")));
+}
+
+void
+vptree_report_circle(const VptreeIndex *index)
+{
+	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+					errmsg("index \"%s\" has nodes that lead in a circle",
+						   RelationGetRelationName(index->relation)),
+					errhint("Please REINDEX it.")));
+}
+
 VptreeNode
 vptree_find_node(const VptreeIndex *index, Page page, OffsetNumber offset)
 {
@@ -166,7 +184,8 @@ vptree_find_node(const VptreeIndex *index, Page page, OffsetNumber offset)
 		ItemIdGetOffset(id) + (Size) ItemIdGetLength(id) > BLCKSZ - PAGE_SPECIAL_SIZE)
 		return NULL;
 	node = (VptreeNode) PageGetItem(page, id);
-	if (node->value_size != value_size || node->dimension >= index->meta.header.dim)
+	if (node->value_size != value_size || node->dimension >= index->meta.header.dim ||
+		(node->flags & ~VPTREE_NODE_DEAD) != 0)
 		return NULL;
 	return node;
 }
@@ -275,12 +294,12 @@ vptree_pivot_distance(const VptreeIndex *index, const void *pivot, const void *q
 double
 vptree_distance_error(const VptreeIndex *index, double distance)
 {
-	SpaceRange range;
+	const SpaceContext *space = &index->space.context;
 
 	if (!keeps_paths(index))
 		return 0;
-	range = space_metric_true(&index->space.context, distance);
-	return fmax(distance - range.low, range.high - distance);
+	return fmax(distance - space_metric_true_low(space, distance),
+				space_metric_true_high(space, distance) - distance);
 }
 
 void

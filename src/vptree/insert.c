@@ -53,15 +53,6 @@ open_cached(Relation relation, IndexInfo *index_info)
 	return inserter;
 }
 
-static void
-report_lost_bucket(VptreeIndex *index, const VptreeChild *bucket)
-{
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has no bucket %u at block %u",
-						   RelationGetRelationName(index->relation), bucket->number, bucket->block),
-					errhint("Please REINDEX it.")));
-}
-
 static bool
 is_same_child(const VptreeChild *a, const VptreeChild *b)
 {
@@ -270,7 +261,7 @@ lock_bucket(VptreeIndex *index, const NewRow *row, VptreePlace *place, Buffer *h
 			UnlockReleaseBuffer(*head);
 		}
 		if (is_same_child(&before, &place->bucket)) /* the pointer changes before the bucket does */
-			report_lost_bucket(index, &before);
+			vptree_report_lost_bucket(index, &before);
 		before = place->bucket;
 	}
 }

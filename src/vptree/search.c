@@ -33,6 +33,9 @@
 
 #define FIRST_CAPACITY 256
 
+/* Entries whose memory is asked for ahead of the one in hand */
+#define PREFETCH_ENTRIES 4
+
 /* Nodes that a page can have, at most */
 #define NODES_PER_PAGE (BLCKSZ / (Size) sizeof(VptreeNodeData))
 
@@ -126,7 +129,14 @@ vptree_search_resume(VptreeSearch *search)
 
 /* ------------------------------------------------------------------ rows */
 
-/* A row is among those that may be wanted next. */
+/* No row with a larger key is among the `ahead` next ones. */
+static inline float
+horizon(const VptreeSearch *search)
+{
+	return search->nnearest == search->ahead ? -search->nearest[0].key : INFINITY;
+}
+
+/* Makes a key one of the smallest known, if it is. */
 static inline void
 note_key(VptreeSearch *search, float key)
 {
@@ -134,7 +144,7 @@ note_key(VptreeSearch *search, float key)
 
 	if (search->nnearest == search->ahead)
 	{
-		if (!(entry.key > search->nearest[0].key))
+		if (!(key < horizon(search)))
 			return;
 		entry_heap_pop(search->nearest, search->nnearest--);
 	}
@@ -142,17 +152,38 @@ note_key(VptreeSearch *search, float key)
 	entry_heap_push(search->nearest, search->nnearest++, entry);
 }
 
-/* A row is handed out; when all those chosen have been, others are. */
+/* Puts a row where it waits: in order, or with those that will not be wanted so soon. */
+static inline void
+add_waiting(VptreeSearch *search, PoolEntry row)
+{
+	if (search->target->ordered)
+		note_key(search, row.key);
+	if (row.key > horizon(search))
+	{
+		MAKE_ROOM(search, search->later, search->later_capacity, search->nlater + 1);
+		search->later[search->nlater++] = row;
+		return;
+	}
+	MAKE_ROOM(search, search->waiting, search->waiting_capacity, search->nwaiting + 1);
+	entry_heap_push(search->waiting, search->nwaiting++, row);
+}
+
+/* A row is handed out; when `ahead` of them have been, twice as many may be wanted. */
 static void
 note_taken(VptreeSearch *search)
 {
+	uint32 nlater = search->nlater;
+
 	if (++search->taken < search->ahead)
 		return;
 	search->ahead = Min(search->ahead * UINT64CONST(2), PG_INT32_MAX);
 	search->taken = 0;
 	search->nnearest = 0;
+	search->nlater = 0;
 	for (uint32 i = 0; i < search->nwaiting; i++)
 		note_key(search, search->waiting[i].key);
+	for (uint32 i = 0; i < nlater; i++)
+		add_waiting(search, search->later[i]);
 }
 
 /* Entries that may have keys up to this one are scored now. */
@@ -161,9 +192,8 @@ reach_of(const VptreeSearch *search, float bound)
 {
 	float reach = search->limit;
 
-	if (search->target->ordered && search->max_leaves == VPTREE_NO_LEAF_LIMIT &&
-		search->nnearest == search->ahead)
-		reach = Min(reach, -search->nearest[0].key);
+	if (search->max_leaves == VPTREE_NO_LEAF_LIMIT)
+		reach = Min(reach, horizon(search));
 	return Max(reach, bound);
 }
 
@@ -197,9 +227,7 @@ add_rows(VptreeSearch *search, BucketEntry entry, float key)
 		return;
 	search->rows[row.id].more = n - 1;
 	search->nrows += n;
-	MAKE_ROOM(search, search->waiting, search->waiting_capacity, search->nwaiting + 1);
-	entry_heap_push(search->waiting, search->nwaiting++, row);
-	note_key(search, row.key);
+	add_waiting(search, row);
 }
 
 /*
@@ -231,6 +259,7 @@ begin_anew(VptreeSearch *search)
 	search->nbranches = 0;
 	search->nancestors = 0;
 	search->nwaiting = 0;
+	search->nlater = 0;
 	search->nnearest = 0;
 	search->taken = 0;
 	search->nodes_before = search->nodes;
@@ -287,20 +316,27 @@ read_page(VptreeSearch *search, Buffer buffer, VptreeFilter *filter)
 	Page page = BufferGetPage(buffer);
 	BlockNumber blkno = BufferGetBlockNumber(buffer);
 	OffsetNumber last = PageGetMaxOffsetNumber(page);
+	float reach = filter->gap;
+	float scored = filter->scored_gap;
+	float smallest = filter->smallest;
 
 	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
 	{
 		BucketEntry entry = find_entry(search, page, blkno, offset);
 		float gap;
 
+		if (offset + PREFETCH_ENTRIES <= last)
+			__builtin_prefetch((char *) page +
+							   ItemIdGetOffset(PageGetItemId(page, offset + PREFETCH_ENTRIES)));
 		if (entry == NULL)
 			continue;
 		gap = vptree_filter_gap(filter, bucket_entry_extra(entry));
-		if (gap > filter->gap)
-			filter->smallest = Min(filter->smallest, gap);
-		else if (gap > filter->scored_gap)
+		if (gap > reach)
+			smallest = Min(smallest, gap);
+		else if (gap > scored)
 			score(search, entry);
 	}
+	filter->smallest = smallest;
 	score_batch(search);
 }
 
@@ -350,10 +386,7 @@ check_for_circle(VptreeSearch *search)
 	search->max_nodes =
 		search->nodes_before + (int64) RelationGetNumberOfBlocks(relation) * NODES_PER_PAGE;
 	if (search->nodes > search->max_nodes)
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has nodes that lead in a circle",
-							   RelationGetRelationName(relation)),
-						errhint("Please REINDEX it.")));
+		vptree_report_circle(search->index);
 }
 
 /* The node of a child; *buffer has the page of the last one locked, or is invalid. */
@@ -369,6 +402,20 @@ go_to_node(VptreeSearch *search, const VptreeChild *child, Buffer *buffer)
 		UnlockReleaseBuffer(*buffer);
 	}
 	return vptree_lock_node(search->index, child, buffer);
+}
+
+/* Asks for the memory that opening a child will touch first. */
+static inline void
+prefetch_child(VptreeSearch *search, const VptreeChild *child)
+{
+	Relation relation = search->index->relation;
+	const char *page = recent_address(relation, child->block);
+
+	if (page == NULL)
+		return;
+	recent_prefetch_pin(relation, child->block);
+	__builtin_prefetch(page);
+	__builtin_prefetch(page + BLCKSZ - PAGE_SPECIAL_SIZE);
 }
 
 /*
@@ -393,28 +440,11 @@ descend(VptreeSearch *search, VptreeBranch *branch, float bound)
 		far.ancestor = sides.ancestor[1 - nearer];
 		push_branch(search, &far, Max(bound, sides.bound[1 - nearer]));
 		branch->child = nearer == 0 ? node->left : node->right;
+		if (branch->child.block != BufferGetBlockNumber(buffer))
+			prefetch_child(search, &branch->child);
 		branch->ancestor = sides.ancestor[nearer];
 	} while (branch->child.block != InvalidBlockNumber && !vptree_child_is_bucket(&branch->child));
 	UnlockReleaseBuffer(buffer);
-}
-
-/* Asks for the memory that opening the next branch will touch first. */
-static void
-prefetch_next(VptreeSearch *search)
-{
-	Relation relation = search->index->relation;
-	BlockNumber block;
-	const char *page;
-
-	if (search->nqueue == 0)
-		return;
-	block = search->branches[search->queue[0].id].child.block;
-	page = recent_address(relation, block);
-	if (page != NULL)
-	{
-		recent_prefetch_pin(relation, block);
-		__builtin_prefetch(page);
-	}
 }
 
 /* Opens the branch with the smallest bound. */
@@ -424,7 +454,8 @@ open_next(VptreeSearch *search)
 	PoolEntry next = entry_heap_pop(search->queue, search->nqueue--);
 	VptreeBranch branch = search->branches[next.id];
 
-	prefetch_next(search);
+	if (search->nqueue > 0)
+		prefetch_child(search, &search->branches[search->queue[0].id].child);
 	if (!vptree_child_is_bucket(&branch.child))
 		descend(search, &branch, next.key);
 	if (branch.child.block != InvalidBlockNumber)

@@ -100,16 +100,18 @@ typedef struct VptreeSearch
 	PoolEntry *waiting; /* rows by their keys: a heap */
 	uint32 nwaiting;
 	uint32 waiting_capacity;
+	PoolEntry *later; /* those beyond the horizon (search.c), in no order */
+	uint32 nlater;
+	uint32 later_capacity;
 	VptreeRow *rows;
 	uint32 nrows;
 	uint32 row_capacity;
 
-	/* Entries are scored ahead of their turn if they may be among the next rows (search.c). */
-	PoolEntry *nearest; /* the smallest keys found, negated: a heap */
+	PoolEntry *nearest; /* the `ahead` smallest keys of rows, negated: a heap */
 	uint32 nnearest;
 	uint32 nearest_capacity;
-	uint32 ahead; /* so many of them */
-	uint32 taken; /* rows handed out since that number was chosen */
+	uint32 ahead;
+	uint32 taken; /* rows handed out since they were chosen */
 
 	ItemPointerData *seen; /* rows handed out before the search had to begin anew, in order */
 	uint32 nseen;
@@ -147,7 +149,7 @@ extern bool vptree_search_next(VptreeSearch *search, PoolEntry *entry);
 static inline bool
 vptree_search_is_done(const VptreeSearch *search)
 {
-	return search->nqueue == 0 && search->nwaiting == 0;
+	return search->nqueue == 0 && search->nwaiting == 0; /* then none is left for later */
 }
 
 /* Lets it open another max_leaves buckets. */

@@ -19,7 +19,6 @@
 #include "vptree/vptree.h"
 
 #define CACHE_LINE 64
-#define FIRST_CAPACITY 128
 
 /* Distance computations between two looks at nothing: the bucket is locked all the time */
 #define ALL_DISTANCES UINT64_MAX
@@ -32,58 +31,11 @@ typedef struct Split
 	Tree *tree;
 
 	/* copies of its entries, and their values */
-	BucketEntry *entries;
-	uint32 nentries;
-	uint32 capacity;
+	BucketCopy copy;
 	char *values;
 	GraphValues graph_values;
 	uint32 *items;
 } Split;
-
-/* Adds copies of the entries of a page. */
-static void
-copy_page(Split *split, Page page, BlockNumber block)
-{
-	VptreeIndex *index = split->index;
-
-	for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++)
-	{
-		BucketEntry entry = bucket_page_entry(index->relation, &index->shape, page, block, offset);
-		Size size;
-
-		if (entry == NULL)
-			continue;
-		if (split->nentries == split->capacity)
-		{
-			split->capacity *= 2;
-			split->entries = repalloc_huge(split->entries, split->capacity * sizeof(BucketEntry));
-		}
-		size = bucket_entry_size(&index->shape, entry->value_size, entry->ntids);
-		split->entries[split->nentries] = palloc(size);
-		memcpy(split->entries[split->nentries], entry, size);
-		split->nentries++;
-	}
-}
-
-static void
-copy_bucket(Split *split)
-{
-	Buffer buffer = split->head;
-	bool more;
-
-	split->capacity = FIRST_CAPACITY;
-	split->entries = palloc(split->capacity * sizeof(BucketEntry));
-	do
-	{
-		Buffer next;
-
-		copy_page(split, BufferGetPage(buffer), BufferGetBlockNumber(buffer));
-		more = bucket_lock_next(split->index->relation, buffer, BUFFER_LOCK_SHARE, &next);
-		if (buffer != split->head)
-			UnlockReleaseBuffer(buffer);
-		buffer = next;
-	} while (more);
-}
 
 /* Lays the values out as the tree wants them. */
 static void
@@ -92,14 +44,14 @@ gather_values(Split *split)
 	VptreeIndex *index = split->index;
 	Size stride = TYPEALIGN(CACHE_LINE, index->space.encoded_size);
 
-	split->values = palloc_extended(split->nentries * stride + CACHE_LINE, MCXT_ALLOC_HUGE);
+	split->values = palloc_extended(split->copy.n * stride + CACHE_LINE, MCXT_ALLOC_HUGE);
 	split->values = (char *) TYPEALIGN(CACHE_LINE, split->values);
-	split->items = palloc_extended(split->nentries * sizeof(uint32), MCXT_ALLOC_HUGE);
-	for (uint32 i = 0; i < split->nentries; i++)
+	split->items = palloc_extended(split->copy.n * sizeof(uint32), MCXT_ALLOC_HUGE);
+	for (uint32 i = 0; i < split->copy.n; i++)
 	{
 		char *to = split->values + i * stride;
 		const void *value =
-			bucket_read_value(index->relation, &index->shape, split->entries[i], to);
+			bucket_read_value(index->relation, &index->shape, split->copy.entries[i], to);
 
 		if (value != to)
 			memcpy(to, value, index->space.encoded_size);
@@ -135,7 +87,7 @@ build_tree(Split *split)
 	callback->func = release_tree;
 	callback->arg = split;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
-	split->tree = tree_create(split->items, split->nentries, &params, &split->index->distance,
+	split->tree = tree_create(split->items, split->copy.n, &params, &split->index->distance,
 							  &split->graph_values);
 	if (split->tree == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
@@ -148,7 +100,7 @@ static int
 tids_of_entry(void *arg, uint32 place, ItemPointerData *tids)
 {
 	const Split *split = (const Split *) arg;
-	BucketEntry entry = split->entries[split->tree->items[place]];
+	BucketEntry entry = split->copy.entries[split->tree->items[place]];
 
 	memcpy(tids, bucket_entry_tids(&split->index->shape, entry),
 		   entry->ntids * sizeof(ItemPointerData));
@@ -161,7 +113,7 @@ path_of_entry(void *arg, uint32 place)
 {
 	const Split *split = (const Split *) arg;
 
-	return bucket_entry_extra(split->entries[split->tree->items[place]]);
+	return bucket_entry_extra(split->copy.entries[split->tree->items[place]]);
 }
 
 /* Writes the tree; nothing points to it yet. */
@@ -241,15 +193,15 @@ split_locked(Split *split)
 {
 	VptreeSubtree subtree;
 
-	copy_bucket(split);
-	if (split->nentries <= split->index->meta.bucket_size)
+	bucket_copy(split->index->relation, &split->index->shape, split->head, &split->copy);
+	if (split->copy.n <= split->index->meta.bucket_size)
 	{
 		UnlockReleaseBuffer(split->head);
 		return;
 	}
 	gather_values(split);
 	if (split->place->parent.block == InvalidBlockNumber)
-		vptree_choose_shift(split->index, &split->graph_values, split->nentries);
+		vptree_choose_shift(split->index, &split->graph_values, split->copy.n);
 	build_tree(split);
 	subtree = write_tree(split);
 	switch_pointer(split, &subtree);

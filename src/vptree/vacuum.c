@@ -14,6 +14,9 @@
 #include "storage/recent.h"
 #include "vptree/vptree.h"
 
+/* Buckets are merged if less than this share of their room is in use */
+#define SPARSE_FILL 0.5
+
 typedef struct VptreeVacuum
 {
 	VptreeIndex index;
@@ -53,6 +56,20 @@ free_bucket(void *arg, BlockNumber block)
 	return vacuum->freed < index->meta.retired;
 }
 
+void
+vptree_forget_retired(VptreeIndex *index, uint32 n)
+{
+	Buffer buffer = recent_read(index->relation, META_BLOCK);
+	PageChange change;
+	Page page;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_change_begin(&change, index->relation, false);
+	page = page_change_page(&change, buffer, false);
+	((VptreeMeta *) PageGetContents(page))->retired -= n;
+	page_change_finish(&change);
+}
+
 /*
  * Reads the metapage again and gives all retired buckets back.  No bucket is retired
  * meanwhile, since the caller keeps splits out.  After a crash the metapage may say
@@ -62,21 +79,13 @@ static void
 free_retired(VptreeVacuum *vacuum)
 {
 	VptreeIndex *index = &vacuum->index;
-	PageChange change;
-	Buffer buffer;
-	Page page;
 
 	vptree_read_meta(index);
 	if (index->meta.retired == 0)
 		return;
 	vacuum->freed = 0;
 	vacuum_each_page(index->relation, free_bucket, vacuum);
-	buffer = recent_read(index->relation, META_BLOCK);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	page_change_begin(&change, index->relation, false);
-	page = page_change_page(&change, buffer, false);
-	((VptreeMeta *) PageGetContents(page))->retired = 0;
-	page_change_finish(&change);
+	vptree_forget_retired(index, index->meta.retired);
 	if (vacuum->stats != NULL)
 		vacuum->stats->pages_deleted += vacuum->freed;
 }
@@ -115,7 +124,20 @@ vptree_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	return vacuum.stats;
 }
 
-/* amvacuumcleanup: gives back what was retired, also where no row was dead. */
+/* Have so many rows gone that it is worth looking for buckets to merge? */
+static bool
+is_sparse(const VptreeVacuum *vacuum)
+{
+	const VptreeMeta *meta = &vacuum->index.meta;
+
+	return vacuum->stats->num_index_tuples <
+		   SPARSE_FILL * (double) meta->buckets * meta->bucket_size;
+}
+
+/*
+ * amvacuumcleanup: gives back what was retired, also where no row was dead, and
+ * merges buckets.
+ */
 IndexBulkDeleteResult *
 vptree_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
@@ -123,10 +145,12 @@ vptree_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 
 	if (info->analyze_only)
 		return stats;
-	vacuum.stats = vacuum_finish(info, stats);
+	vacuum.stats = stats;
 	vptree_open(&vacuum.index, info->index);
 	LockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
 	free_retired(&vacuum);
+	if (stats != NULL && is_sparse(&vacuum))
+		vptree_merge_buckets(&vacuum.index);
 	UnlockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
-	return vacuum.stats;
+	return vacuum_finish(info, stats);
 }

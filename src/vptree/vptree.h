@@ -67,12 +67,16 @@ typedef struct VptreeNodeData
 	VptreeChild left;
 	VptreeChild right;
 	double radius;	   /* core/tree.h */
-	uint32 dimension;  /* TREE_KD */
+	uint16 dimension;  /* TREE_KD */
+	uint16 flags;	   /* VPTREE_NODE_DEAD */
 	uint32 value_size; /* TREE_VP: bytes of the pivot, which follows (at VPTREE_NODE_VALUE), or the
 						* numbers of its value pages if it is more than BUCKET_MAX_INLINE_VALUE */
 } VptreeNodeData;
 
 typedef VptreeNodeData *VptreeNode;
+
+/* A bucket has taken its place; scans that began before may still come to it */
+#define VPTREE_NODE_DEAD 0x0001
 
 #define VPTREE_NODE_VALUE(node) ((char *) (node) + MAXALIGN(sizeof(VptreeNodeData)))
 
@@ -168,6 +172,10 @@ extern VptreeNode vptree_page_node(VptreeIndex *index, Page page, const VptreeCh
 /* The node at an offset of a page, or NULL if what is there cannot be one */
 extern VptreeNode vptree_find_node(const VptreeIndex *index, Page page, OffsetNumber offset);
 
+/* Raise errors: the index is damaged. */
+extern void vptree_report_lost_bucket(const VptreeIndex *index, const VptreeChild *bucket);
+extern void vptree_report_circle(const VptreeIndex *index);
+
 /* The pivot of a node whose page is locked; scratch: encoded_size bytes */
 extern const void *vptree_node_pivot(VptreeIndex *index, VptreeNode node, char *scratch);
 
@@ -260,6 +268,15 @@ typedef struct VptreePlace
  */
 extern void vptree_split_bucket(VptreeIndex *index, const VptreePlace *place);
 
+/* merge.c */
+
+/*
+ * Makes one bucket of two under the same node that have few entries together, again
+ * and again from the bottom of the tree upwards.  The caller has VPTREE_SPLIT_LOCK
+ * exclusively.
+ */
+extern void vptree_merge_buckets(VptreeIndex *index);
+
 /* scan.c */
 extern IndexScanDesc vptree_begin_scan(Relation relation, int nkeys, int norderbys);
 
@@ -270,6 +287,9 @@ extern IndexBulkDeleteResult *vptree_bulk_delete(IndexVacuumInfo *info,
 												 IndexBulkDeleteCallback callback, void *state);
 extern IndexBulkDeleteResult *vptree_vacuum_cleanup(IndexVacuumInfo *info,
 													IndexBulkDeleteResult *stats);
+
+/* So many retired buckets have been given back; no other session changes their number now. */
+extern void vptree_forget_retired(VptreeIndex *index, uint32 n);
 
 /* tune.c */
 extern void vptree_tune_build(VptreeIndex *index, const GraphValues *values, uint32 nvalues);

@@ -450,7 +450,8 @@ check_keys(const SpaceContext *context, float largest, double slack)
 		double next = space_metric(context, float_from_bits(bits + 1));
 		SpaceRange range = space_metric_range(context, key);
 		float kept = (float) metric;
-		SpaceRange of_kept = space_metric_true(context, kept);
+		SpaceRange of_kept = {space_metric_true_low(context, kept),
+							  space_metric_true_high(context, kept)};
 		float back = space_metric_key(context, metric);
 
 		CHECK(metric >= before && next >= metric, "%s: falls at %g", context->space->name, key);
@@ -466,8 +467,8 @@ check_keys(const SpaceContext *context, float largest, double slack)
 		CHECK(of_kept.low >= range.low * (1 - 1e-4) - slack &&
 				  of_kept.high <= range.high * (1 + 1e-4) + slack,
 			  "%s: wide range of the metric kept at %g", context->space->name, key);
-		CHECK(space_metric_computed(context, range.low).high >= kept &&
-				  space_metric_computed(context, range.high).low <= kept,
+		CHECK(space_metric_computed_high(context, range.low) >= kept &&
+				  space_metric_computed_low(context, range.high) <= kept,
 			  "%s: metrics that may be computed at %g", context->space->name, key);
 		before = metric;
 		range_before = range;
