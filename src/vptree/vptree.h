@@ -38,7 +38,7 @@
 #define VPTREE_AUTO_BUCKET_SIZE 0 /* as many as fit a page, and at least VPTREE_MIN_AUTO_BUCKET */
 #define VPTREE_MIN_AUTO_BUCKET 50
 #define VPTREE_MAX_BUCKET_SIZE 10000
-#define VPTREE_DEFAULT_PATH_LENGTH 5
+#define VPTREE_DEFAULT_PATH_LENGTH 8
 #define VPTREE_NO_LEAF_LIMIT INT_MAX
 
 /* Share of bucket_size that a build fills */
