@@ -68,6 +68,18 @@ build_rows_memory(const BuildRows *rows, double nvalues)
 	return (Size) (nvalues * (own_memory_per_value(rows) + rows->memory_per_value));
 }
 
+bool
+build_rows_fit(IndexSpace *space, Size memory_per_value, double nvalues, double *memory)
+{
+	BuildRows *rows = build_rows_create(space, memory_per_value);
+	bool fits;
+
+	*memory = (double) build_rows_memory(rows, 1) * nvalues;
+	fits = *memory <= (double) rows->memory_limit;
+	build_rows_free(rows);
+	return fits;
+}
+
 static void
 lay_out(BuildRows *rows)
 {

@@ -65,6 +65,13 @@ extern uint32 build_rows_enter(BuildRows *rows, const void *encoded);
 /* Bytes that nvalues values (and rows) take, the access method's part included */
 extern Size build_rows_memory(const BuildRows *rows, double nvalues);
 
+/*
+ * Bytes that so many different values would take, with what the method adds to each
+ * (build_rows_create()).  Do they fit maintenance_work_mem?
+ */
+extern bool build_rows_fit(IndexSpace *space, Size memory_per_value, double nvalues,
+						   double *memory);
+
 /* No more rows will come: groups the TIDs by value. */
 extern void build_rows_finish(BuildRows *rows);
 

@@ -153,8 +153,11 @@ extern const CheckEntry *check_entries_find(const CheckEntries *entries, ItemPoi
 /* Reports that a field of the metapage must be another number. */
 extern void check_report_field(CheckState *check, const char *field, uint64 found, uint64 expected);
 
-/* Magic, version, method, and the space that the operator class asks for; reports. */
-extern bool check_meta_header(CheckState *check, const MetaHeader *header, MethodId method);
+/*
+ * Copies the contents of the metapage, which begin with a MetaHeader.  False, reported,
+ * if they are cut off or the header does not fit the method and the operator class.
+ */
+extern bool check_take_meta(CheckState *check, MethodId method, void *meta, Size size);
 
 extern CheckPage *check_make_page(void);
 

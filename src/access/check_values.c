@@ -28,7 +28,8 @@ check_report_field(CheckState *check, const char *field, uint64 found, uint64 ex
 				 found, expected);
 }
 
-bool
+/* Magic, version, method, and the space that the operator class asks for; reports. */
+static bool
 check_meta_header(CheckState *check, const MetaHeader *header, MethodId method)
 {
 	const SpaceContext *context = &check->space.context;
@@ -68,6 +69,22 @@ check_make_page(void)
 
 	page->block = InvalidBlockNumber;
 	return page;
+}
+
+bool
+check_take_meta(CheckState *check, MethodId method, void *meta, Size size)
+{
+	CheckPage *copy = check_make_page();
+	Page page = check_page(check, copy, META_BLOCK);
+	bool sound = ((PageHeader) page)->pd_lower >= SizeOfPageHeaderData + size;
+
+	if (!sound)
+		check_report(check, CHECK_ERROR, META_BLOCK, NULL, "metapage is cut off at byte %u",
+					 ((PageHeader) page)->pd_lower);
+	else
+		memcpy(meta, PageGetContents(page), size);
+	pfree(copy);
+	return sound && check_meta_header(check, (const MetaHeader *) meta, method);
 }
 
 void

@@ -116,6 +116,9 @@
 /* The server's own attribute names a dialect that clang does not know, if gcc configured it */
 #define PRINTF_LIKE(format_, first_) __attribute__((format(__printf__, format_, first_)))
 
+/* The server's own attribute goes before a declaration since 18, behind it before that */
+#define NO_RETURN __attribute__((noreturn))
+
 /* Maintenance sets a safe search path since 17 */
 #if PG_VERSION_NUM < 170000
 #define RestrictSearchPath() ((void) 0)

@@ -3,8 +3,9 @@
  * graph_search.c
  *	  Searching the graph while it is built.
  *
- * Expanding a vertex: its unvisited neighbours are gathered, their values
- * prefetched, then scored in one call, so that the cache misses overlap.
+ * The two nearest vertices are expanded at a time: their unvisited neighbours
+ * are gathered, the values prefetched, then scored in one call, so that the
+ * cache misses overlap, those of the lists too.
  *
  * Visited vertices are marked in an array with one stamp per vertex, which
  * needs no branch per neighbour as a hash table does; a search begins by
@@ -16,11 +17,11 @@
 
 #include <string.h>
 
-/* Longest batch: a full list and one more, or a whole pool */
+/* Longest batch: two full lists and one more, or a whole pool */
 static size_t
 batch_size(const GraphShape *shape, int ef)
 {
-	int n = shape->base_capacity + 1;
+	int n = 2 * shape->base_capacity + 1;
 
 	return (size_t) (ef > n ? ef : n);
 }
@@ -132,15 +133,14 @@ graph_search_continue(GraphWorker *worker, int ef)
 	}
 }
 
-/* The unvisited neighbours of a vertex, into worker->ids; returns how many. */
+/* Adds the unvisited ones of a list to the n vertices in worker->ids; returns how many there are. */
 static inline int
-gather_unvisited(GraphWorker *worker, const GraphList *list)
+gather_unvisited(GraphWorker *worker, const GraphList *list, int n)
 {
 	uint8_t *stamps = worker->stamps;
 	uint8_t stamp = worker->stamp;
 	uint32_t *ids = worker->ids;
 	int count = graph_list_count(list);
-	int n = 0;
 
 	for (int i = 0; i < count; i++)
 	{
@@ -163,6 +163,14 @@ prefetch_list(const Graph *graph, uint32_t vertex, int layer)
 		__builtin_prefetch(list + offset);
 }
 
+/* Prefetches the lists of the vertices that will be expanded next, as it seems now. */
+static inline void
+prefetch_next(const Graph *graph, const Pool *pool, int layer)
+{
+	for (int i = pool->cursor; i < pool->size && i < pool->cursor + 2; i++)
+		prefetch_list(graph, POOL_ID(pool->entries[i]), layer);
+}
+
 void
 graph_search_layer(const Graph *graph, GraphWorker *worker, const void *query, int layer, int ef)
 {
@@ -173,10 +181,16 @@ graph_search_layer(const Graph *graph, GraphWorker *worker, const void *query, i
 	while (pool->cursor < ef && (expanded = pool_expand_next(pool)) >= 0)
 	{
 		uint32_t vertex = POOL_ID(pool->entries[expanded]);
-		int n = gather_unvisited(worker, graph_list(graph, vertex, layer));
+		int second = pool->cursor < ef ? pool_expand_next(pool) : -1;
+		int n;
 
-		if (pool->cursor < pool->size)
-			prefetch_list(graph, POOL_ID(pool->entries[pool->cursor]), layer);
+		if (second >= 0)
+			prefetch_list(graph, POOL_ID(pool->entries[second]), layer);
+		n = gather_unvisited(worker, graph_list(graph, vertex, layer), 0);
+		if (second >= 0)
+			n = gather_unvisited(worker, graph_list(graph, POOL_ID(pool->entries[second]), layer),
+								 n);
+		prefetch_next(graph, pool, layer);
 		if (n == 0)
 			continue;
 		graph_score(graph, worker, query, n);

@@ -77,16 +77,8 @@ check_meta(HnswCheck *state)
 	CheckState *check = state->check;
 	HnswMeta *meta = &state->index.meta;
 	HnswMeta limits;
-	Page page = check_page(check, state->slots, META_BLOCK);
 
-	if (((PageHeader) page)->pd_lower < SizeOfPageHeaderData + sizeof(HnswMeta))
-	{
-		check_report(check, CHECK_ERROR, META_BLOCK, NULL, "metapage is cut off at byte %u",
-					 ((PageHeader) page)->pd_lower);
-		return false;
-	}
-	memcpy(meta, PageGetContents(page), sizeof(HnswMeta));
-	if (!check_meta_header(check, &meta->header, METHOD_HNSW))
+	if (!check_take_meta(check, METHOD_HNSW, meta, sizeof(HnswMeta)))
 		return false;
 	if (meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M)
 	{

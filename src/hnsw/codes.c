@@ -8,7 +8,7 @@
  * all its neighbours are from a query.  A bit in the record's `coded` says
  * that the link at that position has its code.  Whoever changes a link clears
  * the bit, and no more; a link without a code is scored by its value.  Codes
- * are filled in page by page: by a build, after a merge, by vacuum.
+ * are filled in page by page: by a build and by vacuum.
  *
  * Codes are made of the leading code_dim dimensions of the rotated values;
  * cosine and angular code unit vectors, whose squared distance is twice their

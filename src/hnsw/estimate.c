@@ -226,7 +226,6 @@ hnsw_estimate(const EstimateInput *input, EstimateResult *result)
 	GraphParams params = {.seed = 1, .threads = build_threads()};
 	HnswQuantization quantization = HNSW_QUANTIZATION_AUTO;
 	IndexSpace space = input->space;
-	BuildRows *rows;
 	HnswMeta meta;
 	HnswSample sample;
 	HnswCalibration calibration;
@@ -236,10 +235,8 @@ hnsw_estimate(const EstimateInput *input, EstimateResult *result)
 	params.m = options != NULL ? options->m : HNSW_DEFAULT_M;
 	params.ef_construction =
 		options != NULL ? options->ef_construction : HNSW_DEFAULT_EF_CONSTRUCTION;
-	rows = build_rows_create(&space, hnsw_graph_memory_per_value(&params));
-	result->memory = (double) build_rows_memory(rows, 1) * input->rows;
-	result->fits = result->memory <= (double) rows->memory_limit;
-	build_rows_free(rows);
+	result->fits =
+		build_rows_fit(&space, hnsw_graph_memory_per_value(&params), input->rows, &result->memory);
 	hnsw_meta_init(&meta, &space, params.m, params.ef_construction, quantization, input->name);
 	choose_element(&space, &meta, input);
 	hnsw_meta_init(&meta, &space, params.m, params.ef_construction, quantization, input->name);

@@ -347,6 +347,7 @@ typedef struct HnswSearch
 	PoolEntry *put_off; /* estimates too far to be in the frontier */
 	uint32 nput_off;
 	uint32 put_off_capacity;
+	int wanted; /* entries of the pool that a search with a coder is to find */
 	uint32 links[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
 	uint32 unvisited[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
 	float keys[HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS];
@@ -527,7 +528,8 @@ extern void hnsw_coded_begin(HnswSearch *search, const PoolEntry *candidates, ui
 extern void hnsw_coded_exclude(HnswSearch *search, uint32 vertex);
 extern bool hnsw_coded_add(HnswSearch *search, uint32 vertex);
 extern bool hnsw_coded_go_on(HnswSearch *search);
-extern void hnsw_search_coded(HnswSearch *search);
+extern void hnsw_search_coded(HnswSearch *search, int ef);
+extern void hnsw_coded_fill(HnswSearch *search);
 
 /* routing.c: where searches of a quantised index begin */
 extern int hnsw_route(HnswSearch *search, PoolEntry *seeds, int limit);

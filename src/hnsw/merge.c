@@ -38,6 +38,7 @@ merge_init(MergeState *state, HnswIndex *index)
 	state->scratch = palloc(Max(hnsw_copy_query_size(index), 1));
 	hnsw_search_init(&state->search, index, CurrentMemoryContext, index->meta.ef_construction,
 					 HNSW_SEARCH_LINKS);
+	state->coder = hnsw_coder_create(index);
 }
 
 /* Merges the claimed pages of the chain. */

@@ -40,6 +40,7 @@ typedef struct MergeState
 {
 	HnswIndex *index;
 	HnswSearch search;
+	HnswCoder *coder; /* of the quantised form, or NULL */
 	GraphDistance distance;
 	HnswOverlay *overlay;  /* of the batch */
 	MemoryContext context; /* of one batch */

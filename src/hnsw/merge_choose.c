@@ -159,15 +159,49 @@ choose_neighbors(MergeState *state, MergeVertex *vertex, int layer)
 	select_neighbors(state, vertex, layer, &candidates);
 }
 
-/* Searches layer 0 from where the pool's entries are and chooses neighbours there. */
+/*
+ * Searches layer 0 from n vertices whose keys are known.  In the quantised form
+ * by codes: few of the values are read, and what looks near and was not
+ * expanded makes up for candidates that were merely scored.
+ */
 static void
-find_base_neighbors(MergeState *state, MergeVertex *vertex)
+search_base(MergeState *state, const void *query, const PoolEntry *seeds, int n)
 {
-	hnsw_search_layer(&state->search, 0, state->index->meta.ef_construction);
+	HnswSearch *search = &state->search;
+	int ef = state->index->meta.ef_construction;
+
+	search->coder = state->coder;
+	if (search->coder != NULL)
+		hnsw_coder_query(search->coder, query);
+	hnsw_search_begin(search, query, HNSW_CANDIDATES(ef), seeds, n);
+	hnsw_search_layer(search, 0, ef);
+	if (search->coder != NULL)
+		hnsw_coded_fill(search);
+	search->coder = NULL;
+}
+
+/* Searches layer 0 from n vertices whose keys are known and chooses neighbours there. */
+static void
+find_base_neighbors(MergeState *state, MergeVertex *vertex, const void *query,
+					const PoolEntry *seeds, int n)
+{
+	search_base(state, query, seeds, n);
 	if (join_equal_vertex(state, vertex))
 		vertex->fate = MERGE_FINISHED;
 	else
 		choose_neighbors(state, vertex, 0);
+}
+
+/* Copies the entries of a search's pool to entries[] and returns their number. */
+static int
+copy_pool(const HnswSearch *search, PoolEntry *entries)
+{
+	for (int i = 0; i < search->pool.size; i++)
+	{
+		entries[i].key = search->pool.entries[i].key;
+		entries[i].id = POOL_ID(search->pool.entries[i]);
+	}
+	return search->pool.size;
 }
 
 /* Finds the neighbours of a vertex in every layer it is in. */
@@ -179,17 +213,12 @@ find_neighbors(MergeState *state, MergeVertex *vertex)
 	int top = index->meta.entry_level;
 	int candidates = HNSW_CANDIDATES(index->meta.ef_construction);
 	const void *query = prepare_vertex(state, vertex);
-	PoolEntry seeds[HNSW_SEEDS];
+	PoolEntry *seeds = palloc(candidates * sizeof(PoolEntry));
 	int nseeds;
 
 	hnsw_search_start(search, query, HNSW_SEEDS);
 	hnsw_search_descend(search, top, vertex->level + 1);
-	nseeds = search->pool.size;
-	for (int i = 0; i < nseeds; i++)
-	{
-		seeds[i].key = search->pool.entries[i].key;
-		seeds[i].id = POOL_ID(search->pool.entries[i]);
-	}
+	nseeds = copy_pool(search, seeds);
 	hnsw_search_begin(search, query, candidates, seeds, nseeds);
 	for (int layer = Min(top, vertex->level); layer > 0; layer--)
 	{
@@ -197,7 +226,8 @@ find_neighbors(MergeState *state, MergeVertex *vertex)
 		choose_neighbors(state, vertex, layer);
 		hnsw_search_restart(search);
 	}
-	find_base_neighbors(state, vertex);
+	nseeds = copy_pool(search, seeds);
+	find_base_neighbors(state, vertex, query, seeds, nseeds);
 }
 
 /* Takes over the links that a merge cut short has given a vertex. */
@@ -238,11 +268,7 @@ choose_links(MergeState *state, int number)
 	else if (vertex->level > 0)
 		find_neighbors(state, vertex);
 	else
-	{
-		hnsw_search_begin(&state->search, prepare_vertex(state, vertex),
-						  HNSW_CANDIDATES(state->index->meta.ef_construction), &vertex->home, 1);
-		find_base_neighbors(state, vertex);
-	}
+		find_base_neighbors(state, vertex, prepare_vertex(state, vertex), &vertex->home, 1);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(state->step);
 	if (vertex->fate != MERGE_FINISHED)

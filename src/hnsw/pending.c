@@ -292,17 +292,12 @@ hnsw_append(HnswIndex *index, const void *encoded, ItemPointer tid)
 	pfree(record);
 }
 
-/*
- * Have the pages of the chain, as last seen, records of more than `times`
- * hnsw.pending_list_limit?  Room for codes does not count: it is not read.
- */
+/* Is the chain, as last seen, longer than `times` hnsw.pending_list_limit? */
 bool
 hnsw_pending_is_long(const HnswIndex *index, int times)
 {
-	Size records = index->meta.slots_per_page * index->meta.slot_size;
-
-	return (uint64) index->pending_pages * records >
-		   (uint64) hnsw_pending_list_limit * 1024 * times;
+	return (uint64) index->pending_pages * (BLCKSZ / 1024) >
+		   (uint64) hnsw_pending_list_limit * times;
 }
 
 /* Notes what a scan must know of a pending vertex whose page is locked. */

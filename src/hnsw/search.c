@@ -535,7 +535,7 @@ hnsw_search_layer(HnswSearch *search, int layer, int ef)
 
 	if (layer == 0 && search->coder != NULL)
 	{
-		hnsw_search_coded(search);
+		hnsw_search_coded(search, ef);
 		return;
 	}
 	while ((next = pool_expand_next(&search->pool)) >= 0 && next < ef)

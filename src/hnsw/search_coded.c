@@ -105,20 +105,26 @@ hnsw_coded_add(HnswSearch *search, uint32 vertex)
 	return true;
 }
 
+/* The key of the last entry of the pool that is wanted, INFINITY while there are fewer */
+static inline float
+last_wanted(const HnswSearch *search)
+{
+	const Pool *pool = &search->pool;
+
+	return pool->size < search->wanted ? INFINITY : pool->entries[search->wanted - 1].key;
+}
+
 /*
- * Estimates up to this are taken in.  Beyond the last of a full pool they serve
+ * Estimates up to this are taken in.  Beyond the last that is wanted they serve
  * to correct others of the same vertex; more than this far beyond they no longer
  * pay (README, "Search by codes").
  */
 static float
-frontier_limit(const Pool *pool)
+frontier_limit(const HnswSearch *search)
 {
-	float last;
+	float last = last_wanted(search);
 
-	if (pool->size < pool->capacity)
-		return INFINITY;
-	last = pool->entries[pool->size - 1].key;
-	return last + LIMIT_MARGIN * (last - pool->entries[0].key);
+	return isinf(last) ? INFINITY : last + LIMIT_MARGIN * (last - search->pool.entries[0].key);
 }
 
 /* Keeps an estimate that is beyond the limit for a search that goes on. */
@@ -159,7 +165,7 @@ hnsw_coded_go_on(HnswSearch *search)
 static void
 estimate_block(HnswSearch *search, const uint32 *links, const char *block, uint32 coded, float key)
 {
-	float limit = frontier_limit(&search->pool);
+	float limit = frontier_limit(search);
 	float keys[RABITQ_LANES];
 	float weights[RABITQ_LANES];
 	uint32 within = 0;
@@ -273,26 +279,32 @@ expand(HnswSearch *search, uint32 vertex)
 	float key;
 
 	hnsw_search_values(search, &record, 1, &key);
-	make_frontier_room(search, HNSW_MAX_LINKS);
+	make_frontier_room(search, HNSW_MAX_LINKS + HNSW_OVERLAY_LINKS);
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	hnsw_check_vertex(index, record, vertex);
 	nuncoded = estimate_links(search, BufferGetPage(buffer), vertex, key);
 	UnlockReleaseBuffer(buffer);
+	if (search->overlay != NULL)
+		nuncoded = hnsw_overlay_links(search->overlay, vertex, 0, search->unvisited, nuncoded);
 	score_uncoded(search, nuncoded);
 	if (!isnan(key) && pool_insert(&search->pool, key, vertex | POOL_EXPANDED, &dropped))
 		hnsw_search_leave(search, dropped);
 	search->expanded++;
 }
 
-/* Searches until nothing seems nearer than the last of a full pool. */
+/*
+ * Searches until nothing seems nearer than the nearest ef entries of the pool.
+ * A pool with more room than ef keeps more of what was expanded.
+ */
 void
-hnsw_search_coded(HnswSearch *search)
+hnsw_search_coded(HnswSearch *search, int ef)
 {
 	Frontier *frontier = &search->frontier;
 	uint32 place;
 
+	search->wanted = ef;
 	while ((place = frontier_nearest(frontier)) != FRONTIER_NONE &&
-		   pool_accepts(&search->pool, frontier->keys[place]))
+		   (search->pool.size < ef || frontier->keys[place] < last_wanted(search)))
 	{
 		uint32 vertex = frontier->ids[place];
 
@@ -300,5 +312,36 @@ hnsw_search_coded(HnswSearch *search)
 		frontier_expand(frontier, vertex);
 		prefetch_nearest(search);
 		expand(search, vertex);
+	}
+}
+
+/*
+ * Fills what room is left in the pool, for up to HNSW_MAX_LINKS, with those that
+ * look nearest of what the search has come across and not expanded, by their
+ * exact keys.
+ */
+void
+hnsw_coded_fill(HnswSearch *search)
+{
+	Frontier *frontier = &search->frontier;
+	Pool *pool = &search->pool;
+	int room = Min(pool->capacity - pool->size, HNSW_MAX_LINKS);
+	PoolEntry dropped;
+	int n = 0;
+
+	while (n < room)
+	{
+		uint32 place = frontier_nearest(frontier);
+
+		if (place == FRONTIER_NONE)
+			break;
+		search->unvisited[n++] = frontier->ids[place];
+		frontier_expand(frontier, frontier->ids[place]);
+	}
+	hnsw_score(search, search->unvisited, n);
+	for (int i = 0; i < n; i++)
+	{
+		if (!isnan(search->keys[i]))
+			pool_insert(pool, search->keys[i], search->unvisited[i] | POOL_EXPANDED, &dropped);
 	}
 }

@@ -12,6 +12,7 @@
 
 #include "postgres.h"
 
+#include "access/compat.h"
 #include "space/space.h"
 #include "storage/page.h"
 #include "storage/page_change.h"
@@ -44,7 +45,7 @@ typedef struct MetaHeader
 extern void meta_header_init(MetaHeader *header, MethodId method, const SpaceContext *space);
 
 /* Raises the error that the metapage is none, or contradicts itself. */
-extern void meta_report_invalid(Relation index);
+extern void meta_report_invalid(Relation index) NO_RETURN;
 
 /* The metapage's contents; raises an error unless it is one of this method. */
 extern MetaHeader *meta_page_header(Relation index, Page page, MethodId method);

@@ -29,16 +29,8 @@ check_meta(VptreeCheck *state)
 {
 	CheckState *check = state->check;
 	VptreeMeta *meta = &state->index.meta;
-	Page page = check_page(check, state->nodes, META_BLOCK);
 
-	if (((PageHeader) page)->pd_lower < SizeOfPageHeaderData + sizeof(VptreeMeta))
-	{
-		check_report(check, CHECK_ERROR, META_BLOCK, NULL, "metapage is cut off at byte %u",
-					 ((PageHeader) page)->pd_lower);
-		return false;
-	}
-	memcpy(meta, PageGetContents(page), sizeof(VptreeMeta));
-	if (!check_meta_header(check, &meta->header, METHOD_VPTREE))
+	if (!check_take_meta(check, METHOD_VPTREE, meta, sizeof(VptreeMeta)))
 		return false;
 	if (meta->partition > TREE_KD)
 		report_range(check, "partition", meta->partition, TREE_VP, TREE_KD);

@@ -118,17 +118,14 @@ vptree_estimate(const EstimateInput *input, EstimateResult *result)
 {
 	const VptreeOptions *options = vptree_options_of(input->options);
 	VptreeBuild *build = palloc0(sizeof(VptreeBuild));
-	BuildRows *rows;
 
 	build->index.space = input->space;
 	vptree_check_partition(&build->index.space, options);
 	vptree_meta_init(&build->index, options);
 	vptree_init_params(build);
 	build->params.bucket_size = build->index.meta.bucket_size;
-	rows = build_rows_create(&build->index.space, vptree_memory_per_value(build));
-	result->memory = (double) build_rows_memory(rows, 1) * input->rows;
-	result->fits = result->memory <= (double) rows->memory_limit;
-	build_rows_free(rows);
+	result->fits = build_rows_fit(&build->index.space, vptree_memory_per_value(build), input->rows,
+								  &result->memory);
 	result->size = predict_size(&build->index, &build->params, input->rows);
 	if (input->nsample > 0)
 		result->seconds = predict_seconds(build, input);
