@@ -297,7 +297,14 @@ vptree_init_filter(const VptreeSearch *search, const VptreeBranch *branch, float
 		return;
 	while (ancestor != VPTREE_NO_ANCESTOR && filter->n < meta->path_length)
 	{
-		filter->center[filter->n++] = search->ancestors[ancestor].u.pivot.computed;
+		int i = filter->n / VPTREE_LANES;
+		int lane = filter->n % VPTREE_LANES;
+
+		if (lane == 0)
+			filter->mask[i] = (VptreeLaneBits){0};
+		filter->center[i][lane] = search->ancestors[ancestor].u.pivot.computed;
+		filter->mask[i][lane] = PG_INT32_MAX;
+		filter->n++;
 		ancestor = search->ancestors[ancestor].above;
 	}
 	if (!isinf(reach))

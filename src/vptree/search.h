@@ -57,14 +57,20 @@ typedef struct VptreeRow
 
 #define VPTREE_ROW_TAKEN 0x8000
 
+/* Four floats at a time */
+#define VPTREE_LANES 4
+typedef float VptreeLanes __attribute__((vector_size(VPTREE_LANES * sizeof(float))));
+typedef int32 VptreeLaneBits __attribute__((vector_size(VPTREE_LANES * sizeof(int32))));
+
 /* Which entries of a bucket are near enough, by their distances to pivots (bounds.c) */
 typedef struct VptreeFilter
 {
-	int n;						 /* pivots; 0: all entries are */
-	float center[TREE_MAX_PATH]; /* the query's distances to them */
-	float gap;					 /* entries whose distances differ by no more are scored ... */
-	float scored_gap;			 /* unless by no more than this: they have been */
-	float smallest;				 /* the smallest gap left out; INFINITY: none was */
+	int n;											   /* pivots; 0: all entries are */
+	VptreeLanes center[TREE_MAX_PATH / VPTREE_LANES];  /* the query's distances to them */
+	VptreeLaneBits mask[TREE_MAX_PATH / VPTREE_LANES]; /* all but the sign, of those there are */
+	float gap;		  /* entries whose distances differ by no more are scored ... */
+	float scored_gap; /* unless by no more than this: they have been */
+	float smallest;	  /* the smallest gap left out; INFINITY: none was */
 } VptreeFilter;
 
 #define VPTREE_SCORE_BATCH 64
@@ -184,25 +190,25 @@ extern float vptree_filter_bound(const VptreeSearch *search, const VptreeBranch 
 static inline float
 vptree_filter_gap(const VptreeFilter *filter, const float *path)
 {
-	float even = 0;
-	float odd = 0;
-	int i = 0;
+	VptreeLanes largest = {0};
+	float gap;
 
-	for (; i + 1 < filter->n; i += 2)
+	for (int i = 0; i < filter->n; i += VPTREE_LANES)
 	{
-		float first = fabsf(path[i] - filter->center[i]);
-		float second = fabsf(path[i + 1] - filter->center[i + 1]);
+		VptreeLanes lanes;
+		VptreeLaneBits bits;
+		VptreeLaneBits larger;
 
-		even = first > even ? first : even;
-		odd = second > odd ? second : odd;
+		/* an entry has something behind its path, too, that fills the last lanes */
+		memcpy(&lanes, path + i, sizeof(lanes));
+		bits = (VptreeLaneBits) (lanes - filter->center[i / VPTREE_LANES]) &
+			   filter->mask[i / VPTREE_LANES];
+		larger = (VptreeLanes) bits > largest;
+		largest = (VptreeLanes) ((bits & larger) | ((VptreeLaneBits) largest & ~larger));
 	}
-	if (i < filter->n)
-	{
-		float last = fabsf(path[i] - filter->center[i]);
-
-		even = last > even ? last : even;
-	}
-	return even > odd ? even : odd;
+	gap = Max(largest[0], largest[1]);
+	gap = Max(gap, largest[2]);
+	return Max(gap, largest[3]);
 }
 
 #endif /* ANN_VPTREE_SEARCH_H */
