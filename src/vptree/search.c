@@ -107,6 +107,7 @@ vptree_search_init(VptreeSearch *search, VptreeIndex *index, const ScanTarget *t
 	search->max_leaves = max_leaves;
 	search->leaves = max_leaves;
 	search->max_distances = PG_INT64_MAX;
+	search->lost.block = InvalidBlockNumber;
 	search->limit = INFINITY;
 	if (target->limited)
 		search->limit = vptree_key_beyond(&index->space.context, target->radius);
@@ -232,13 +233,16 @@ add_rows(VptreeSearch *search, BucketEntry entry, float key)
 
 /*
  * A bucket has been freed since its number was read: begins anew, without the rows
- * handed out so far.
+ * handed out so far.  The tree no longer leads to that bucket, unless it is damaged.
  */
 static void
-begin_anew(VptreeSearch *search)
+begin_anew(VptreeSearch *search, const VptreeChild *lost)
 {
 	uint32 n = 0;
 
+	if (search->lost.block == lost->block && search->lost.number == lost->number)
+		vptree_report_lost_bucket(search->index, lost);
+	search->lost = *lost;
 	if (search->seen != NULL)
 		pfree(search->seen);
 	search->seen =
@@ -354,7 +358,7 @@ open_bucket(VptreeSearch *search, VptreeBranch *branch, float bound)
 	if (!bucket_lock_head(relation, branch->child.block, branch->child.number, BUFFER_LOCK_SHARE,
 						  &buffer))
 	{
-		begin_anew(search);
+		begin_anew(search, &branch->child);
 		return;
 	}
 	search->buckets++;

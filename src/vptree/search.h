@@ -119,6 +119,7 @@ typedef struct VptreeSearch
 
 	ItemPointerData *seen; /* rows handed out before the search had to begin anew, in order */
 	uint32 nseen;
+	VptreeChild lost; /* the bucket that had gone then */
 
 	/* Of an entry with one row and its value in it, as most are */
 	BucketEntryData usual_header;
