@@ -123,6 +123,7 @@ vptree_search_init(VptreeSearch *search, VptreeIndex *index, const ScanTarget *t
 	search->max_leaves = max_leaves;
 	search->leaves = max_leaves;
 	search->max_distances = PG_INT64_MAX;
+	search->lost.block = InvalidBlockNumber;
 	search->limit = INFINITY;
 	if (target->limited)
 		search->limit = vptree_key_beyond(&index->space.context, target->radius);
@@ -250,13 +251,16 @@ add_rows(VptreeSearch *search, BucketEntry entry, float key)
 
 /*
  * A bucket has been freed since its number was read: begins anew, without the rows
- * handed out so far.
+ * handed out so far.  The tree no longer leads to that bucket, unless it is damaged.
  */
 static void
-begin_anew(VptreeSearch *search)
+begin_anew(VptreeSearch *search, const VptreeChild *lost)
 {
 	uint32 n = 0;
 
+	if (search->lost.block == lost->block && search->lost.number == lost->number)
+		vptree_report_lost_bucket(search->index, lost);
+	search->lost = *lost;
 	if (search->seen != NULL)
 		pfree(search->seen);
 	search->seen =
@@ -372,11 +376,7 @@ open_bucket(VptreeSearch *search, VptreeBranch *branch, float bound)
 	if (!bucket_lock_head(relation, branch->child.block, branch->child.number, BUFFER_LOCK_SHARE,
 						  &buffer))
 	{
-		/* what leads to a bucket changes before it goes: the same pointer twice is damage */
-		if (unlikely(vptree_is_same_child(&search->lost, &branch->child)))
-			vptree_report_lost_bucket(search->index, &branch->child);
-		search->lost = branch->child;
-		begin_anew(search);
+		begin_anew(search, &branch->child);
 		return;
 	}
 	search->buckets++;
