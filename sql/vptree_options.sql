@@ -13,6 +13,8 @@ CREATE INDEX ON items USING vptree (v) WITH (bucket_size = -1);
 CREATE INDEX ON items USING vptree (v) WITH (bucket_size = 10001);
 CREATE INDEX ON items USING vptree (v) WITH (path_length = -1);
 CREATE INDEX ON items USING vptree (v) WITH (path_length = 17);
+CREATE INDEX ON items USING vptree (v) WITH (num_pivot = -1);
+CREATE INDEX ON items USING vptree (v) WITH (num_pivot = 65);
 CREATE INDEX ON items USING vptree (v) WITH (partition = mvp);
 CREATE INDEX ON items USING vptree (v) WITH (alpha_left = -0.5);
 CREATE INDEX ON items USING vptree (v) WITH (alpha_right = 'NaN');
@@ -62,7 +64,7 @@ DROP INDEX items_v;
 
 -- Query options: the setting, when somebody has set it, else the index's option, else the
 -- default.  Bounds of 0 leave nothing out; stretched ones leave out nearly everything.
-CREATE INDEX items_v ON items USING vptree (v) WITH (bucket_size = 20, path_length = 0);
+CREATE INDEX items_v ON items USING vptree (v) WITH (bucket_size = 20, path_length = 0, num_pivot = 0);
 CREATE FUNCTION distances() RETURNS text LANGUAGE plpgsql AS $$
 DECLARE distances bigint;
 BEGIN

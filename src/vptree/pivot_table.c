@@ -48,7 +48,7 @@ vptree_plan_pivots(VptreeIndex *index, const VptreeOptions *options)
 
 	if (!space_has_metric(&index->space.context))
 		return;
-	index->meta.num_pivot = Min(options->num_pivot, room / pivot_stride(index));
+	index->meta.num_pivot = Min((Size) options->num_pivot, room / pivot_stride(index));
 	vptree_set_geometry(index, options);
 }
 
