@@ -22,7 +22,8 @@ our @EXPORT = qw(methods method access_methods with_options long_tests new_serve
 # entries; class, operator: of the suites' tables; options: of CREATE INDEX; settings: of a search
 # thorough enough for floor, the recall@10 that every index of the suites has; more_options: others
 # that are worth dumping; spaces: a pattern for the names of operator classes that are possible;
-# growth: how much larger than a fresh one an index may become by inserts that are rolled back and vacuumed
+# growth: how much larger than a fresh one an index may become by inserts that are rolled back and vacuumed;
+# long: in the long form alone, since what it has of its own has suites of its own (t/018)
 my %methods = (
 	hnsw => {
 		am => 'hnsw',
@@ -73,6 +74,7 @@ my %methods = (
 		build_phase => 'building tree',
 		growth => 2.5,
 		spaces => '_(l1|l2|linf|lp)_ops$',
+		long => 1,
 	},);
 
 # Dimensions of the suites' tables
@@ -80,7 +82,7 @@ our $dimensions = 8;
 
 sub methods
 {
-	return split ' ', $ENV{ANN_METHODS} // join ' ', sort keys %methods;
+	return split ' ', $ENV{ANN_METHODS} // join ' ', grep { long_tests() || !$methods{$_}{long} } sort keys %methods;
 }
 
 # Each access method once: for suites that need no option
