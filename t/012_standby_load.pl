@@ -27,7 +27,7 @@ my $restored_round = 2;
 # Searches in one session of a client
 my $searches = 100;
 
-standby_method($_) foreach methods();
+standby_method($_) foreach method_examples();
 done_testing();
 
 sub standby_method

@@ -23,7 +23,7 @@ my %parameters = (
 	vec_renyi_ops => [ 'alpha = 0.25', 'renyi(%s, 0.25)' ],
 	vec_alphabeta_ops => [ 'alpha = 1.5, beta = -0.5', 'alphabeta(%s, 1.5, -0.5)' ],);
 
-dump_upgrade($_) foreach methods();
+dump_upgrade($_) foreach method_examples();
 done_testing();
 
 sub dump_upgrade
@@ -186,7 +186,7 @@ sub upgrade
 	my ($node, $method, $kinds, $before, @classes) = @_;
 	my $new = PostgreSQL::Test::Cluster->new("new_$method");
 	my $binaries = $node->config_data('--bindir');
-	my @link = $method eq (methods())[0] ? () : ('--link');
+	my @link = $method eq (method_examples())[0] ? () : ('--link');
 
 	$new->init;
 	$new->append_conf('postgresql.conf', "autovacuum = off\njit = off\n");

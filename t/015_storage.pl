@@ -13,7 +13,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-foreach my $method (methods())
+foreach my $method (method_examples())
 {
 	logged($method);
 	unlogged($method);

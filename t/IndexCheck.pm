@@ -15,7 +15,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(methods method access_methods with_options long_tests new_server install_checks create_index values_sql problems
+our @EXPORT = qw(methods method_examples method access_methods with_options long_tests new_server install_checks create_index values_sql problems
   is_sound is_clean_log crash kill_server moments invariant_sql background_sql relation_files);
 
 # am: the access method; form: the option that indexes of this entry have, where a method has several
@@ -83,6 +83,15 @@ our $dimensions = 8;
 sub methods
 {
 	return split ' ', $ENV{ANN_METHODS} // join ' ', grep { long_tests() || !$methods{$_}{long} } sort keys %methods;
+}
+
+# The short form of suites of what forms of one method have in common has one entry a method
+sub method_examples
+{
+	my %seen;
+
+	return methods() if long_tests();
+	return grep { !$seen{ $methods{$_}{am} }++ } reverse methods();
 }
 
 # Each access method once: for suites that need no option
