@@ -273,7 +273,8 @@ vptree_bound_sides(VptreeSearch *search, VptreeNode node, uint32 ancestor, Vptre
 /*
  * By how much the difference of two distances up to this one, as they are computed
  * and kept, may exceed the true one.  Errors are largest at one end or the other:
- * those of angles near 0, the others where the numbers are large.
+ * those of angles near 0, the others where the numbers are large.  Infinite where
+ * numbers are too large to be computed.
  */
 static double
 error_of_difference(const SpaceContext *context, double largest)
@@ -281,6 +282,8 @@ error_of_difference(const SpaceContext *context, double largest)
 	double above = space_metric_computed_high(context, largest) - largest;
 	double below = largest - space_metric_computed_low(context, largest);
 
+	if (!isfinite(largest))
+		return INFINITY;
 	return 2 * fmax(space_metric_computed_high(context, 0), fmax(above, below));
 }
 

@@ -89,6 +89,13 @@ take_pivots(VptreeCheck *state)
 
 	if (size == 0)
 		return;
+	if (!(meta->pivot_unit > 0 && isfinite(meta->pivot_unit)) || size > VPTREE_PIVOT_ROOM)
+	{
+		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+					 "metapage says the pivot table has %u pivots and a unit of %g",
+					 meta->num_pivot, meta->pivot_unit);
+		return;
+	}
 	memory = palloc(size);
 	for (int i = 0; i < value_pages_of(size); i++)
 	{

@@ -101,6 +101,8 @@ is_sound(const VptreeMeta *meta)
 	if (meta->header.dim > SPACE_MAX_DIM || meta->partition > TREE_KD ||
 		meta->path_length > TREE_MAX_PATH || meta->num_pivot > VPTREE_MAX_NUM_PIVOT)
 		return false;
+	if (meta->num_pivot > 0 && !(meta->pivot_unit > 0 && isfinite(meta->pivot_unit)))
+		return false;
 	if (meta->header.dim == 0)
 		return meta->root.block == InvalidBlockNumber;
 	return meta->bucket_size >= 1 && meta->bucket_size <= VPTREE_MAX_BUCKET_SIZE;
@@ -128,6 +130,8 @@ vptree_read_meta(VptreeIndex *index)
 		return;
 	if (index->space.context.dim != index->meta.header.dim)
 		index_space_set_dim(&index->space, index->meta.header.dim);
+	if (unlikely(vptree_pivots_size(index) > VPTREE_PIVOT_ROOM))
+		meta_report_invalid(index->relation);
 	vptree_use_meta(index);
 }
 

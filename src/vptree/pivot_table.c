@@ -44,11 +44,9 @@ pivot_stride(const VptreeIndex *index)
 void
 vptree_plan_pivots(VptreeIndex *index, const VptreeOptions *options)
 {
-	Size room = (Size) VPTREE_PIVOT_PAGES * VALUE_PAGES_PIECE;
-
 	if (!space_has_metric(&index->space.context))
 		return;
-	index->meta.num_pivot = Min((Size) options->num_pivot, room / pivot_stride(index));
+	index->meta.num_pivot = Min((Size) options->num_pivot, VPTREE_PIVOT_ROOM / pivot_stride(index));
 	vptree_set_geometry(index, options);
 }
 

@@ -128,7 +128,6 @@ vptree_search_init(VptreeSearch *search, VptreeIndex *index, const ScanTarget *t
 	if (target->limited)
 		search->limit = vptree_key_beyond(&index->space.context, target->radius);
 	search->ahead = FIRST_AHEAD;
-	search->lost.block = InvalidBlockNumber;
 	search->scratch = MemoryContextAlloc(context, Max(index->space.encoded_size, 1));
 	search->usual_size = bucket_entry_size(&index->shape, index->space.encoded_size, 1);
 	search->usual_header = (BucketEntryData){

@@ -33,6 +33,7 @@
 #include "storage/bucket.h"
 #include "storage/meta.h"
 #include "storage/page_change.h"
+#include "storage/value_pages.h"
 
 /* Build options (WITH).  Names and defaults are NMSLIB's, in snake case. */
 #define VPTREE_AUTO_BUCKET_SIZE 0 /* as many as fit a page, and at least VPTREE_MIN_AUTO_BUCKET */
@@ -48,6 +49,7 @@
 
 /* Pages that the pivots of the pivot table take, at most */
 #define VPTREE_PIVOT_PAGES 64
+#define VPTREE_PIVOT_ROOM ((Size) VPTREE_PIVOT_PAGES * VALUE_PAGES_PIECE)
 
 /* Bytes that an entry's distances to so many pivots take: what is compared at once fits in */
 #define VPTREE_CODES_SIZE(num_pivot) TYPEALIGN(16, num_pivot)
