@@ -23,6 +23,10 @@
  * otherwise not see each other. */
 #define SEQUENTIAL_VERTICES 1000
 
+/* Of every so many vertices that a search of the build expands, one that follows another
+ * vertex's leaves one out: graph_insert.c */
+#define FOLLOW_LEFT_OUT 4
+
 /* Candidates for the links of a new vertex, per entry of the search pool */
 #define CANDIDATES_PER_EF 2
 
@@ -61,6 +65,8 @@ shape_for(const GraphParams *params, size_t query_size)
 	 */
 	GraphShape shape = {.m = params->m,
 						.ef = params->ef_construction,
+						.follow_ef =
+							params->ef_construction - params->ef_construction / FOLLOW_LEFT_OUT,
 						.candidates = CANDIDATES_PER_EF * params->ef_construction,
 						.base_selected = (3 * params->m + 1) / 2,
 						.base_limit = 2 * params->m,
@@ -336,6 +342,7 @@ static void
 insert_pieces(void *arg, int thread, uint32_t from, uint32_t to)
 {
 	Graph *graph = arg;
+	GraphWorker *worker = graph_worker(graph, thread);
 	uint32_t npieces = graph_piece_count(graph);
 
 	for (uint32_t piece = from; piece < to; piece++)
@@ -343,8 +350,9 @@ insert_pieces(void *arg, int thread, uint32_t from, uint32_t to)
 		uint64_t place = (uint64_t) piece * graph->piece_step % npieces;
 		uint64_t first = graph->nhomes + place * GRAPH_PIECE;
 
+		worker->last = GRAPH_NO_VERTEX;
 		for (uint64_t i = first; i < first + GRAPH_PIECE && i < graph->nvertices; i++)
-			graph_insert(graph, graph_worker(graph, thread), graph->order[i]);
+			graph_insert(graph, worker, graph->order[i]);
 	}
 }
 

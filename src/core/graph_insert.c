@@ -12,6 +12,10 @@
  * filled up with the nearest of the candidates that the heuristic turned down.
  * README has the figures.
  *
+ * A vertex that a thread inserts right after one of the same home does not begin at
+ * that home: the candidates of the one before are scored anew.  Most of what is near
+ * it is among them, so fewer vertices need be expanded to find the rest.
+ *
  * Pruning a list remembers how many of its links are known to be diverse
  * among themselves; the next pruning compares only pairs with a newer link in
  * them, with the same result.
@@ -187,23 +191,40 @@ publish_links(Graph *graph, GraphWorker *worker, uint32_t vertex, int level)
 	}
 }
 
+/* Selects the links of a vertex of level 0 that has the home of the last one. */
+static void
+follow_last(const Graph *graph, GraphWorker *worker, const void *query)
+{
+	graph_search_follow(graph, worker, query, worker->last);
+	graph_search_layer(graph, worker, query, 0, graph->shape.follow_ef);
+	select_links(graph, worker, 0);
+}
+
 void
 graph_insert(Graph *graph, GraphWorker *worker, uint32_t vertex)
 {
 	const void *query = graph_worker_query(graph, worker, vertex);
 	int level = graph->levels[vertex];
+	int layer = level;
 
-	if (level == 0)
-		graph_search_start(graph, worker, query, graph->parents[vertex], 1);
-	else
+	if (level > 0)
 		graph_descend(graph, worker, query, level + 1, GRAPH_BEAM);
-	for (int layer = level; layer >= 0; layer--)
+	else if (worker->last != GRAPH_NO_VERTEX &&
+			 graph->parents[worker->last] == graph->parents[vertex])
+	{
+		follow_last(graph, worker, query);
+		layer = -1;
+	}
+	else
+		graph_search_start(graph, worker, query, graph->parents[vertex], 1);
+	for (; layer >= 0; layer--)
 	{
 		graph_search_continue(worker, graph->shape.candidates);
 		graph_search_layer(graph, worker, query, layer, graph->shape.ef);
 		select_links(graph, worker, layer);
 	}
 	publish_links(graph, worker, vertex, level);
+	worker->last = vertex;
 }
 
 void

@@ -40,7 +40,8 @@ typedef struct GraphShape
 {
 	int m;
 	int ef;			   /* size of the search pool ... */
-	int candidates;	   /* ... and of that the links of a new vertex are selected from */
+	int follow_ef;	   /* of it, expanded in the search of a vertex that follows a neighbour */
+	int candidates;	   /* size of the pool the links of a new vertex are selected from */
 	int base_selected; /* links of a new vertex in layer 0 */
 	int base_limit;	   /* links per list in layer 0 when finished ... */
 	int base_capacity; /* ... and while building */
@@ -72,7 +73,8 @@ typedef struct GraphWorker
 	void *query;					   /* scratch for the query forms of the vertex at hand, */
 	void *base_query;				   /* of one whose list is being pruned, */
 	void *candidate_query;			   /* and of a candidate in the selection */
-	uint64_t computed;				   /* distances */
+	uint32_t last;	   /* inserted vertex whose candidates the pool holds, or GRAPH_NO_VERTEX */
+	uint64_t computed; /* distances */
 } GraphWorker;
 
 typedef enum GraphPhase
@@ -197,6 +199,13 @@ extern void graph_score(const Graph *graph, GraphWorker *worker, const void *que
 /* Empties the pool, gives it room for ef entries, and puts a vertex in. */
 extern void graph_search_start(const Graph *graph, GraphWorker *worker, const void *query,
 							   uint32_t vertex, int ef);
+
+/*
+ * Starts a search from what the pool holds of another query's, as near to this one as a
+ * vertex that is to be found as well.
+ */
+extern void graph_search_follow(const Graph *graph, GraphWorker *worker, const void *query,
+								uint32_t vertex);
 
 /* Goes on in the next layer from what the pool holds, with room for ef entries. */
 extern void graph_search_continue(GraphWorker *worker, int ef);

@@ -17,13 +17,13 @@
 
 #include <string.h>
 
-/* Longest batch: two full lists and one more, or a whole pool */
+/* Longest batch: two full lists or a whole pool, and one more */
 static size_t
 batch_size(const GraphShape *shape, int ef)
 {
-	int n = 2 * shape->base_capacity + 1;
+	int n = 2 * shape->base_capacity;
 
-	return (size_t) (ef > n ? ef : n);
+	return (size_t) (ef > n ? ef : n) + 1;
 }
 
 /* Takes `size` bytes, rounded up to whole cache lines, off *memory. */
@@ -70,6 +70,7 @@ graph_worker_init(const GraphShape *shape, uint32_t nvertices, int ef, char *mem
 	worker->nvertices = nvertices;
 	worker->stamp = 0;
 	worker->stamps = take(&memory, nvertices);
+	worker->last = GRAPH_NO_VERTEX;
 	worker->computed = 0;
 	return worker;
 }
@@ -116,6 +117,26 @@ graph_search_start(const Graph *graph, GraphWorker *worker, const void *query, u
 	graph_score(graph, worker, query, 1);
 	pool_insert(&worker->pool, worker->keys[0], vertex, &dropped);
 	worker->stamps[vertex] = worker->stamp;
+}
+
+void
+graph_search_follow(const Graph *graph, GraphWorker *worker, const void *query, uint32_t vertex)
+{
+	Pool *pool = &worker->pool;
+	int n = pool->size;
+	PoolEntry dropped;
+
+	clear_visited(worker);
+	for (int i = 0; i < n; i++)
+		worker->ids[i] = POOL_ID(pool->entries[i]);
+	worker->ids[n++] = vertex;
+	graph_score(graph, worker, query, n);
+	pool_init(pool, pool->entries, pool->capacity);
+	for (int i = 0; i < n; i++)
+	{
+		worker->stamps[worker->ids[i]] = worker->stamp;
+		pool_insert(pool, worker->keys[i], worker->ids[i], &dropped);
+	}
 }
 
 void
