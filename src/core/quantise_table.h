@@ -37,14 +37,14 @@ typedef struct QuantiseKernels
 	/* Rotates padded numbers, a multiple of 32, in place (rotation.h). */
 	void (*rotate)(float *values, uint32_t padded, uint64_t seed);
 
-	/* difference = value - center; *square = sum (value - center)^2 and
-	 * *product = sum (value - center) center, both in double precision */
-	void (*residual)(const float *value, const float *center, uint32_t dim, float *difference,
-					 double *square, double *product);
+	/* *square = sum (value - center)^2 and *product = sum (value - center) center,
+	 * both in double precision */
+	void (*residual)(const float *value, const float *center, uint32_t dim, double *square,
+					 double *product);
 
-	/* Of dim numbers, a multiple of 32: bit i of code = residual_i >= 0, s_i its
-	 * sign; parts of the sums of |residual_i| and s_i center_i */
-	void (*signs)(const float *residual, const float *center, uint32_t dim, uint8_t *code,
+	/* Of dim numbers, a multiple of 32, and r = value - center: bit i of code =
+	 * r_i >= 0, s_i its sign; the sums of |r_i| and s_i center_i */
+	void (*signs)(const float *value, const float *center, uint32_t dim, uint8_t *code,
 				  float *absolute, float *signed_center);
 
 	/*

@@ -192,18 +192,16 @@ sum_of_double_parts(double *parts)
 
 /* One coordinate of residual() */
 INLINE void
-residual_step(float value, float center, float *difference, double *square, double *product)
+residual_step(float value, float center, double *square, double *product)
 {
 	double exact = (double) value - (double) center;
 
-	*difference = value - center;
 	*square += exact * exact;
 	*product += exact * (double) center;
 }
 
 static void
-residual(const float *value, const float *center, uint32_t dim, float *restrict difference,
-		 double *square, double *product)
+residual(const float *value, const float *center, uint32_t dim, double *square, double *product)
 {
 	double squares[QUANTISE_PARTS] = {0};
 	double products[QUANTISE_PARTS] = {0};
@@ -211,17 +209,15 @@ residual(const float *value, const float *center, uint32_t dim, float *restrict 
 
 	for (uint32_t i = 0; i < whole; i += QUANTISE_PARTS)
 		for (uint32_t j = 0; j < QUANTISE_PARTS; j++)
-			residual_step(value[i + j], center[i + j], difference + i + j, squares + j,
-						  products + j);
+			residual_step(value[i + j], center[i + j], squares + j, products + j);
 	for (uint32_t j = 0; j < dim - whole; j++)
-		residual_step(value[whole + j], center[whole + j], difference + whole + j, squares + j,
-					  products + j);
+		residual_step(value[whole + j], center[whole + j], squares + j, products + j);
 	*square = sum_of_double_parts(squares);
 	*product = sum_of_double_parts(products);
 }
 
 static void
-signs(const float *residual, const float *center, uint32_t dim, uint8_t *code, float *absolute,
+signs(const float *value, const float *center, uint32_t dim, uint8_t *code, float *absolute,
 	  float *signed_center)
 {
 	V sums[VECTORS];
@@ -236,12 +232,13 @@ signs(const float *residual, const float *center, uint32_t dim, uint8_t *code, f
 
 		for (int k = 0; k < VECTORS; k++)
 		{
-			V r = v_load(residual + i + k * WIDTH);
+			V c = v_load(center + i + k * WIDTH);
+			V r = v_load(value + i + k * WIDTH) - c;
 			uint32_t positive = v_at_least_zero(r);
 
 			bits |= positive << (k * WIDTH);
 			sums[k] = sums[k] + v_abs(r);
-			signed_sums[k] = signed_sums[k] + v_flip(v_load(center + i + k * WIDTH), ~positive);
+			signed_sums[k] = signed_sums[k] + v_flip(c, ~positive);
 		}
 		for (int byte = 0; byte < 4; byte++)
 			code[i / 8 + byte] = (uint8_t) (bits >> (8 * byte));

@@ -86,11 +86,10 @@ rotate_around_mean(const Rabitq *rabitq, const float *value, float *scratch)
 }
 
 void
-rabitq_center(const Rabitq *rabitq, const float *value, float *scratch, RabitqCenter *center)
+rabitq_rotate(const Rabitq *rabitq, const RabitqPoint *point, float *scratch)
 {
-	rotate_around_mean(rabitq, value, scratch);
-	memcpy(center->rotated, scratch, rabitq->code_dim * sizeof(float));
-	center->value = value;
+	rotate_around_mean(rabitq, point->value, scratch);
+	memcpy(point->rotated, scratch, rabitq->code_dim * sizeof(float));
 }
 
 /*
@@ -103,7 +102,7 @@ rabitq_center(const Rabitq *rabitq, const float *value, float *scratch, RabitqCe
  * part of the error that <s, w - C> has is multiplied by the rounding.
  */
 void
-rabitq_encode(const Rabitq *rabitq, const RabitqCenter *center, const float *value, float *scratch,
+rabitq_encode(const Rabitq *rabitq, const RabitqPoint *center, const RabitqPoint *value,
 			  RabitqLane *lane)
 {
 	const QuantiseKernels *kernels = quantise_kernels();
@@ -115,9 +114,8 @@ rabitq_encode(const Rabitq *rabitq, const RabitqCenter *center, const float *val
 	float absolute;
 	float signed_center;
 
-	kernels->residual(value, center->value, rabitq->rotation.dim, scratch, &square, &product);
-	rotation_apply(&rabitq->rotation, scratch, scratch);
-	kernels->signs(scratch, center->rotated, rabitq->code_dim, lane->code, &absolute,
+	kernels->residual(value->value, center->value, rabitq->rotation.dim, &square, &product);
+	kernels->signs(value->rotated, center->rotated, rabitq->code_dim, lane->code, &absolute,
 				   &signed_center);
 	if (absolute > 0 && isfinite(absolute) && isfinite(signed_center))
 	{

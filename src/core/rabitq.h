@@ -32,6 +32,9 @@
  * the query serves all centres.  The table has 8 bits an entry: its rounding
  * adds about 1 % to the error of the codes.
  *
+ * r is computed as the difference of T x - mean and T c - mean, each rotated once,
+ * and has their rounding errors; rho is computed from x and c.
+ *
  * Values, centre and query have finite coordinates.  Estimates are never NaN
  * for them, whatever overflows: where the formula has no value, an estimate is
  * key, key + rho^2, or of the largest size.  A value equal to the centre has
@@ -76,11 +79,12 @@ typedef struct Rabitq
 	const float *mean;
 } Rabitq;
 
-typedef struct RabitqCenter
+/* What is coded, and what around; both arrays are the caller's */
+typedef struct RabitqPoint
 {
-	const float *value; /* dim coordinates, the caller's */
-	float *rotated;		/* code_dim: rotated, minus mean; in the caller's memory */
-} RabitqCenter;
+	const float *value; /* dim coordinates */
+	float *rotated;		/* code_dim: T value - mean */
+} RabitqPoint;
 
 /* A code outside of a block */
 typedef struct RabitqLane
@@ -105,19 +109,18 @@ extern size_t rabitq_block_size(uint32_t code_dim);
 extern size_t rabitq_query_size(uint32_t code_dim);
 
 /*
- * Makes value, dim coordinates, a centre: sets center->value and fills
- * center->rotated, which the caller has set to room for code_dim floats.
- * scratch: rotation.padded floats.
+ * Fills point->rotated, which has room for code_dim floats, from point->value:
+ * the rotation, once for all codes that the point is in.  scratch:
+ * rotation.padded floats.
  */
-extern void rabitq_center(const Rabitq *rabitq, const float *value, float *scratch,
-						  RabitqCenter *center);
+extern void rabitq_rotate(const Rabitq *rabitq, const RabitqPoint *point, float *scratch);
 
 /*
- * *lane = the code of value, dim coordinates, around center.  Bytes of the code
- * beyond code_dim bits are left alone.  scratch: rotation.padded floats.
+ * *lane = the code of value around center, both rotated.  Bytes of the code
+ * beyond code_dim bits are left alone.
  */
-extern void rabitq_encode(const Rabitq *rabitq, const RabitqCenter *center, const float *value,
-						  float *scratch, RabitqLane *lane);
+extern void rabitq_encode(const Rabitq *rabitq, const RabitqPoint *center, const RabitqPoint *value,
+						  RabitqLane *lane);
 
 /* Stores a code as lane number `lane` of a block; the other lanes are not touched. */
 extern void rabitq_put_lane(uint32_t code_dim, void *block, int lane, const RabitqLane *code);

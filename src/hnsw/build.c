@@ -30,7 +30,7 @@
 
 /* Size of the records that are given codes in one step, and vertices a thread takes */
 #define BATCH_SIZE (8 * 1024 * 1024)
-#define CODE_GRAIN 8
+#define CODE_GRAIN 64
 
 /* Bytes of a neighbour's value that are prefetched; the hardware goes on. */
 #define PREFETCH_SIZE 512
@@ -376,7 +376,10 @@ write_slot_pages(HnswBuild *build, Layout *layout, const float *mean)
 	{
 		batch.coders = palloc(build->params.threads * sizeof(HnswCoder *));
 		for (int i = 0; i < build->params.threads; i++)
+		{
 			batch.coders[i] = hnsw_coder_init(&build->index, mean);
+			hnsw_coder_keep(batch.coders[i], HNSW_KEPT_POINTS_SIZE);
+		}
 	}
 	batch.records = palloc((Size) batch_size * meta->slot_size);
 	batch.codes = palloc((Size) batch_size * meta->codes_size);

@@ -54,7 +54,8 @@ typedef struct Scene
 	float rotated[RABITQ_MAX_CODE_DIM];
 	float query[MAX_DIM];
 	float values[RABITQ_LANES][MAX_DIM];
-	RabitqCenter center;
+	float rotated_values[RABITQ_LANES][RABITQ_MAX_CODE_DIM];
+	RabitqPoint center;
 	float scratch[MAX_DIM];
 	RabitqLane lanes[RABITQ_LANES];
 	_Alignas(64) uint8_t block[MAX_BLOCK];
@@ -91,13 +92,15 @@ scene_encode(Scene *scene, const Case *test, uint64_t seed)
 	rabitq->measure = test->measure;
 	rotation_apply(&rabitq->rotation, scene->mean_value, scene->mean);
 	rabitq->mean = test->with_mean ? scene->mean : NULL;
-	scene->center.rotated = scene->rotated;
-	rabitq_center(rabitq, scene->center_value, scene->scratch, &scene->center);
+	scene->center = (RabitqPoint){scene->center_value, scene->rotated};
+	rabitq_rotate(rabitq, &scene->center, scene->scratch);
 	memset(scene->block, 0, sizeof(scene->block));
 	for (int lane = 0; lane < RABITQ_LANES; lane++)
 	{
-		rabitq_encode(rabitq, &scene->center, scene->values[lane], scene->scratch,
-					  &scene->lanes[lane]);
+		RabitqPoint value = {scene->values[lane], scene->rotated_values[lane]};
+
+		rabitq_rotate(rabitq, &value, scene->scratch);
+		rabitq_encode(rabitq, &scene->center, &value, &scene->lanes[lane]);
 		rabitq_put_lane(test->code_dim, scene->block, lane, &scene->lanes[lane]);
 	}
 	rabitq_prepare_query(rabitq, scene->query, scene->scratch, scene->prepared);
@@ -251,6 +254,9 @@ test_rounding_of_factors(void)
 	}
 }
 
+/* Error of a rotated coordinate as a share of the norm (rotation.h), a few times over */
+#define ROTATION_ROUNDING 4e-7
+
 /* One code against its definition */
 static void
 check_code(Scene *scene, const Case *test, int lane)
@@ -263,6 +269,8 @@ check_code(Scene *scene, const Case *test, int lane)
 	double absolute = 0;
 	double signed_center = 0;
 	double size = 0;
+	double norms = 0;
+	double rounding;
 	double rescale;
 	double add;
 
@@ -270,22 +278,27 @@ check_code(Scene *scene, const Case *test, int lane)
 	{
 		double difference = (double) value[i] - scene->center_value[i];
 
+		norms +=
+			(double) value[i] * value[i] + (double) scene->center_value[i] * scene->center_value[i];
 		square += difference * difference;
 		product += difference * scene->center_value[i];
 		scene->scratch[i] = value[i] - scene->center_value[i];
 	}
 	rotation_apply(&scene->rabitq.rotation, scene->scratch, scene->scratch);
+	rounding = ROTATION_ROUNDING * sqrt(norms);
 	for (uint32_t i = 0; i < test->code_dim; i++)
 	{
 		bool positive = (code->code[i / 8] >> (i % 8) & 1) != 0;
 
-		CHECK(positive == (scene->scratch[i] >= 0), "sign %u of lane %d", i, lane);
+		CHECK(positive == (scene->scratch[i] >= 0) || fabs(scene->scratch[i]) <= rounding,
+			  "sign %u of lane %d", i, lane);
 		absolute += fabs(scene->scratch[i]);
 		signed_center += positive ? scene->rotated[i] : -scene->rotated[i];
 		size += fabs(scene->rotated[i]);
 	}
 	rescale = -slope_factor * square / absolute;
-	CHECK(fabs(code->rescale - rescale) <= fabs(rescale) * (BFLOAT_HALF_STEP + 1e-6),
+	CHECK(fabs(code->rescale - rescale) <=
+			  fabs(rescale) * (BFLOAT_HALF_STEP + 1e-6 + test->code_dim * rounding / absolute),
 		  "rescale of lane %d: %g, not %g", lane, code->rescale, rescale);
 	add = (test->measure == RABITQ_L2 ? square : -product) - code->rescale / 2 * signed_center;
 	CHECK(fabs(code->add - add) <=
