@@ -111,6 +111,7 @@ add_chunk(BuildRows *rows)
 	Size size = (rows->stride << rows->chunk_shift) + CACHE_LINE;
 	char *memory;
 
+	rows->chunk_size = size;
 	if (rows->nchunks == rows->chunks_capacity)
 	{
 		rows->chunks_capacity = Max(64, rows->chunks_capacity * 2);
@@ -221,12 +222,28 @@ build_rows_enter(BuildRows *rows, const void *encoded)
 	return enter_next(rows);
 }
 
+/* Bytes that count against the limit */
+static Size
+memory_used(const BuildRows *rows)
+{
+	return rows->nvalues * (rows->stride + rows->memory_per_value) +
+		   rows->ntids * 2 * sizeof(BuildTid) + rows->nvalues * 4 * sizeof(uint64);
+}
+
+Size
+build_rows_spare(const BuildRows *rows)
+{
+	/* chunks stay as large as they are when their values become narrower */
+	Size used = memory_used(rows) - rows->nvalues * rows->stride + rows->nchunks * rows->chunk_size;
+
+	return used < rows->memory_limit ? rows->memory_limit - used : 0;
+}
+
 /* Is there room for another row, one with a new value? */
 static bool
 has_room(const BuildRows *rows)
 {
-	Size used = rows->nvalues * (rows->stride + rows->memory_per_value) +
-				rows->ntids * 2 * sizeof(BuildTid) + rows->nvalues * 4 * sizeof(uint64);
+	Size used = memory_used(rows);
 
 	return used + own_memory_per_value(rows) + rows->memory_per_value <= rows->memory_limit &&
 		   rows->nvalues < PG_INT32_MAX;

@@ -36,6 +36,7 @@ typedef struct BuildRows
 
 	char **chunks; /* of 2^chunk_shift values, `stride` bytes each */
 	int chunk_shift;
+	Size chunk_size; /* bytes allocated for each */
 	Size stride;
 	int nchunks;
 	int chunks_capacity;
@@ -64,6 +65,9 @@ extern uint32 build_rows_enter(BuildRows *rows, const void *encoded);
 
 /* Bytes that nvalues values (and rows) take, the access method's part included */
 extern Size build_rows_memory(const BuildRows *rows, double nvalues);
+
+/* Bytes that are left of maintenance_work_mem */
+extern Size build_rows_spare(const BuildRows *rows);
 
 /*
  * Bytes that so many different values would take, with what the method adds to each

@@ -30,6 +30,7 @@
 #define GRAPH_MAX_LEVEL 30
 #define GRAPH_MIN_M 2
 #define GRAPH_MAX_M 100
+#define GRAPH_MAX_LINKS (2 * GRAPH_MAX_M) /* of a vertex in a layer */
 
 /* Vertices are numbered with 31 bits, see pool.h. */
 #define GRAPH_MAX_VERTICES UINT32_C(0x7FFFFFFF)
@@ -168,7 +169,7 @@ extern int graph_ranked_links(const Graph *graph, int thread, uint32_t vertex,
 
 /*
  * Heuristic neighbour selection (algorithm 4): of ncandidates, ascending by
- * key (their distance to the base value), keeps at most m: first those nearer
+ * key (their distance to the base value), keeps at most m (up to GRAPH_MAX_LINKS): first those nearer
  * to the base than to any kept one, then, if `fill`, the nearest of the rest.
  * values[i] is candidate i's value; kept[] receives indexes into the
  * candidates, ascending.  scratch: query_size bytes.  Returns how many were

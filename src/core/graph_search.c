@@ -124,19 +124,16 @@ graph_search_follow(const Graph *graph, GraphWorker *worker, const void *query, 
 {
 	Pool *pool = &worker->pool;
 	int n = pool->size;
-	PoolEntry dropped;
 
 	clear_visited(worker);
 	for (int i = 0; i < n; i++)
 		worker->ids[i] = POOL_ID(pool->entries[i]);
 	worker->ids[n++] = vertex;
+	for (int i = 0; i < n; i++)
+		worker->stamps[worker->ids[i]] = worker->stamp;
 	graph_score(graph, worker, query, n);
 	pool_init(pool, pool->entries, pool->capacity);
-	for (int i = 0; i < n; i++)
-	{
-		worker->stamps[worker->ids[i]] = worker->stamp;
-		pool_insert(pool, worker->keys[i], worker->ids[i], &dropped);
-	}
+	pool_fill(pool, worker->keys, worker->ids, n);
 }
 
 void

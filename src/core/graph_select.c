@@ -9,6 +9,8 @@
  */
 #include "core/graph_internal.h"
 
+#include <assert.h>
+
 /* Kept neighbours compared at once before looking whether one is too near */
 #define SELECT_BATCH 4
 
@@ -32,51 +34,47 @@ nearer_to_base(GraphSelection *selection, int i, const void *query, const void *
 	return true;
 }
 
-/* Is candidate i nearer to the base than to any of the nkept kept ones? */
+/* Is candidate i nearer to the base than to any of n kept ones? */
 static bool
-is_diverse(GraphSelection *selection, int i, int nkept)
+is_diverse(GraphSelection *selection, int i, const void *const *kept, int n)
 {
 	const GraphDistance *distance = selection->distance;
-	const bool *checked = selection->checked;
-	bool known = checked != NULL && checked[i];
-	const void *objects[SELECT_BATCH];
-	const void *query = NULL;
-	int n = 0;
+	const void *query;
 
-	for (int j = 0; j < nkept; j++)
-	{
-		int other = selection->kept[j];
-
-		if (known && checked[other])
-			continue;
-		objects[n++] = selection->values[other];
-		if (n < SELECT_BATCH)
-			continue;
-		if (query == NULL)
-			query = distance->prepare_query(distance->context, selection->values[i],
-											selection->scratch);
-		if (!nearer_to_base(selection, i, query, objects, n))
-			return false;
-		n = 0;
-	}
 	if (n == 0)
 		return true;
-	if (query == NULL)
-		query =
-			distance->prepare_query(distance->context, selection->values[i], selection->scratch);
-	return nearer_to_base(selection, i, query, objects, n);
+	query = distance->prepare_query(distance->context, selection->values[i], selection->scratch);
+	for (int j = 0; j < n; j += SELECT_BATCH)
+	{
+		int batch = n - j < SELECT_BATCH ? n - j : SELECT_BATCH;
+
+		if (!nearer_to_base(selection, i, query, kept + j, batch))
+			return false;
+	}
+	return true;
 }
 
 int
 graph_select(GraphSelection *selection)
 {
+	/* values of those kept: of all, and of those not known to be diverse beforehand */
+	const void *all[GRAPH_MAX_LINKS];
+	const void *unchecked[GRAPH_MAX_LINKS];
 	int *kept = selection->kept;
 	int nkept = 0;
+	int nunchecked = 0;
 
+	assert(selection->m <= GRAPH_MAX_LINKS);
 	for (int i = 0; i < selection->ncandidates && nkept < selection->m; i++)
 	{
-		if (is_diverse(selection, i, nkept))
-			kept[nkept++] = i;
+		bool known = selection->checked != NULL && selection->checked[i];
+
+		if (!is_diverse(selection, i, known ? unchecked : all, known ? nunchecked : nkept))
+			continue;
+		if (!known)
+			unchecked[nunchecked++] = selection->values[i];
+		all[nkept] = selection->values[i];
+		kept[nkept++] = i;
 	}
 	selection->ndiverse = nkept;
 	if (selection->fill)

@@ -66,6 +66,28 @@ pool_insert(Pool *pool, float key, uint32_t id, PoolEntry *dropped)
 	return full;
 }
 
+/*
+ * Each candidate's place is the number of those that come before it: n comparisons that
+ * vector instructions do several at a time, and no jump that depends on the data.
+ */
+void
+pool_fill(Pool *pool, const float *keys, const uint32_t *ids, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		float key = keys[i];
+		int place = 0;
+
+		for (int j = 0; j < i; j++)
+			place += keys[j] <= key;
+		for (int j = i + 1; j < n; j++)
+			place += keys[j] < key;
+		if (place < pool->capacity)
+			pool->entries[place] = (PoolEntry){key, ids[i]};
+	}
+	pool->size = n < pool->capacity ? n : pool->capacity;
+}
+
 int
 pool_expand_next(Pool *pool)
 {

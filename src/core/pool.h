@@ -55,6 +55,12 @@ pool_accepts(const Pool *pool, float key)
 extern bool pool_insert(Pool *pool, float key, uint32_t id, PoolEntry *dropped);
 
 /*
+ * Fills an empty pool with n candidates, or the nearest of them: as if inserted one
+ * after the other.
+ */
+extern void pool_fill(Pool *pool, const float *keys, const uint32_t *ids, int n);
+
+/*
  * Marks the nearest unexpanded entry expanded and returns its index, or -1
  * when every entry is expanded.
  */

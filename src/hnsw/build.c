@@ -28,9 +28,13 @@
 /* A further graph begins with this part of the steps that the last one ended with */
 #define STEP_CAUTION 4
 
-/* Size of the records that are given codes in one step, and vertices a thread takes */
+/* Size of the records that are made in one step, and vertices a thread takes */
 #define BATCH_SIZE (8 * 1024 * 1024)
-#define CODE_GRAIN 64
+#define RECORD_GRAIN 64
+
+/* Values rotated between two looks for interrupts, and at a time by a thread */
+#define ROTATE_STEP 65536
+#define ROTATE_GRAIN 1024
 
 /* Bytes of a neighbour's value that are prefetched; the hardware goes on. */
 #define PREFETCH_SIZE 512
@@ -207,7 +211,10 @@ anchor_first(HnswBuild *build, const Layout *layout, uint32 vertex, uint32 *link
 	return Max(n, at + 1);
 }
 
-/* Fills one zeroed record; `tids` is the head of the vertex's further TID lists. */
+/*
+ * Fills one zeroed record; `tids` is the head of the vertex's further TID lists.  May
+ * run in a thread.
+ */
 static void
 fill_vertex(HnswBuild *build, const Layout *layout, uint32 place, ItemPointerData tids,
 			HnswVertex record)
@@ -274,13 +281,14 @@ hnsw_end_slot_pages(Page page)
 	PageGetSpecial(page)->ordinal = 1;
 }
 
-/* Records of consecutive places in memory, to be given codes by threads */
+/* Records of consecutive places in memory, made by threads */
 typedef struct RecordBatch
 {
-	const HnswBuild *build;
+	HnswBuild *build;
 	const Layout *layout;
-	HnswCoder **coders; /* one a thread */
-	uint32 first;		/* place of the first */
+	HnswCoder **coders;	   /* one a thread, or NULL */
+	uint32 first;		   /* place of the first */
+	ItemPointerData *tids; /* heads of the further TID lists */
 	char *records;
 	char *codes;
 } RecordBatch;
@@ -293,29 +301,42 @@ prefetch_value(const void *value, Size size)
 		__builtin_prefetch((const char *) value + offset);
 }
 
-/* Adds the codes of the links of records [from, to) of a batch.  Runs in threads. */
+/* Adds the codes of the links of record number i of a batch. */
 static void
-code_records(void *arg, int thread, uint32_t from, uint32_t to)
+code_record(const RecordBatch *batch, HnswCoder *coder, uint32 i, HnswVertex record)
 {
-	const RecordBatch *batch = (const RecordBatch *) arg;
 	const HnswIndex *index = &batch->build->index;
 	const BuildRows *rows = batch->build->rows;
 	const uint32 *order = batch->layout->order;
+	const uint32 *links = hnsw_vertex_links(index, record);
+	char *codes = batch->codes + (Size) i * index->meta.codes_size;
 	const void *neighbors[HNSW_MAX_LINKS];
+
+	memset(codes, 0, index->meta.codes_size);
+	for (int j = 0; j < record->nlinks; j++)
+	{
+		neighbors[j] = build_rows_value(rows, order[place_of(batch->build, links[j])]);
+		prefetch_value(neighbors[j], index->space.stored_size);
+	}
+	hnsw_code_links(coder, &index->space.stored, record, codes,
+					build_rows_value(rows, order[batch->first + i]), neighbors, record->nlinks);
+}
+
+/* Makes records [from, to) of a batch.  Runs in threads. */
+static void
+fill_records(void *arg, int thread, uint32_t from, uint32_t to)
+{
+	const RecordBatch *batch = (const RecordBatch *) arg;
+	Size slot_size = batch->build->index.meta.slot_size;
 
 	for (uint32 i = from; i < to; i++)
 	{
-		HnswVertex record = (HnswVertex) (batch->records + (Size) i * index->meta.slot_size);
-		const uint32 *links = hnsw_vertex_links(index, record);
+		HnswVertex record = (HnswVertex) (batch->records + i * slot_size);
 
-		for (int j = 0; j < record->nlinks; j++)
-		{
-			neighbors[j] = build_rows_value(rows, order[place_of(batch->build, links[j])]);
-			prefetch_value(neighbors[j], index->space.stored_size);
-		}
-		hnsw_code_links(batch->coders[thread], &index->space.stored, record,
-						batch->codes + (Size) i * index->meta.codes_size,
-						build_rows_value(rows, order[batch->first + i]), neighbors, record->nlinks);
+		memset(record, 0, slot_size);
+		fill_vertex(batch->build, batch->layout, batch->first + i, batch->tids[i], record);
+		if (batch->coders != NULL)
+			code_record(batch, batch->coders[thread], i, record);
 	}
 }
 
@@ -323,20 +344,53 @@ code_records(void *arg, int thread, uint32_t from, uint32_t to)
 static void
 make_records(HnswBuild *build, Layout *layout, RecordBatch *batch, int n)
 {
-	Size slot_size = build->index.meta.slot_size;
-
-	memset(batch->records, 0, n * slot_size);
-	memset(batch->codes, 0, (Size) n * build->index.meta.codes_size);
 	for (int i = 0; i < n; i++)
 	{
-		uint32 place = batch->first + i;
-		ItemPointerData head =
-			hnsw_place_tids(&layout->item, extra_tids(build, layout->order[place]));
+		uint32 vertex = layout->order[batch->first + i];
 
-		fill_vertex(build, layout, place, head, (HnswVertex) (batch->records + i * slot_size));
+		batch->tids[i] = hnsw_place_tids(&layout->item, extra_tids(build, vertex));
 	}
-	if (batch->coders != NULL)
-		parallel_for(build->params.threads, 0, n, CODE_GRAIN, code_records, batch);
+	parallel_for(build->params.threads, 0, n, RECORD_GRAIN, fill_records, batch);
+}
+
+/* Rotates the values of places [from, to).  Runs in threads. */
+static void
+rotate_values(void *arg, int thread, uint32_t from, uint32_t to)
+{
+	const RecordBatch *batch = (const RecordBatch *) arg;
+	const HnswBuild *build = batch->build;
+
+	for (uint32 place = from; place < to; place++)
+		hnsw_coder_fill(batch->coders[thread], &build->index.space.stored, vertex_id(build, place),
+						build_rows_value(build->rows, batch->layout->order[place]));
+}
+
+/*
+ * What makes the codes of a batch: each thread its own.  Values are rotated once for all
+ * codes if memory allows to keep that; the table is returned, or NULL.
+ */
+static float *
+make_coders(HnswBuild *build, RecordBatch *batch, const float *mean)
+{
+	uint32 n = batch->layout->nvertices;
+	Size size = (Size) n * build->index.meta.code_dim * sizeof(float);
+	float *table = NULL;
+
+	if (size <= build_rows_spare(build->rows))
+		table = palloc_extended(size, MCXT_ALLOC_HUGE);
+	batch->coders = palloc(build->params.threads * sizeof(HnswCoder *));
+	for (int i = 0; i < build->params.threads; i++)
+	{
+		batch->coders[i] = hnsw_coder_init(&build->index, mean);
+		hnsw_coder_use(batch->coders[i], table, vertex_id(build, 0));
+	}
+	for (uint32 place = 0; table != NULL && place < n; place += ROTATE_STEP)
+	{
+		CHECK_FOR_INTERRUPTS();
+		parallel_for(build->params.threads, place, Min(n - place, ROTATE_STEP) + place,
+					 ROTATE_GRAIN, rotate_values, batch);
+	}
+	return table;
 }
 
 /* Writes n records of a batch, from number `first` on, as the next slot page. */
@@ -371,16 +425,9 @@ write_slot_pages(HnswBuild *build, Layout *layout, const float *mean)
 	uint32 slots = meta->slots_per_page;
 	uint32 batch_size = Max(BATCH_SIZE / (meta->slot_size + meta->codes_size) / slots, 1) * slots;
 	RecordBatch batch = {.build = build, .layout = layout};
+	float *table = meta->codes_size != 0 ? make_coders(build, &batch, mean) : NULL;
 
-	if (meta->codes_size != 0)
-	{
-		batch.coders = palloc(build->params.threads * sizeof(HnswCoder *));
-		for (int i = 0; i < build->params.threads; i++)
-		{
-			batch.coders[i] = hnsw_coder_init(&build->index, mean);
-			hnsw_coder_keep(batch.coders[i], HNSW_KEPT_POINTS_SIZE);
-		}
-	}
+	batch.tids = palloc(batch_size * sizeof(ItemPointerData));
 	batch.records = palloc((Size) batch_size * meta->slot_size);
 	batch.codes = palloc((Size) batch_size * meta->codes_size);
 	for (; batch.first < layout->nvertices; batch.first += batch_size)
@@ -391,8 +438,11 @@ write_slot_pages(HnswBuild *build, Layout *layout, const float *mean)
 		for (uint32 i = 0; i < n; i += slots)
 			write_slot_page(build, &batch, i, Min(slots, n - i));
 	}
+	pfree(batch.tids);
 	pfree(batch.records);
 	pfree(batch.codes);
+	if (table != NULL)
+		pfree(table);
 }
 
 static const void *

@@ -38,20 +38,9 @@
 /* Vertices of this many dimensions or more get no more room than other indexes give them */
 #define LARGE_DIM 512
 
-/* Points a coder keeps at least, if it keeps any */
-#define MIN_KEPT 64
-
 /* What other indexes store beside a value, about */
 #define PEER_LINK_SIZE 12
 #define PEER_OVERHEAD 100
-
-/* A value that is coded, or around which others are */
-typedef struct CodedPoint
-{
-	uint32 vertex;		/* whose it is, of those kept */
-	float *coordinates; /* dim */
-	RabitqPoint point;
-} CodedPoint;
 
 struct HnswCoder
 {
@@ -60,18 +49,20 @@ struct HnswCoder
 	int links_offset; /* in records */
 	int blocks;
 	Size block_size;
-	bool normalize;	  /* codes are those of unit vectors */
-	float scale;	  /* key = scale * what the codes measure */
-	float *query;	  /* of the query */
-	void *query_form; /* of a value */
-	float *scratch;	  /* rotated */
-	CodedPoint base;  /* the vertex */
-	CodedPoint point; /* a neighbour */
-	void *prepared;	  /* the query */
+	bool normalize;		/* codes are those of unit vectors */
+	float scale;		/* key = scale * what the codes measure */
+	float *query;		/* of the query */
+	void *query_form;	/* of a value */
+	float *scratch;		/* rotated */
+	float *coordinates; /* of a neighbour */
+	float *center;		/* of the vertex */
+	RabitqPoint point;	/* the neighbour */
+	RabitqPoint base;	/* the vertex */
+	void *prepared;		/* the query */
 
-	/* points that were needed lately, by the low bits of their ids; none: NULL */
-	CodedPoint *kept;
-	uint32 nkept; /* a power of 2 */
+	/* Rotated values of vertices from table_first on, or NULL */
+	float *table;
+	uint32 table_first;
 };
 
 /* The codes' measure of a space.  False: its values cannot be coded. */
@@ -153,22 +144,6 @@ hnsw_place_codes(HnswMeta *meta, const IndexSpace *space, Size value_room, bool 
 	return true;
 }
 
-/* Bytes of the coordinates of a point, and of those rotated */
-static Size
-point_size(const HnswCoder *coder)
-{
-	return (coder->dim + coder->rabitq.code_dim) * sizeof(float);
-}
-
-static void
-place_point(const HnswCoder *coder, CodedPoint *point, void *memory)
-{
-	point->vertex = HNSW_NO_VERTEX;
-	point->coordinates = memory;
-	point->point.value = point->coordinates;
-	point->point.rotated = point->coordinates + coder->dim;
-}
-
 /*
  * What encodes values of an index in the quantised form, in memory of the
  * current context; mean has code_dim floats or is NULL.  One for each thread.
@@ -193,30 +168,25 @@ hnsw_coder_init(const HnswIndex *index, const float *mean)
 	coder->query = palloc(dim * sizeof(float));
 	coder->query_form = palloc(Max(hnsw_copy_query_size(index), 1));
 	coder->scratch = palloc(padded * sizeof(float));
-	place_point(coder, &coder->base, palloc(point_size(coder)));
-	place_point(coder, &coder->point, palloc(point_size(coder)));
+	coder->coordinates = palloc(dim * sizeof(float));
+	coder->center = palloc(dim * sizeof(float));
+	coder->point.value = coder->coordinates;
+	coder->point.rotated = palloc(meta->code_dim * sizeof(float));
+	coder->base.value = coder->center;
+	coder->base.rotated = palloc(meta->code_dim * sizeof(float));
 	coder->prepared = palloc(rabitq_query_size(meta->code_dim));
 	return coder;
 }
 
 /*
- * From now on hnsw_code_links() keeps points, in at most `size` bytes of the current
- * context or those of MIN_KEPT: a value that many link to is rotated once, or a few
- * times.  For a build: values must not change.
+ * From now on hnsw_code_links() takes rotated values of vertices from a table, which has
+ * those from `first` on, code_dim numbers each (hnsw_coder_fill()).
  */
 void
-hnsw_coder_keep(HnswCoder *coder, Size size)
+hnsw_coder_use(HnswCoder *coder, float *table, uint32 first)
 {
-	Size each = point_size(coder);
-	char *memory;
-
-	coder->nkept = MIN_KEPT;
-	while (2 * coder->nkept * each <= size)
-		coder->nkept *= 2;
-	coder->kept = palloc(coder->nkept * sizeof(CodedPoint));
-	memory = palloc_extended(coder->nkept * each, MCXT_ALLOC_HUGE);
-	for (uint32 i = 0; i < coder->nkept; i++)
-		place_point(coder, &coder->kept[i], memory + i * each);
+	coder->table = table;
+	coder->table_first = first;
 }
 
 /* The same with the mean that the index has on a page; NULL for the plain form. */
@@ -305,53 +275,52 @@ hnsw_put_links(HnswIndex *index, HnswVertex record, const uint32 *links, int n)
 	record->nlinks = n;
 }
 
-/* Makes a point of an encoded value of `space`. */
-static void
-make_point(HnswCoder *coder, CodedPoint *point, const SpaceContext *space, const void *value)
+/* The rotated value of a vertex in the table */
+static float *
+table_entry(const HnswCoder *coder, uint32 vertex)
 {
-	hnsw_coder_coordinates(coder, space, value, point->coordinates);
-	rabitq_rotate(&coder->rabitq, &point->point, coder->scratch);
+	return coder->table + (Size) (vertex - coder->table_first) * coder->rabitq.code_dim;
 }
 
-/* The point of a neighbour, of this vertex if it is one that points are kept of */
-static const CodedPoint *
-find_point(HnswCoder *coder, const SpaceContext *space, uint32 vertex, const void *value)
+/*
+ * Fills the entry of a vertex in the table, by its encoded value of `space`.  May run in
+ * a thread.
+ */
+void
+hnsw_coder_fill(HnswCoder *coder, const SpaceContext *space, uint32 vertex, const void *value)
 {
-	CodedPoint *point = &coder->point;
+	RabitqPoint point = {coder->coordinates, table_entry(coder, vertex)};
 
-	if (vertex != HNSW_NO_VERTEX)
-		point = &coder->kept[vertex & (coder->nkept - 1)];
-	if (vertex == HNSW_NO_VERTEX || point->vertex != vertex)
-		make_point(coder, point, space, value);
-	point->vertex = vertex;
-	return point;
-}
-
-/* Puts the code of a point into a lane of a block. */
-static void
-encode_point(HnswCoder *coder, const CodedPoint *point, void *block, int lane)
-{
-	RabitqLane code;
-
-	rabitq_encode(&coder->rabitq, &coder->base.point, &point->point, &code);
-	rabitq_put_lane(coder->rabitq.code_dim, block, lane, &code);
+	hnsw_coder_coordinates(coder, space, value, coder->coordinates);
+	rabitq_rotate(&coder->rabitq, &point, coder->scratch);
 }
 
 /* Centres the codes to be made on a point. */
 void
 hnsw_coder_center(HnswCoder *coder, const float *coordinates)
 {
-	memcpy(coder->base.coordinates, coordinates, coder->dim * sizeof(float));
-	rabitq_rotate(&coder->rabitq, &coder->base.point, coder->scratch);
+	memmove(coder->center, coordinates, coder->dim * sizeof(float));
+	rabitq_rotate(&coder->rabitq, &coder->base, coder->scratch);
+}
+
+/* Puts the code of a value, rotated already, into a lane of a block. */
+static void
+encode_point(HnswCoder *coder, const RabitqPoint *point, void *block, int lane)
+{
+	RabitqLane code;
+
+	rabitq_encode(&coder->rabitq, &coder->base, point, &code);
+	rabitq_put_lane(coder->rabitq.code_dim, block, lane, &code);
 }
 
 /* Puts the code of a value into a lane of a block. */
 void
 hnsw_coder_encode(HnswCoder *coder, const float *coordinates, void *block, int lane)
 {
-	memcpy(coder->point.coordinates, coordinates, coder->dim * sizeof(float));
-	rabitq_rotate(&coder->rabitq, &coder->point.point, coder->scratch);
-	encode_point(coder, &coder->point, block, lane);
+	RabitqPoint point = {coordinates, coder->point.rotated};
+
+	rabitq_rotate(&coder->rabitq, &point, coder->scratch);
+	encode_point(coder, &point, block, lane);
 }
 
 /*
@@ -369,16 +338,22 @@ hnsw_code_links(HnswCoder *coder, const SpaceContext *space, HnswVertex record, 
 	for (int i = 0; i < Min(n, coder->blocks * RABITQ_LANES); i++)
 	{
 		char *block = (char *) codes + i / RABITQ_LANES * coder->block_size;
-		uint32 vertex;
+		RabitqPoint point = coder->point;
 
 		if (hnsw_has_code(record, i) || neighbors[i] == NULL)
 			continue;
 		if (!centered)
-			make_point(coder, &coder->base, space, value);
-		centered = true;
-		vertex = coder->kept != NULL ? links[i] : HNSW_NO_VERTEX;
-		encode_point(coder, find_point(coder, space, vertex, neighbors[i]), block,
-					 i % RABITQ_LANES);
+		{
+			hnsw_coder_coordinates(coder, space, value, coder->center);
+			hnsw_coder_center(coder, coder->center);
+			centered = true;
+		}
+		hnsw_coder_coordinates(coder, space, neighbors[i], coder->coordinates);
+		if (coder->table != NULL)
+			point.rotated = table_entry(coder, links[i]);
+		else
+			rabitq_rotate(&coder->rabitq, &point, coder->scratch);
+		encode_point(coder, &point, block, i % RABITQ_LANES);
 		record->coded[i / RABITQ_LANES] |= UINT32_C(1) << i % RABITQ_LANES;
 	}
 }
@@ -610,8 +585,6 @@ hnsw_code_index(HnswIndex *index)
 		return;
 	PAUSE_POINT("code index", META_BLOCK);
 	coder = hnsw_coder_create(index);
-	if (index->building)
-		hnsw_coder_keep(coder, HNSW_KEPT_POINTS_SIZE);
 	context = AllocSetContextCreate(CurrentMemoryContext, "hnsw codes", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
 	for (BlockNumber blkno = META_BLOCK + 1; blkno < nblocks; blkno++)

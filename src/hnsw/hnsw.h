@@ -482,15 +482,14 @@ hnsw_has_code(const HnswVertexData *record, int position)
 		   (record->coded[position / RABITQ_LANES] >> position % RABITQ_LANES & 1) != 0;
 }
 
-/* Points kept by a coder of a build, in bytes: what stays in a processor's own cache */
-#define HNSW_KEPT_POINTS_SIZE (1024 * 1024)
-
 extern void hnsw_put_links(HnswIndex *index, HnswVertex record, const uint32 *links, int n);
 extern bool hnsw_is_codable(const IndexSpace *space);
 extern bool hnsw_place_codes(HnswMeta *meta, const IndexSpace *space, Size value_room,
 							 bool is_inline);
 extern HnswCoder *hnsw_coder_init(const HnswIndex *index, const float *mean);
-extern void hnsw_coder_keep(HnswCoder *coder, Size size);
+extern void hnsw_coder_use(HnswCoder *coder, float *table, uint32 first);
+extern void hnsw_coder_fill(HnswCoder *coder, const SpaceContext *space, uint32 vertex,
+							const void *value);
 extern HnswCoder *hnsw_coder_create(HnswIndex *index);
 extern void hnsw_coder_coordinates(HnswCoder *coder, const SpaceContext *space, const void *value,
 								   float *coordinates);

@@ -129,6 +129,38 @@ test_against_model(void)
 	}
 }
 
+/* Filled at once, a pool is what insertions one after the other make of it. */
+static void
+test_fill(void)
+{
+	Random random;
+
+	random_seed(&random, 7);
+	for (int round = 0; round < 1000; round++)
+	{
+		PoolEntry entries[MAX_CAPACITY];
+		Model model = {.capacity = 1 + (int) random_below(&random, MAX_CAPACITY)};
+		float keys[2 * MAX_CAPACITY];
+		uint32_t ids[2 * MAX_CAPACITY];
+		int n = (int) random_below(&random, 2 * MAX_CAPACITY + 1);
+		PoolEntry dropped;
+		Pool pool;
+
+		pool_init(&pool, entries, model.capacity);
+		for (int i = 0; i < n; i++)
+		{
+			keys[i] = (float) random_below(&random, 60) - 20;
+			if (keys[i] == 0)
+				keys[i] = INFINITY;
+			ids[i] = (uint32_t) i;
+			model_insert(&model, keys[i], ids[i], &dropped);
+		}
+		pool_fill(&pool, keys, ids, n);
+		compare(&pool, &model, round);
+		CHECK(pool.cursor == 0, "round %d: cursor %d", round, pool.cursor);
+	}
+}
+
 static void
 test_best_are_kept(void)
 {
@@ -148,6 +180,7 @@ int
 main(void)
 {
 	RUN(test_against_model);
+	RUN(test_fill);
 	RUN(test_best_are_kept);
 	return unit_finish();
 }
