@@ -92,9 +92,8 @@ lay_out(BuildRows *rows)
 	rows->table = MemoryContextAllocZero(rows->context, rows->table_size * sizeof(uint64));
 }
 
-/* Asks for huge pages: the build reads values all over the memory. */
-static void
-advise_huge_pages(char *memory, Size size)
+void
+build_advise_huge_pages(char *memory, Size size)
 {
 #ifdef MADV_HUGEPAGE
 	char *start = (char *) TYPEALIGN(HUGE_PAGE_SIZE, memory);
@@ -122,7 +121,7 @@ add_chunk(BuildRows *rows)
 			rows->chunks = repalloc(rows->chunks, rows->chunks_capacity * sizeof(char *));
 	}
 	memory = MemoryContextAllocHuge(rows->context, size);
-	advise_huge_pages(memory, size);
+	build_advise_huge_pages(memory, size);
 	rows->chunks[rows->nchunks++] = (char *) TYPEALIGN(CACHE_LINE, memory);
 }
 

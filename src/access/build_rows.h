@@ -66,6 +66,9 @@ extern uint32 build_rows_enter(BuildRows *rows, const void *encoded);
 /* Bytes that nvalues values (and rows) take, the access method's part included */
 extern Size build_rows_memory(const BuildRows *rows, double nvalues);
 
+/* Asks for huge pages for memory that is going to be read here and there. */
+extern void build_advise_huge_pages(char *memory, Size size);
+
 /* Bytes that are left of maintenance_work_mem */
 extern Size build_rows_spare(const BuildRows *rows);
 

@@ -289,6 +289,7 @@ typedef struct RecordBatch
 	HnswCoder **coders;	   /* one a thread, or NULL */
 	uint32 first;		   /* place of the first */
 	ItemPointerData *tids; /* heads of the further TID lists */
+	char *table_memory;	   /* of rotated values, or NULL */
 	char *records;
 	char *codes;
 } RecordBatch;
@@ -367,9 +368,9 @@ rotate_values(void *arg, int thread, uint32_t from, uint32_t to)
 
 /*
  * What makes the codes of a batch: each thread its own.  Values are rotated once for all
- * codes if memory allows to keep that; the table is returned, or NULL.
+ * codes if memory allows to keep that.
  */
-static float *
+static void
 make_coders(HnswBuild *build, RecordBatch *batch, const float *mean)
 {
 	uint32 n = batch->layout->nvertices;
@@ -377,7 +378,13 @@ make_coders(HnswBuild *build, RecordBatch *batch, const float *mean)
 	float *table = NULL;
 
 	if (size <= build_rows_spare(build->rows))
-		table = palloc_extended(size, MCXT_ALLOC_HUGE);
+	{
+		char *memory = palloc_extended(size + CACHE_LINE, MCXT_ALLOC_HUGE);
+
+		build_advise_huge_pages(memory, size);
+		table = (float *) TYPEALIGN(CACHE_LINE, memory);
+		batch->table_memory = memory;
+	}
 	batch->coders = palloc(build->params.threads * sizeof(HnswCoder *));
 	for (int i = 0; i < build->params.threads; i++)
 	{
@@ -390,7 +397,6 @@ make_coders(HnswBuild *build, RecordBatch *batch, const float *mean)
 		parallel_for(build->params.threads, place, Min(n - place, ROTATE_STEP) + place,
 					 ROTATE_GRAIN, rotate_values, batch);
 	}
-	return table;
 }
 
 /* Writes n records of a batch, from number `first` on, as the next slot page. */
@@ -425,8 +431,9 @@ write_slot_pages(HnswBuild *build, Layout *layout, const float *mean)
 	uint32 slots = meta->slots_per_page;
 	uint32 batch_size = Max(BATCH_SIZE / (meta->slot_size + meta->codes_size) / slots, 1) * slots;
 	RecordBatch batch = {.build = build, .layout = layout};
-	float *table = meta->codes_size != 0 ? make_coders(build, &batch, mean) : NULL;
 
+	if (meta->codes_size != 0)
+		make_coders(build, &batch, mean);
 	batch.tids = palloc(batch_size * sizeof(ItemPointerData));
 	batch.records = palloc((Size) batch_size * meta->slot_size);
 	batch.codes = palloc((Size) batch_size * meta->codes_size);
@@ -441,8 +448,8 @@ write_slot_pages(HnswBuild *build, Layout *layout, const float *mean)
 	pfree(batch.tids);
 	pfree(batch.records);
 	pfree(batch.codes);
-	if (table != NULL)
-		pfree(table);
+	if (batch.table_memory != NULL)
+		pfree(batch.table_memory);
 }
 
 static const void *

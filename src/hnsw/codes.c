@@ -38,6 +38,12 @@
 /* Vertices of this many dimensions or more get no more room than other indexes give them */
 #define LARGE_DIM 512
 
+/* Links between the one at hand and the one whose rotated value is prefetched, and of it
+ * how many bytes; the hardware goes on */
+#define ENTRIES_AHEAD 3
+#define PREFETCH_SIZE 512
+#define CACHE_LINE 64
+
 /* What other indexes store beside a value, about */
 #define PEER_LINK_SIZE 12
 #define PEER_OVERHEAD 100
@@ -323,6 +329,17 @@ hnsw_coder_encode(HnswCoder *coder, const float *coordinates, void *block, int l
 	encode_point(coder, &point, block, lane);
 }
 
+/* Starts reading the table's entry of a vertex. */
+static inline void
+prefetch_entry(const HnswCoder *coder, uint32 vertex)
+{
+	const char *entry = (const char *) table_entry(coder, vertex);
+	Size size = Min(coder->rabitq.code_dim * sizeof(float), PREFETCH_SIZE);
+
+	for (Size offset = 0; offset < size; offset += CACHE_LINE)
+		__builtin_prefetch(entry + offset);
+}
+
 /*
  * Adds the codes that a record lacks to codes[].  value is its own, neighbors[i] that of
  * its i-th link, n of them, or NULL for one to be left without; all encoded
@@ -348,6 +365,8 @@ hnsw_code_links(HnswCoder *coder, const SpaceContext *space, HnswVertex record, 
 			hnsw_coder_center(coder, coder->center);
 			centered = true;
 		}
+		if (coder->table != NULL && i + ENTRIES_AHEAD < n)
+			prefetch_entry(coder, links[i + ENTRIES_AHEAD]);
 		hnsw_coder_coordinates(coder, space, neighbors[i], coder->coordinates);
 		if (coder->table != NULL)
 			point.rotated = table_entry(coder, links[i]);
