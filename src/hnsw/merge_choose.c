@@ -12,6 +12,12 @@
 
 #include "hnsw/merge.h"
 
+/*
+ * Of ef_construction, what a search by codes wants to find: it then comes across
+ * what one by values does that wants all of it (README, "Merge").
+ */
+#define CODED_EF(ef_construction) (Max(1, (ef_construction) *5 / 8))
+
 /* Reads the value of a vertex of the batch and prepares it as a query. */
 static const void *
 prepare_vertex(MergeState *state, const MergeVertex *vertex)
@@ -174,7 +180,7 @@ search_base(MergeState *state, const void *query, const PoolEntry *seeds, int n)
 	if (search->coder != NULL)
 		hnsw_coder_query(search->coder, query);
 	hnsw_search_begin(search, query, HNSW_CANDIDATES(ef), seeds, n);
-	hnsw_search_layer(search, 0, ef);
+	hnsw_search_layer(search, 0, search->coder != NULL ? CODED_EF(ef) : ef);
 	if (search->coder != NULL)
 		hnsw_coded_fill(search);
 	search->coder = NULL;
