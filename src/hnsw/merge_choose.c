@@ -16,7 +16,7 @@
  * Of ef_construction, what a search by codes wants to find: it then comes across
  * what one by values does that wants all of it (README, "Merge").
  */
-#define CODED_EF(ef_construction) (Max(1, (ef_construction) *5 / 8))
+#define CODED_EF(ef_construction) (Max(1, 3 * (ef_construction) / 4))
 
 /* Reads the value of a vertex of the batch and prepares it as a query. */
 static const void *
