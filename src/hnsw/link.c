@@ -55,6 +55,8 @@ typedef struct ListChange
 	uint32 *old; /* as it was read */
 	int n;
 	uint32 *links;		 /* as it is to be */
+	HnswVertex record;	 /* the header of its record and */
+	char *codes;		 /* the codes, as read, if these are to help choose; else NULL */
 	HnswLinkBack *first; /* the requests that concern it */
 	int nbacks;
 	bool written;
@@ -66,6 +68,9 @@ typedef struct Linker
 	HnswIndex *index;
 	int layer;
 	int limit;
+	HnswCoder *coder;	   /* NULL until it is needed, */
+	MemoryContext coding;  /* and so is its memory, a child of */
+	MemoryContext caller;  /* the caller's */
 	MemoryContext context; /* of one record; reset after it */
 	MemoryContext scratch; /* of one list */
 	ListChange changes[MAX_CHANGES];
@@ -74,15 +79,21 @@ typedef struct Linker
 	int npages;
 } Linker;
 
-/* The neighbours of one vertex with what decides between them */
+/*
+ * The neighbours of one vertex with what decides between them.  Values of those
+ * that have a code are read only if need be: a list leads to as many pages as it
+ * has links, and reading all of them took half of a merge's time.
+ */
 typedef struct Neighbors
 {
 	uint32 vertex;
-	int n; /* in the list; position n is the newcomer's */
+	const void *base; /* its value */
+	int n;			  /* in the list; position n is the newcomer's */
 	uint32 *ids;
-	const void **values;
-	float *keys; /* distance to the vertex */
-	void *query; /* query form of the vertex, then of a neighbour */
+	const void **values; /* NULL: not read, there is a code */
+	const char *codes;	 /* NULL: none of them has one */
+	float *keys;		 /* distances to the vertex; those by codes are estimates */
+	void *query;		 /* query form of the vertex, then of a neighbour */
 } Neighbors;
 
 /* GraphDistance callbacks over a SpaceContext */
@@ -237,6 +248,27 @@ locate_links(Linker *linker, const ListChange *change, Page page, uint16 **count
 }
 
 /*
+ * Copies the codes of a full list from its locked page, if there are newcomers for
+ * which another link may have to be given up.
+ */
+static void
+copy_codes(Linker *linker, ListChange *change, Page page)
+{
+	HnswIndex *index = linker->index;
+	Size size = index->meta.codes_size;
+	bool weak = true;
+
+	for (int i = 0; i < change->nbacks; i++)
+		weak &= change->first[i].weak;
+	if (weak || linker->layer > 0 || size == 0 || change->n < linker->limit)
+		return;
+	change->record = palloc(sizeof(HnswVertexData));
+	memcpy(change->record, hnsw_page_vertex(index, page, change->vertex), sizeof(HnswVertexData));
+	change->codes = palloc(size);
+	memcpy(change->codes, hnsw_vertex_codes(index, page, change->vertex), size);
+}
+
+/*
  * Copies the list of change->vertex.  False if it has none in this layer, or
  * is no vertex any more that should be linked from.
  */
@@ -275,9 +307,62 @@ read_list(Linker *linker, ListChange *change)
 		memcpy(change->old, links, change->nold * sizeof(uint32));
 		memcpy(change->links, links, change->nold * sizeof(uint32));
 		change->n = change->nold;
+		copy_codes(linker, change, BufferGetPage(buffer));
 	}
 	UnlockReleaseBuffer(buffer);
 	return !dead;
+}
+
+/*
+ * Estimates how far the neighbours in a block of codes are from the coder's query,
+ * to which the vertex has the given key.
+ */
+static void
+estimate_block(Linker *linker, const Neighbors *neighbors, int block, float key, float *keys)
+{
+	Size block_size = rabitq_block_size(linker->index->meta.code_dim);
+	float weights[RABITQ_LANES];
+
+	hnsw_coder_estimate(linker->coder, neighbors->codes + block * block_size, key, keys, weights);
+}
+
+/* Makes the coder, unless there is one. */
+static void
+make_coder(Linker *linker)
+{
+	MemoryContext old;
+
+	if (linker->coder != NULL)
+		return;
+	linker->coding =
+		AllocSetContextCreate(linker->caller, "hnsw link codes", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(linker->coding);
+	linker->coder = hnsw_coder_create(linker->index);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Sets the keys of the neighbours that have codes, as estimates of the distance
+ * from the vertex itself, whose query form is given.  What a code does not tell of
+ * a direction does not matter there: only roundings are left.
+ */
+static void
+estimate_keys(Linker *linker, Neighbors *neighbors, const void *query)
+{
+	const SpaceContext *space = hnsw_copy_space(linker->index);
+	float keys[RABITQ_LANES];
+	float own;
+
+	make_coder(linker);
+	hnsw_coder_query(linker->coder, query);
+	space_link_distances(space, query, &neighbors->base, 1, &own);
+	for (int i = 0; i < neighbors->n; i++)
+	{
+		if (i % RABITQ_LANES == 0 && i / RABITQ_LANES < linker->index->meta.code_blocks)
+			estimate_block(linker, neighbors, i / RABITQ_LANES, own, keys);
+		if (neighbors->values[i] == NULL)
+			neighbors->keys[i] = keys[i % RABITQ_LANES];
+	}
 }
 
 /* Reads what is needed to choose between the links of a full list and newcomers. */
@@ -286,20 +371,42 @@ load_neighbors(Linker *linker, const ListChange *change, Neighbors *neighbors)
 {
 	HnswIndex *index = linker->index;
 	const SpaceContext *space = hnsw_copy_space(index);
+	const void *query;
+	const void **values;
 	int n = change->n;
-	const void **base = hnsw_copy_values(index, &change->vertex, 1);
-	const void **values = hnsw_copy_values(index, change->links, n);
+	int nread = 0;
+	uint32 *read = palloc(n * sizeof(uint32));
+	int *positions = palloc(n * sizeof(int));
+	float *keys = palloc(n * sizeof(float));
 
 	neighbors->vertex = change->vertex;
+	neighbors->base = hnsw_copy_values(index, &change->vertex, 1)[0];
 	neighbors->n = n;
 	neighbors->ids = palloc((n + 1) * sizeof(uint32));
-	neighbors->values = palloc((n + 1) * sizeof(void *));
+	neighbors->values = palloc0((n + 1) * sizeof(void *));
 	neighbors->keys = palloc((n + 1) * sizeof(float));
 	neighbors->query = palloc(Max(hnsw_copy_query_size(index), 1));
+	neighbors->codes = NULL;
 	memcpy(neighbors->ids, change->links, n * sizeof(uint32));
-	memcpy(neighbors->values, values, n * sizeof(void *));
-	space_link_distances(space, space_prepare_query(space, base[0], neighbors->query), values, n,
-						 neighbors->keys);
+	for (int i = 0; i < n; i++)
+	{
+		if (change->codes != NULL && hnsw_has_code(change->record, i))
+			continue;
+		read[nread] = change->links[i];
+		positions[nread++] = i;
+	}
+	values = hnsw_copy_values(index, read, nread);
+	query = space_prepare_query(space, neighbors->base, neighbors->query);
+	space_link_distances(space, query, values, nread, keys);
+	for (int i = 0; i < nread; i++)
+	{
+		neighbors->values[positions[i]] = values[i];
+		neighbors->keys[positions[i]] = keys[i];
+	}
+	if (nread == n)
+		return;
+	neighbors->codes = change->codes;
+	estimate_keys(linker, neighbors, query);
 }
 
 /* Reads the newcomer, at position n. */
@@ -309,27 +416,25 @@ load_newcomer(Linker *linker, Neighbors *neighbors, uint32 newcomer)
 	HnswIndex *index = linker->index;
 	const SpaceContext *space = hnsw_copy_space(index);
 	int n = neighbors->n;
-	const void **base = hnsw_copy_values(index, &neighbors->vertex, 1);
 
 	neighbors->ids[n] = newcomer;
 	neighbors->values[n] = hnsw_copy_values(index, &newcomer, 1)[0];
-	space_link_distances(space, space_prepare_query(space, base[0], neighbors->query),
+	space_link_distances(space, space_prepare_query(space, neighbors->base, neighbors->query),
 						 &neighbors->values[n], 1, &neighbors->keys[n]);
 }
 
-/* Is neighbour i nearer to another one, itself nearer to the vertex, than to the vertex? */
+/* The same as is_dominated(), by neighbours whose values have been read */
 static bool
-is_dominated(Linker *linker, Neighbors *neighbors, int i)
+is_dominated_exactly(Linker *linker, Neighbors *neighbors, int i, const void *query)
 {
 	const SpaceContext *space = hnsw_copy_space(linker->index);
-	const void *query = space_prepare_query(space, neighbors->values[i], neighbors->query);
 	const void *objects[DOMINATION_BATCH];
 	float keys[DOMINATION_BATCH];
 	int n = 0;
 
 	for (int j = 0; j <= neighbors->n; j++)
 	{
-		if (j != i && neighbors->keys[j] < neighbors->keys[i])
+		if (j != i && neighbors->values[j] != NULL && neighbors->keys[j] < neighbors->keys[i])
 			objects[n++] = neighbors->values[j];
 		if (n < DOMINATION_BATCH && (j < neighbors->n || n == 0))
 			continue;
@@ -342,6 +447,39 @@ is_dominated(Linker *linker, Neighbors *neighbors, int i)
 		n = 0;
 	}
 	return false;
+}
+
+/* The same by those that have codes, as far as these tell */
+static bool
+is_dominated_by_codes(Linker *linker, Neighbors *neighbors, int i, const void *query)
+{
+	int blocks = linker->index->meta.code_blocks;
+	float keys[RABITQ_LANES];
+
+	hnsw_coder_query(linker->coder, query);
+	for (int j = 0; j < Min(neighbors->n, blocks * RABITQ_LANES); j++)
+	{
+		if (j % RABITQ_LANES == 0)
+			estimate_block(linker, neighbors, j / RABITQ_LANES, neighbors->keys[i], keys);
+		if (neighbors->values[j] == NULL && neighbors->keys[j] < neighbors->keys[i] &&
+			keys[j % RABITQ_LANES] <= neighbors->keys[i])
+			return true;
+	}
+	return false;
+}
+
+/* Is neighbour i nearer to another one, itself nearer to the vertex, than to the vertex? */
+static bool
+is_dominated(Linker *linker, Neighbors *neighbors, int i)
+{
+	const SpaceContext *space = hnsw_copy_space(linker->index);
+	const void *query;
+
+	if (neighbors->values[i] == NULL)
+		neighbors->values[i] = hnsw_copy_values(linker->index, &neighbors->ids[i], 1)[0];
+	query = space_prepare_query(space, neighbors->values[i], neighbors->query);
+	return is_dominated_exactly(linker, neighbors, i, query) ||
+		   (neighbors->codes != NULL && is_dominated_by_codes(linker, neighbors, i, query));
 }
 
 /*
@@ -527,6 +665,7 @@ link_round(Linker *linker, HnswLinkBack *links, int n, HnswLinkBack **again)
 		change.first = &links[i];
 		change.nbacks = 0;
 		change.written = false;
+		change.codes = NULL;
 		for (; i < n && links[i].vertex == change.vertex; i++, change.nbacks++)
 			links[i].taken = false;
 		if (!read_list(linker, &change))
@@ -566,13 +705,18 @@ link_round(Linker *linker, HnswLinkBack *links, int n, HnswLinkBack **again)
 void
 hnsw_link_back(HnswIndex *index, int layer, HnswLinkBack *links, int n)
 {
-	Linker *linker = palloc0(sizeof(Linker));
+	Linker *linker = palloc(sizeof(Linker));
 	HnswLinkBack **again = palloc_extended(Max(n, 1) * sizeof(HnswLinkBack *), MCXT_ALLOC_HUGE);
 	int nagain;
 
 	linker->index = index;
 	linker->layer = layer;
 	linker->limit = HNSW_LAYER_LINKS(index->meta.m, layer);
+	linker->coder = NULL;
+	linker->nchanges = 0;
+	linker->npages = 0;
+	linker->coding = NULL;
+	linker->caller = CurrentMemoryContext;
 	linker->context =
 		AllocSetContextCreate(CurrentMemoryContext, "hnsw links", ALLOCSET_DEFAULT_SIZES);
 	linker->scratch =
@@ -592,6 +736,8 @@ hnsw_link_back(HnswIndex *index, int layer, HnswLinkBack *links, int n)
 		}
 		nagain = left;
 	}
+	if (linker->coding != NULL)
+		MemoryContextDelete(linker->coding);
 	MemoryContextDelete(linker->context);
 	MemoryContextDelete(linker->scratch);
 	pfree(again);

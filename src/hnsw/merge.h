@@ -28,7 +28,8 @@ typedef struct MergeVertex
 	uint32 vertex;
 	int level;
 	MergeFate fate;
-	PoolEntry home; /* where its search in layer 0 begins */
+	PoolEntry homes[HNSW_SEEDS]; /* where its search in layer 0 begins, the nearest first */
+	int nhomes;
 	uint32 **links; /* by layer: those that the heuristic accepts, then others; nearest first */
 	int *nlinks;
 	int *ndiverse; /* those that the heuristic accepts */

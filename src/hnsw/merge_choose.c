@@ -12,6 +12,12 @@
 
 #include "hnsw/merge.h"
 
+/*
+ * Of ef_construction, what a search by codes wants to find: it then comes across
+ * what one by values does that wants all of it (README, "Merge").
+ */
+#define CODED_EF(ef_construction) (Max(1, 3 * (ef_construction) / 4))
+
 /* Reads the value of a vertex of the batch and prepares it as a query. */
 static const void *
 prepare_vertex(MergeState *state, const MergeVertex *vertex)
@@ -174,7 +180,7 @@ search_base(MergeState *state, const void *query, const PoolEntry *seeds, int n)
 	if (search->coder != NULL)
 		hnsw_coder_query(search->coder, query);
 	hnsw_search_begin(search, query, HNSW_CANDIDATES(ef), seeds, n);
-	hnsw_search_layer(search, 0, ef);
+	hnsw_search_layer(search, 0, search->coder != NULL ? CODED_EF(ef) : ef);
 	if (search->coder != NULL)
 		hnsw_coded_fill(search);
 	search->coder = NULL;
@@ -249,7 +255,7 @@ read_own_links(MergeState *state, MergeVertex *vertex)
 	state->search.overlay = overlay;
 }
 
-/* Finds or reads the neighbours of vertex number `number`, which has a home if its level is 0. */
+/* Finds or reads the neighbours of vertex number `number`, which has homes if its level is 0. */
 static void
 choose_links(MergeState *state, int number)
 {
@@ -268,22 +274,77 @@ choose_links(MergeState *state, int number)
 	else if (vertex->level > 0)
 		find_neighbors(state, vertex);
 	else
-		find_base_neighbors(state, vertex, prepare_vertex(state, vertex), &vertex->home, 1);
+		find_base_neighbors(state, vertex, prepare_vertex(state, vertex), vertex->homes,
+							vertex->nhomes);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(state->step);
 	if (vertex->fate != MERGE_FINISHED)
 		hnsw_overlay_add(state->overlay, number);
 }
 
+/*
+ * Is the vertex one of the graph?  A slot of the sample may have been given to one
+ * that is pending, which nothing may link to yet.  If it is in the graph now, its
+ * slot will not be free before our transaction has ended (README, "The invariant").
+ */
+static bool
+is_linked(HnswIndex *index, uint32 vertex)
+{
+	Buffer buffer;
+	HnswVertex record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_SHARE, &buffer);
+	bool linked =
+		(record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE | HNSW_VERTEX_UNLINKED)) == 0;
+
+	UnlockReleaseBuffer(buffer);
+	return linked;
+}
+
+/* Finds homes of a vertex, whose value is the search's query, by the sample, if there is one. */
+static void
+route_homes(MergeState *state, MergeVertex *vertex)
+{
+	HnswSearch *search = &state->search;
+	PoolEntry seeds[HNSW_SEEDS];
+	int n;
+
+	if (state->coder == NULL)
+		return;
+	search->coder = state->coder;
+	hnsw_coder_query(search->coder, search->query);
+	n = hnsw_route(search, seeds, HNSW_SEEDS);
+	search->coder = NULL;
+	for (int i = 0; i < n; i++)
+	{
+		if (is_linked(state->index, seeds[i].id))
+			vertex->homes[vertex->nhomes++] = seeds[i];
+	}
+}
+
 /* Finds where in layer 0 the search for a vertex's neighbours begins. */
 static void
-find_home(MergeState *state, MergeVertex *vertex)
+find_homes(MergeState *state, MergeVertex *vertex)
 {
+	HnswSearch *search = &state->search;
+	PoolEntry nearest;
+	int at = 0;
+
 	CHECK_FOR_INTERRUPTS();
-	hnsw_search_start(&state->search, prepare_vertex(state, vertex), HNSW_SEEDS);
-	hnsw_search_descend(&state->search, state->index->meta.entry_level, 1);
-	vertex->home = state->search.pool.entries[0];
-	vertex->home.id = POOL_ID(vertex->home);
+	search->query = prepare_vertex(state, vertex);
+	route_homes(state, vertex);
+	if (vertex->nhomes == 0)
+	{
+		hnsw_search_start(search, search->query, HNSW_SEEDS);
+		hnsw_search_descend(search, state->index->meta.entry_level, 1);
+		vertex->nhomes = copy_pool(search, vertex->homes);
+	}
+	for (int i = 1; i < vertex->nhomes; i++)
+	{
+		if (vertex->homes[i].key < vertex->homes[at].key)
+			at = i;
+	}
+	nearest = vertex->homes[at];
+	vertex->homes[at] = vertex->homes[0];
+	vertex->homes[0] = nearest;
 }
 
 static int
@@ -295,8 +356,8 @@ compare_levels(const void *a, const void *b)
 static int
 compare_homes(const void *a, const void *b)
 {
-	uint32 left = ((const MergeVertex *) a)->home.id;
-	uint32 right = ((const MergeVertex *) b)->home.id;
+	uint32 left = ((const MergeVertex *) a)->homes[0].id;
+	uint32 right = ((const MergeVertex *) b)->homes[0].id;
 
 	return left < right ? -1 : left > right;
 }
@@ -320,7 +381,7 @@ merge_choose_links(MergeState *state)
 	for (int i = nupper; i < n; i++)
 	{
 		if (state->vertices[i].fate == MERGE_LINK)
-			find_home(state, &state->vertices[i]);
+			find_homes(state, &state->vertices[i]);
 	}
 	qsort(state->vertices + nupper, n - nupper, sizeof(MergeVertex), compare_homes);
 	for (int i = nupper; i < n; i++)
