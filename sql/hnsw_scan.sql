@@ -108,6 +108,9 @@ SELECT id FROM items ORDER BY v <-> '[1,2,3]' LIMIT 1;
 SET enable_indexscan = off;
 SELECT id FROM items ORDER BY v <-> '[1,2,3]' LIMIT 1;
 RESET enable_indexscan;
+CREATE INDEX items_half ON items USING hnsw ((v::halfvec(4)) halfvec_l2_ops);
+SELECT id FROM items ORDER BY v::halfvec(4) <-> '[1,2,3]' LIMIT 1;
+DROP INDEX items_half;
 SELECT id FROM items ORDER BY v <-> '[1,2,NaN,4]' LIMIT 1;
 SELECT id FROM items ORDER BY v <-> '[1,2,Infinity,4]' LIMIT 1;
 
