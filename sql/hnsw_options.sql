@@ -99,7 +99,9 @@ CREATE INDEX ON items USING hnsw (v vec_renyi_ops (alpha = 0));
 CREATE INDEX ON items USING hnsw (v vec_alphabeta_ops (alpha = 1));
 CREATE INDEX ON items USING hnsw (v vec_alphabeta_ops (beta = 1));
 CREATE INDEX ON items USING hnsw (v vec_alphabeta_ops (alpha = 'Infinity', beta = 1));
+\set VERBOSITY sqlstate
 CREATE INDEX ON items USING hnsw (v vec_l2_ops (p = 2));
+\set VERBOSITY default
 CREATE TABLE no_rows (v vector(3));
 CREATE INDEX ON no_rows USING hnsw (v vec_lp_ops);
 CREATE UNLOGGED TABLE unlogged_rows (v vector(3));

@@ -143,7 +143,9 @@ CREATE INDEX ON items USING vptree (v vec_lp_ops);
 CREATE INDEX ON items USING vptree (v vec_lp_ops (p = 0));
 CREATE INDEX ON items USING vptree (v vec_renyi_ops (alpha = 1));
 CREATE INDEX ON items USING vptree (v vec_alphabeta_ops (alpha = 1));
+\set VERBOSITY sqlstate
 CREATE INDEX ON items USING vptree (v vec_l2_ops (p = 2));
+\set VERBOSITY default
 
 -- kinds of index
 CREATE UNIQUE INDEX ON items USING vptree (v);
