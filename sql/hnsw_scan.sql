@@ -135,5 +135,20 @@ SELECT count(*) FROM (SELECT id FROM items ORDER BY v <*> (SELECT lp('[1,2,3,4.5
 -- statistics of the last scan
 SELECT id FROM items ORDER BY v <-> '[20.1,30,5,8]' LIMIT 1;
 SELECT index, distances BETWEEN 500 AND 3100 AS distances, expanded BETWEEN 500 AND 3100 AS expanded, rows, late_rows, resumed FROM ann_scan_stats();
+-- EXPLAIN ANALYZE shows the number of searches where the server counts them (18)
+CREATE FUNCTION searches(query text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+	result int := 0;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF) ' || query LOOP
+		result := result + coalesce(substring(line from 'Index Searches: (\d+)')::int, 0);
+	END LOOP;
+	RETURN result;
+END
+$$;
+SELECT searches($$SELECT near.id FROM (SELECT v FROM queries LIMIT 3) AS q, LATERAL (SELECT id FROM items ORDER BY v <-> q.v LIMIT 1) AS near$$)
+	= CASE WHEN current_setting('server_version_num')::int >= 180000 THEN 3 ELSE 0 END AS as_expected;
+DROP FUNCTION searches;
 DROP TABLE items, queries;
 DROP FUNCTION same_as_exact;
