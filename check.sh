@@ -294,6 +294,10 @@ run_schedule()
 		return
 	fi
 	step "$title"
+	if [ ! -x "$program" ]; then
+		failed "$title: this server has no ${program##*/}"
+		return
+	fi
 	[ -n "${SERVER_STARTED:-}" ] || start_test_server
 	mkdir -p "$out"
 	# shellcheck disable=SC2086

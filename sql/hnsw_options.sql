@@ -4,6 +4,9 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS ann;
 RESET client_min_messages;
+\set ECHO none
+\i sql/include/plan_of.sql
+\set ECHO all
 
 CREATE TABLE items (id int, v vector(3), w vector(3), h halfvec(3), n int);
 INSERT INTO items SELECT i, array_to_vector(ARRAY[i % 50 + 1, i / 50 + 1, (i * 7) % 11 + 1], 3, true) FROM generate_series(1, 1000) i;
@@ -99,7 +102,9 @@ CREATE INDEX ON items USING hnsw (v vec_renyi_ops (alpha = 0));
 CREATE INDEX ON items USING hnsw (v vec_alphabeta_ops (alpha = 1));
 CREATE INDEX ON items USING hnsw (v vec_alphabeta_ops (beta = 1));
 CREATE INDEX ON items USING hnsw (v vec_alphabeta_ops (alpha = 'Infinity', beta = 1));
+\set VERBOSITY sqlstate
 CREATE INDEX ON items USING hnsw (v vec_l2_ops (p = 2));
+\set VERBOSITY default
 CREATE TABLE no_rows (v vector(3));
 CREATE INDEX ON no_rows USING hnsw (v vec_lp_ops);
 CREATE UNLOGGED TABLE unlogged_rows (v vector(3));
@@ -120,12 +125,13 @@ CLUSTER items USING items_v;
 
 -- an index offers nothing but the order of its distance, in one direction
 SET enable_seqscan = off;
-EXPLAIN (COSTS OFF) SELECT * FROM items WHERE v = '[1,2,3]';
-EXPLAIN (COSTS OFF) SELECT * FROM items WHERE v <-> '[1,2,3]' < 1;
-EXPLAIN (COSTS OFF) SELECT count(*) FROM items;
-EXPLAIN (COSTS OFF) SELECT v FROM items WHERE v IS NULL;
-EXPLAIN (COSTS OFF) SELECT * FROM items ORDER BY v <-> '[1,2,3]' DESC LIMIT 1;
-EXPLAIN (COSTS OFF) SELECT * FROM items ORDER BY v <=> '[1,2,3]' LIMIT 1;
-EXPLAIN (COSTS OFF) SELECT * FROM items ORDER BY v <-> w LIMIT 1;
+SELECT plan_of($$SELECT * FROM items WHERE v = '[1,2,3]'$$);
+SELECT plan_of($$SELECT * FROM items WHERE v <-> '[1,2,3]' < 1$$);
+SELECT plan_of($$SELECT count(*) FROM items$$);
+SELECT plan_of($$SELECT v FROM items WHERE v IS NULL$$);
+SELECT plan_of($$SELECT * FROM items ORDER BY v <-> '[1,2,3]' DESC LIMIT 1$$);
+SELECT plan_of($$SELECT * FROM items ORDER BY v <=> '[1,2,3]' LIMIT 1$$);
+SELECT plan_of($$SELECT * FROM items ORDER BY v <-> w LIMIT 1$$);
 RESET enable_seqscan;
 DROP TABLE items;
+DROP FUNCTION plan_of;

@@ -173,7 +173,11 @@ FROM pg_index, form(indexrelid) WHERE indrelid IN ('items_1'::regclass, 'items_2
 SET hnsw.ef_search = 600;
 SET enable_seqscan = off;
 SET enable_sort = off;
-EXPLAIN (COSTS OFF) SELECT id FROM items ORDER BY v <-> (SELECT clustered(5001, 64));
+PREPARE nearest(vector) AS SELECT id FROM items ORDER BY v <-> $1;
+SET plan_cache_mode = force_generic_plan;
+EXPLAIN (COSTS OFF) EXECUTE nearest(clustered(5001, 64));
+RESET plan_cache_mode;
+DEALLOCATE nearest;
 WITH scanned AS MATERIALIZED (SELECT id, v <-> clustered(5001, 64) AS distance FROM items ORDER BY v <-> clustered(5001, 64)),
 	numbered AS (SELECT *, lag(distance) OVER () AS previous FROM scanned)
 SELECT count(*), count(DISTINCT id), count(*) FILTER (WHERE distance < previous) AS disordered FROM numbered;

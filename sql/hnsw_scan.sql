@@ -5,6 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS ann;
 RESET client_min_messages;
 \set ECHO none
+\i sql/include/plan_of.sql
 \i sql/include/same_as_exact.sql
 \set ECHO all
 
@@ -64,7 +65,7 @@ SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM items ORDER BY v <-> (S
 -- joins: a scan for each outer row
 CREATE TABLE queries AS SELECT i AS q, array_to_vector(ARRAY[i % 50 + 0.25, i / 50 + 0.5, i % 11, i % 17], 4, true) AS v FROM generate_series(1, 3000, 250) i;
 INSERT INTO queries VALUES (0, NULL);
-EXPLAIN (COSTS OFF) SELECT * FROM queries CROSS JOIN LATERAL (SELECT id FROM items ORDER BY items.v <-> queries.v LIMIT 3) AS t;
+SELECT plan_of($$SELECT * FROM queries CROSS JOIN LATERAL (SELECT id FROM items ORDER BY items.v <-> queries.v LIMIT 3) AS t$$);
 SELECT count(*), count(DISTINCT q) FROM queries CROSS JOIN LATERAL (SELECT id FROM items ORDER BY items.v <-> queries.v LIMIT 3) AS t;
 SELECT same_as_exact($$SELECT q, distance FROM queries CROSS JOIN LATERAL
 	(SELECT items.v <-> queries.v AS distance FROM items ORDER BY items.v <-> queries.v LIMIT 3) AS t WHERE q > 0$$);
@@ -108,6 +109,9 @@ SELECT id FROM items ORDER BY v <-> '[1,2,3]' LIMIT 1;
 SET enable_indexscan = off;
 SELECT id FROM items ORDER BY v <-> '[1,2,3]' LIMIT 1;
 RESET enable_indexscan;
+CREATE INDEX items_half ON items USING hnsw ((v::halfvec(4)) halfvec_l2_ops);
+SELECT id FROM items ORDER BY v::halfvec(4) <-> '[1,2,3]' LIMIT 1;
+DROP INDEX items_half;
 SELECT id FROM items ORDER BY v <-> '[1,2,NaN,4]' LIMIT 1;
 SELECT id FROM items ORDER BY v <-> '[1,2,Infinity,4]' LIMIT 1;
 
@@ -117,8 +121,8 @@ SELECT same_as_exact($$SELECT v <*> lp('[1,2,3,4.5]', 0.5) FROM items ORDER BY v
 SELECT id FROM items ORDER BY v <*> lp('[1,2,3]', 0.5) LIMIT 5;
 -- a constant query with others is planned without it
 EXPLAIN (COSTS OFF) SELECT id FROM items ORDER BY v <*> lp('[1,2,3,4.5]', 0.5) LIMIT 5;
-EXPLAIN (COSTS OFF) SELECT id FROM items ORDER BY v <*> lp('[1,2,3,4.5]', 3) LIMIT 5;
-EXPLAIN (COSTS OFF) SELECT id FROM items ORDER BY v <*> alphabeta('[1,2,3,4.5]', 0.5, 1) LIMIT 5;
+SELECT plan_of($$SELECT id FROM items ORDER BY v <*> lp('[1,2,3,4.5]', 3) LIMIT 5$$);
+SELECT plan_of($$SELECT id FROM items ORDER BY v <*> alphabeta('[1,2,3,4.5]', 0.5, 1) LIMIT 5$$);
 CREATE INDEX items_l3 ON items USING hnsw (v vec_lp_ops (p = 3));
 SELECT same_as_exact($$SELECT v <*> lp('[1,2,3,4.5]', 0.5) FROM items ORDER BY v <*> lp('[1,2,3,4.5]', 0.5) LIMIT 5$$);
 SELECT same_as_exact($$SELECT v <*> lp('[1,2,3,4.5]', 3) FROM items ORDER BY v <*> lp('[1,2,3,4.5]', 3) LIMIT 5$$);
@@ -132,5 +136,21 @@ SELECT count(*) FROM (SELECT id FROM items ORDER BY v <*> (SELECT lp('[1,2,3,4.5
 -- statistics of the last scan
 SELECT id FROM items ORDER BY v <-> '[20.1,30,5,8]' LIMIT 1;
 SELECT index, distances BETWEEN 500 AND 3100 AS distances, expanded BETWEEN 500 AND 3100 AS expanded, rows, late_rows, resumed FROM ann_scan_stats();
+-- EXPLAIN ANALYZE shows the number of searches where the server counts them (18)
+CREATE FUNCTION searches(query text) RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+	result int := 0;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF) ' || query LOOP
+		result := result + coalesce(substring(line from 'Index Searches: (\d+)')::int, 0);
+	END LOOP;
+	RETURN result;
+END
+$$;
+SELECT searches($$SELECT near.id FROM (SELECT v FROM queries LIMIT 3) AS q, LATERAL (SELECT id FROM items ORDER BY v <-> q.v LIMIT 1) AS near$$)
+	= CASE WHEN current_setting('server_version_num')::int >= 180000 THEN 3 ELSE 0 END AS as_expected;
+DROP FUNCTION searches;
 DROP TABLE items, queries;
 DROP FUNCTION same_as_exact;
+DROP FUNCTION plan_of;

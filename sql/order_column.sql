@@ -4,6 +4,9 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS ann;
 RESET client_min_messages;
+\set ECHO none
+\i sql/include/plan_of.sql
+\set ECHO all
 
 CREATE TABLE items (id int, cat int, v vector(2));
 INSERT INTO items SELECT i, i % 3, ARRAY[i % 10, i / 10]::float4[]::vector FROM generate_series(0, 99) i;
@@ -18,7 +21,7 @@ EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM items ORDER BY v <-> '[2.1,3.2]' LIM
 SELECT id FROM items ORDER BY v <-> '[2.1,3.2]' LIMIT 3;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM items WHERE cat = 1 ORDER BY v <-> '[2.1,3.2]';
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM items ORDER BY '[1,2]' ||> (v + '[1,1]') LIMIT 3;
-EXPLAIN (VERBOSE, COSTS OFF) SELECT i.id, near.id FROM items i, LATERAL (SELECT id FROM items ORDER BY v <-> i.v LIMIT 1) near;
+SELECT plan_of($$SELECT i.id, near.id FROM items i, LATERAL (SELECT id FROM items ORDER BY v <-> i.v LIMIT 1) near$$, 'VERBOSE, COSTS OFF');
 SELECT count(*), count(*) FILTER (WHERE i.id = near.id) AS itself
 	FROM items i, LATERAL (SELECT id FROM items ORDER BY v <-> i.v LIMIT 1) near;
 SELECT ARRAY(SELECT id FROM items WHERE cat = 2 ORDER BY v <-> '[2.1,3.2]' LIMIT 4);
@@ -57,3 +60,4 @@ INSERT INTO items SELECT i, ARRAY[i % 10, i / 10]::float4[]::vector FROM generat
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM items ORDER BY v <-> '[2.1,4.7]' LIMIT 4;
 SELECT id FROM items ORDER BY v <-> '[2.1,4.7]' LIMIT 4;
 DROP TABLE items;
+DROP FUNCTION plan_of;

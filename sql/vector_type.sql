@@ -2,7 +2,7 @@
 
 -- text form
 SELECT '[1,2,3]'::vector, '[-1,-2,-3]'::vector, '[1.,2.,3.]'::vector;
-SELECT ' [ 1,  2 ,    3  ] '::vector, E' \t\n\v\f\r[1]'::vector;
+SELECT ' [ 1,  2 ,    3  ] '::vector, E' \t\n\x0b\f\r[1]'::vector;
 SELECT '[1.23456]'::vector, '[0.1,1e-3,1e10]'::vector, '[-0]'::vector;
 SELECT '[1.5e-38,-1.5e-38]'::vector, '[1e-46,-1e-46]'::vector, '[3.4028235e38]'::vector;
 SELECT '[hello,1]'::vector;

@@ -5,6 +5,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS ann;
 RESET client_min_messages;
 \set ECHO none
+\i sql/include/plan_of.sql
 \i sql/include/same_as_exact.sql
 \set ECHO all
 
@@ -142,7 +143,7 @@ SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM items ORDER BY v <-> (S
 -- joins: a scan for each outer row
 CREATE TABLE queries AS SELECT i AS q, array_to_vector(ARRAY[i % 50 + 0.25, i / 50 + 0.5, i % 11, i % 17], 4, true) AS v FROM generate_series(1, 3000, 250) i;
 INSERT INTO queries VALUES (0, NULL);
-EXPLAIN (COSTS OFF) SELECT * FROM queries CROSS JOIN LATERAL (SELECT id FROM items ORDER BY items.v <-> queries.v LIMIT 3) AS t;
+SELECT plan_of($$SELECT * FROM queries CROSS JOIN LATERAL (SELECT id FROM items ORDER BY items.v <-> queries.v LIMIT 3) AS t$$);
 SELECT count(*), count(DISTINCT q) FROM queries CROSS JOIN LATERAL (SELECT id FROM items ORDER BY items.v <-> queries.v LIMIT 3) AS t;
 SELECT same_as_exact($$SELECT q, distance FROM queries CROSS JOIN LATERAL
 	(SELECT items.v <-> queries.v AS distance FROM items ORDER BY items.v <-> queries.v LIMIT 3) AS t WHERE q > 0$$);
@@ -195,8 +196,8 @@ SELECT same_as_exact($$SELECT v <*> lp('[1,2,3,4.5]', 0.5) FROM items ORDER BY v
 SELECT id FROM items ORDER BY v <*> lp('[1,2,3]', 0.5) LIMIT 5;
 -- a constant query with others is planned without it
 EXPLAIN (COSTS OFF) SELECT id FROM items ORDER BY v <*> lp('[1,2,3,4.5]', 0.5) LIMIT 5;
-EXPLAIN (COSTS OFF) SELECT id FROM items ORDER BY v <*> lp('[1,2,3,4.5]', 3) LIMIT 5;
-EXPLAIN (COSTS OFF) SELECT id FROM items ORDER BY v <*> alphabeta('[1,2,3,4.5]', 0.5, 1) LIMIT 5;
+SELECT plan_of($$SELECT id FROM items ORDER BY v <*> lp('[1,2,3,4.5]', 3) LIMIT 5$$);
+SELECT plan_of($$SELECT id FROM items ORDER BY v <*> alphabeta('[1,2,3,4.5]', 0.5, 1) LIMIT 5$$);
 CREATE INDEX items_l3 ON items USING vptree (v vec_lp_ops (p = 3));
 SELECT same_as_exact($$SELECT v <*> lp('[1,2,3,4.5]', 0.5) FROM items ORDER BY v <*> lp('[1,2,3,4.5]', 0.5) LIMIT 5$$);
 SELECT same_as_exact($$SELECT v <*> lp('[1,2,3,4.5]', 3) FROM items ORDER BY v <*> lp('[1,2,3,4.5]', 3) LIMIT 5$$);
@@ -209,3 +210,4 @@ SELECT count(*) FROM (SELECT id FROM items ORDER BY v <*> (SELECT lp('[1,2,3,4.5
 
 DROP TABLE items, queries, points, grid;
 DROP FUNCTION same_as_exact, check_class, check_order;
+DROP FUNCTION plan_of;

@@ -54,11 +54,15 @@ _PG_init(void)
 							 "All give the same distances up to rounding.", &simd_setting,
 							 SIMD_AUTO, simd_options, PGC_USERSET, 0, check_simd, assign_simd,
 							 NULL);
-	MarkGUCPrefixReserved("ann");
 	hnsw_init_options();
 	inspect_register(&hnsw_inspect);
 	order_column_add_method(hnsw_cost_estimate);
 	vptree_init_options();
 	inspect_register(&vptree_inspect);
 	order_column_add_method(vptree_cost_estimate);
+
+	/* so that a misspelt setting is an error */
+	MarkGUCPrefixReserved("ann");
+	MarkGUCPrefixReserved("hnsw");
+	MarkGUCPrefixReserved("vptree");
 }

@@ -15,7 +15,7 @@ my $kind_in_special = $page_size - 16 + 4;
 my ($slots, $items) = (2, 3);
 
 my $node = PostgreSQL::Test::Cluster->new('damage');
-$node->init;
+$node->init(no_data_checksums => 1); # checks that initdb of 18 turns on: they would find the damage first
 $node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\nrestart_after_crash = off\n");
 $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION ann');

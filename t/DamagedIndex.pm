@@ -30,7 +30,7 @@ sub test_damage
 	my @cases = @{ $of{cases} };
 	my $node = PostgreSQL::Test::Cluster->new("check_$method");
 
-	$node->init;
+	$node->init(no_data_checksums => 1); # checks that initdb of 18 turns on: they would find the damage first
 	$node->append_conf('postgresql.conf', "autovacuum = off\nfsync = off\nrestart_after_crash = off\nstatement_timeout = 60s\nmax_parallel_maintenance_workers = 0\n");
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION ann');

@@ -72,6 +72,18 @@
 #define INSERT_UNCHANGED_PARAM
 #endif
 
+/* EXPLAIN ANALYZE shows the number of searches since 18; the scan counts them */
+#if PG_VERSION_NUM >= 180000
+#define count_index_search(scan_)                \
+	do                                           \
+	{                                            \
+		if ((scan_)->instrument != NULL)         \
+			(scan_)->instrument->nsearches += 1; \
+	} while (0)
+#else
+#define count_index_search(scan_) ((void) 0)
+#endif
+
 /* The vacuum delay point tells ANALYZE from VACUUM since 18 */
 #if PG_VERSION_NUM >= 180000
 #define vacuum_delay_point_compat() vacuum_delay_point(false)

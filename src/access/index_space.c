@@ -218,9 +218,9 @@ index_space_encode_query(IndexSpace *space, Relation index, Datum datum, void *e
 		dim = query->dim;
 		coordinates = DENSE_DATA(query);
 	}
-	if ((uint32) dim != space->context.dim)
-		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-						errmsg("different vector dimensions %u and %d", space->context.dim, dim)));
+	dense_check_same_dim(space->context.space->element == SPACE_FLOAT16 ? &dense_halfvec
+																		: &dense_vector,
+						 (int) space->context.dim, dim);
 	distance_check_value(&space->context, coordinates, space->label);
 	space_encode(&space->context, coordinates, encoded);
 }

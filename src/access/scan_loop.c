@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "access/compat.h"
 #include "access/scan_loop.h"
 #include "core/entry_heap.h"
 #include "storage/heap_tids.h"
@@ -115,6 +116,7 @@ start(ScanLoop *loop)
 	memset(&last_scan_stats, 0, sizeof(last_scan_stats));
 	last_scan_stats.index = RelationGetRelid(loop->scan->indexRelation);
 	pgstat_count_index_scan(loop->scan->indexRelation);
+	count_index_search(loop->scan);
 	return loop->method->start(loop);
 }
 

@@ -22,6 +22,12 @@ int hnsw_pending_list_limit = HNSW_DEFAULT_PENDING_LIST_LIMIT;
 INT_SETTING(ef_search, HNSW_DEFAULT_EF_SEARCH);
 static relopt_kind hnsw_relopt_kind;
 
+/* Value of hnsw.scan_mem_multiplier, which nothing reads */
+static double scan_mem_multiplier = 1;
+
+/* Its limits are pgvector's. */
+#define MAX_SCAN_MEM_MULTIPLIER 1000
+
 static relopt_enum_elt_def quantization_values[] = {
 	{"auto", HNSW_QUANTIZATION_AUTO},
 	{"none", HNSW_QUANTIZATION_NONE},
@@ -58,6 +64,10 @@ hnsw_init_options(void)
 							"0 merges each row at once.", &hnsw_pending_list_limit,
 							HNSW_DEFAULT_PENDING_LIST_LIMIT, 0, MAX_KILOBYTES, PGC_USERSET,
 							GUC_UNIT_KB, NULL, NULL, NULL);
+	DefineCustomRealVariable("hnsw.scan_mem_multiplier", "Does nothing.",
+							 "Scripts written for pgvector may set it.", &scan_mem_multiplier,
+							 scan_mem_multiplier, 1, MAX_SCAN_MEM_MULTIPLIER, PGC_USERSET, 0, NULL,
+							 NULL, NULL);
 }
 
 bytea *
