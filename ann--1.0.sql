@@ -1663,6 +1663,7 @@ CREATE FUNCTION vptree_tune(index regclass, queries anyarray, desired_recall dou
 	tune_k integer DEFAULT NULL, tune_r double precision DEFAULT NULL,
 	OUT alpha_left double precision, OUT alpha_right double precision,
 	OUT exp_left integer, OUT exp_right integer,
+	OUT alpha_pivot double precision, OUT exp_pivot double precision,
 	OUT recall double precision, OUT improvement double precision)
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;

@@ -8,7 +8,8 @@
 # One throw-away server; for each data set the same rows and queries in a database of ann
 # and one of pgvector.  Indexes one after the other: vptree with each list of options of
 # --with ("name=value,..."; the default is the vantage-point tree and, where the space has
-# it, the kd-tree), ann's hnsw, pgvector's hnsw, the graphs at each ef_search of --ef.
+# it, the kd-tree), ann's hnsw, pgvector's hnsw, the graphs at each ef_search of --ef (with
+# an empty list there are none).
 # Prints a Markdown table: build, size, recall@10 against the exact scan, distance
 # computations and time of a query inside the server (prepared, one session), and what the
 # exact scan takes over that.  pgvector is left out where it is not installed or has not
@@ -103,8 +104,8 @@ measure_data()
 		build_index_of vptree "tree_$OURS" "$OUR_CLASS_PREFIX" "$tree" >&2
 		measure_index "$OURS" "vptree${tree:+, $tree}" "-c enable_seqscan=off"
 	done
-	measure_graph "$OURS" "$OUR_CLASS_PREFIX" "ann hnsw"
-	if [ "$ALONE" = no ] && new_database "$PEER" 2>/dev/null; then
+	[ -z "$EF_VALUES" ] || measure_graph "$OURS" "$OUR_CLASS_PREFIX" "ann hnsw"
+	if [ "$ALONE" = no ] && [ -n "$EF_VALUES" ] && new_database "$PEER" 2>/dev/null; then
 		copy_data "tree_$OURS" "tree_$PEER" >&2
 		copy_rows "tree_$PEER" "CREATE TABLE exact (query_id int4, kth_distance float8)" exact \
 			run_sql "tree_$OURS" "COPY exact TO STDOUT (FORMAT binary)" >&2

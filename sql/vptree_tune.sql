@@ -41,20 +41,54 @@ CREATE INDEX items_v ON items USING vptree (v vec_kl_ops) WITH (bucket_size = 10
 SELECT recall < 0.8 AS "too low" FROM measure('||>');
 DROP INDEX items_v;
 CREATE INDEX items_v ON items USING vptree (v vec_kl_ops) WITH (bucket_size = 10, desired_recall = 0.95, tune_k = 10, add_restart_qty = 1);
-SELECT property, value FROM ann_index_info('items_v') WHERE property IN ('tuned', 'tune_k', 'tune_r', 'exp_left', 'exp_right');
-SELECT recall BETWEEN 0.92 AND 0.98 AS "as desired", distances < 1500 AS "fewer" FROM measure('||>');
+SELECT property, value FROM ann_index_info('items_v') WHERE property IN ('tuned', 'tune_k', 'tune_r', 'num_pivot', 'path_length', 'exact');
+SELECT count(*) FROM ann_index_info('items_v') WHERE property IN ('exp_left', 'exp_right') AND value IN ('1', '2')
+	OR property = 'alpha_pivot' AND value::float8 > 0 OR property = 'exp_pivot' AND value::float8 BETWEEN 1 AND 4;
+SELECT recall BETWEEN 0.92 AND 0.98 AS "as desired", distances < 800 AS "fewer" FROM measure('||>');
 SELECT i.value::float8 BETWEEN 0.95 AND 0.97 AS "as reached" FROM ann_index_info('items_v') i WHERE property = 'tuned_recall';
 SELECT abs(3000 / m.distances / i.value::numeric - 1) < 0.3 AS "as promised"
 FROM measure('||>') m, ann_index_info('items_v') i WHERE property = 'tuned_improvement';
 
+-- The distances to the pivots of the table tell of most entries that they are too far.
+-- What was tuned for them goes with what was tuned for nodes.
+CREATE TABLE by_table AS SELECT * FROM measure('||>');
+SET vptree.alpha_pivot = 0;
+SELECT m.recall >= t.recall AS "no less found", m.distances > 1.2 * t.distances AS more FROM measure('||>') m, by_table t;
+RESET vptree.alpha_pivot;
+SET vptree.alpha_left = 0;
+SET vptree.alpha_right = 0;
+SELECT value FROM ann_index_info('items_v') WHERE property = 'alpha_pivot';
+SELECT recall = 1 AS "all found" FROM measure('||>');
+SET vptree.alpha_pivot = 1e10;
+SET vptree.exp_pivot = 1.5;
+SELECT property, value FROM ann_index_info('items_v') WHERE property IN ('alpha_pivot', 'exp_pivot');
+SELECT recall < 0.5 AS "too low" FROM measure('||>');
+RESET vptree.alpha_left;
+RESET vptree.alpha_right;
+RESET vptree.alpha_pivot;
+RESET vptree.exp_pivot;
+-- what came later has its distances, too; all rows come, those that were left out included
+INSERT INTO items SELECT i, distribution(i), distribution(i)::halfvec(6) FROM generate_series(3001, 4500) i;
+SELECT recall BETWEEN 0.9 AND 0.99 AS "as desired", distances < 1200 AS "fewer" FROM measure('||>');
+SELECT count(*) FROM ann_check('items_v', true);
+DELETE FROM items WHERE id > 3000;
+VACUUM items;
+SELECT count(*), count(DISTINCT id) FROM (SELECT id FROM items ORDER BY v ||> distribution(100001) LIMIT 10000) s;
+
 -- with queries of one's own: the metapage changes, and with it what scans do
 CREATE TABLE tuned AS SELECT * FROM vptree_tune('items_v', (SELECT array_agg(v ORDER BY id) FROM queries), 0.8, 10);
-SELECT recall BETWEEN 0.8 AND 0.85 AS "as desired", improvement > 2 AS faster, exp_left, exp_right FROM tuned;
+SELECT recall BETWEEN 0.8 AND 0.85 AS "as desired", improvement > 4 AS faster, exp_left BETWEEN 1 AND 2 AND exp_right BETWEEN 1 AND 2 AS exponents, alpha_pivot > 0 AND exp_pivot BETWEEN 1 AND 4 AS "by table" FROM tuned;
 SELECT abs(i.value::float8 - t.alpha_left) < 1e-4 AS stored FROM tuned t, ann_index_info('items_v') i WHERE property = 'alpha_left';
 SELECT m.recall BETWEEN 0.75 AND 0.88 AS "as desired" FROM measure('||>') m;
 SELECT recall >= 0.9 AS "as desired" FROM vptree_tune('items_v', (SELECT array_agg(v ORDER BY id) FROM queries), 0.9, tune_r => 0.05);
 SELECT property, value FROM ann_index_info('items_v') WHERE property IN ('tuned', 'tune_k', 'tune_r');
 SELECT count(*) FROM ann_check('items_v');
+DROP INDEX items_v;
+
+-- without a pivot table there is a rule for nodes alone
+CREATE INDEX items_v ON items USING vptree (v vec_kl_ops) WITH (num_pivot = 0, bucket_size = 10, desired_recall = 0.95, tune_k = 10, max_exp = 1, add_restart_qty = 1);
+SELECT property, value FROM ann_index_info('items_v') WHERE property IN ('num_pivot', 'exp_left', 'exp_right', 'alpha_pivot');
+SELECT m.recall BETWEEN 0.92 AND 0.98 AS "as desired", m.distances BETWEEN 1.2 * t.distances AND 1500 AS "more" FROM measure('||>') m, by_table t;
 DROP INDEX items_v;
 
 -- Where there is a metric bounds are exact, and stretching them trades recall for speed.
@@ -65,6 +99,17 @@ DROP INDEX items_v;
 CREATE INDEX items_v ON items USING vptree (v vec_js_ops) WITH (bucket_size = 10, desired_recall = 0.9, tune_k = 10, add_restart_qty = 1);
 SELECT m.recall BETWEEN 0.86 AND 0.96 AS "as desired", m.distances < 0.8 * e.distances AS fewer FROM measure('<|>') m, exact e;
 SELECT value AS exact FROM ann_index_info('items_v') WHERE property = 'exact';
+SELECT recall BETWEEN 0.95 AND 0.99 AS "as desired", alpha_pivot > 0 AS "by table" FROM vptree_tune('items_v', (SELECT array_agg(v ORDER BY id) FROM queries), 0.95, 10);
+SET vptree.alpha_left = 1;
+SET vptree.alpha_right = 1;
+SET vptree.exp_left = 1;
+SET vptree.exp_right = 1;
+SELECT value AS exact FROM ann_index_info('items_v') WHERE property = 'exact';
+SELECT recall = 1 AS "all found" FROM measure('<|>');
+RESET vptree.alpha_left;
+RESET vptree.alpha_right;
+RESET vptree.exp_left;
+RESET vptree.exp_right;
 DROP INDEX items_v;
 
 -- by time, with other exponents, a radius; options that win over what is tuned
@@ -100,7 +145,7 @@ CREATE INDEX ON items USING vptree (v vec_kl_ops) WITH (desired_recall = 0.9, tu
 CREATE INDEX ON items USING vptree (v vec_kl_ops) WITH (desired_recall = 1, tune_k = 10);
 CREATE INDEX ON items USING vptree (v vec_kl_ops) WITH (desired_recall = 0, tune_k = 10);
 CREATE INDEX ON items USING vptree (v vec_kl_ops) WITH (desired_recall = 0.9, tune_k = 10, max_leaves_to_visit = 5);
-CREATE INDEX ON items USING vptree (v vec_kl_ops) WITH (desired_recall = 0.9, tune_k = 10, min_exp = 2);
+CREATE INDEX ON items USING vptree (v vec_kl_ops) WITH (desired_recall = 0.9, tune_k = 10, min_exp = 3);
 CREATE INDEX ON items USING vptree (v vec_l2_ops) WITH (desired_recall = 0.9, tune_k = 10, partition = kd);
 CREATE INDEX ON items USING vptree (v vec_kl_ops) WITH (desired_recall = 0.9, tune_k = 10, max_rec_depth = 17);
 \set VERBOSITY terse
@@ -141,5 +186,5 @@ RESET ROLE;
 DROP ROLE ann_tune_other;
 SELECT value FROM ann_index_info('items_v') WHERE property = 'tuned';
 
-DROP TABLE items, queries, few, tuned, exact;
+DROP TABLE items, queries, few, tuned, exact, by_table;
 DROP FUNCTION measure, distribution;

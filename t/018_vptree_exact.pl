@@ -75,6 +75,7 @@ test_wide();
 test_others();
 test_cursors();
 test_real_data();
+test_tuned_recall();
 is_clean_log($node, 'nothing wrong in the log');
 $node->stop;
 done_testing();
@@ -492,6 +493,44 @@ sub test_real_data
 				note("$class, $partition: lda32: " . distances_per_query('tree', 'real_queries', $ordering, 10) . " distances of $real_rows");
 				$node->safe_psql('postgres', 'DROP INDEX tree_v');
 			}
+		}
+	}
+	return;
+}
+
+# Tuned for a recall of 0.95, both directions of Kullback-Leibler divergence find about that many of
+# the ten nearest rows of queries that were not tuned with, for a tenth of the distances at most.
+sub test_tuned_recall
+{
+	my $folder = ($ENV{ANN_DATA_DIR} // '') . '/lda32';
+	my $many = long_tests() ? 50_000 : 10_000;
+	my $asked = long_tests() ? 500 : 100;
+
+  SKIP:
+	{
+		skip 'no data set lda32 (ANN_DATA_DIR)', 1 unless -d $folder;
+		load_vectors('tuned', "$folder/lda32_base.fvecs.gz", $many);
+		load_vectors('tuned_queries', "$folder/lda32_query.fvecs.gz", $asked);
+		foreach my $space ([ 'vec_kl_ops', ':v ||> :q' ], [ 'vec_kl_right_ops', ':v <|| :q' ])
+		{
+			my ($class, $ordering) = @$space;
+			my ($column, $query) = ($ordering =~ s/:v/t.v/r =~ s/:q/q.v/r, 'tuned_queries AS q CROSS JOIN LATERAL');
+			my $nearest = "SELECT q.id AS q, s.id FROM $query (SELECT id FROM tuned AS t ORDER BY $column LIMIT 10) AS s";
+			my $recall = $node->safe_psql(
+				'postgres', qq(
+SELECT FROM use_index(false);
+CREATE TEMP TABLE nearest AS $nearest;
+CREATE INDEX tuned_v ON tuned USING vptree (v $class) WITH (desired_recall = 0.95, tune_k = 10);
+SELECT FROM use_index(true);
+SELECT count(*) / (10.0 * $asked) FROM ($nearest) AS found JOIN nearest USING (q, id);
+)) =~ s/\s//gr;
+			my $distances = distances_per_query('tuned', 'tuned_queries', $ordering, 10);
+
+			note("$class: recall $recall, $distances distances of $many");
+			cmp_ok($recall, '>=', 0.92, "$class, tuned: recall");
+			cmp_ok($recall, '<=', 0.985, "$class, tuned: no more than is asked for");
+			cmp_ok($distances, '<', $many / 10, "$class, tuned: few distances");
+			$node->safe_psql('postgres', 'DROP INDEX tuned_v');
 		}
 	}
 	return;

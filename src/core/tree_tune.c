@@ -18,6 +18,9 @@
 #include "core/parallel.h"
 #include "core/random.h"
 
+/* Values handed to a thread at a time, to compare them with the pivots of the table */
+#define CODE_GRAIN 256
+
 /* Distances of a step of building a tree */
 #define BUILD_STEP 100000
 
@@ -25,10 +28,19 @@
 #define SCAN_STEP 64
 #define SEARCH_STEP 250
 
+/*
+ * On which side of the recall required a point is, is sure when its mean recall is off
+ * by so many standard errors and by so much.  One that saves less than this share of
+ * what the best saves will not become the best.
+ */
+#define SURE 4
+#define UNSURE 0.005
+#define OUTDONE 0.8
+
 /* Queries handed to a thread at a time */
 #define GRAIN 4
 
-/* Share of the whole that the two first phases are taken for */
+/* Share of the whole that the phases before the search are taken for, together */
 #define PREPARED 0.1
 
 /* Streams of random numbers, told apart by what is added to the seed */
@@ -108,15 +120,17 @@ typedef struct WorkerPlan
 	size_t stack;
 	size_t pending;
 	size_t bounds;
+	size_t squares;
 	size_t places;
 	size_t scores;
+	size_t codes;
 	size_t query;
 	size_t total;
 } WorkerPlan;
 
 /* A search has no more to visit than there are leaves. */
 static WorkerPlan
-plan_worker(const TuneShape *shape, const TreeDistance *distance)
+plan_worker(const TuneShape *shape, const TreeTuneParams *params, const TreeDistance *distance)
 {
 	size_t visits = (size_t) shape->nitems + 1;
 	size_t bucket = shape->tree.bucket_size;
@@ -128,22 +142,27 @@ plan_worker(const TuneShape *shape, const TreeDistance *distance)
 	plan.stack = plan.heap + round_up(visits * sizeof(TuneVisit));
 	plan.pending = plan.stack + round_up(visits * sizeof(TuneVisit));
 	plan.bounds = plan.pending + round_up(tree_tune_pending(shape->k) * sizeof(float));
-	plan.places = plan.bounds;
+	plan.squares = plan.bounds;
 	if (shape->tree.path_length > 0)
-		plan.places += round_up(shape->nitems * sizeof(float));
+		plan.squares += round_up(shape->nitems * sizeof(float));
+	plan.places = plan.squares;
+	if (params->table.scale.npivots > 0)
+		plan.places += round_up(shape->nitems * sizeof(uint32_t));
 	plan.scores = plan.places + round_up((bucket + 1) * sizeof(uint32_t));
-	plan.query = plan.scores + round_up((bucket + 1) * sizeof(float));
+	plan.codes = plan.scores + round_up((bucket + 1) * sizeof(float));
+	plan.query = plan.codes + round_up((size_t) params->table.size);
 	plan.total = plan.query + round_up(distance->keys.query_size);
 	return plan;
 }
 
 /* Bytes of a split beside its tree; a leaf has an item at least */
 static size_t
-split_size(const TuneShape *shape)
+split_size(const TuneShape *shape, const TreeTuneParams *params)
 {
 	size_t arrays = 2 + (size_t) shape->tree.path_length;
 
-	return arrays * round_up(shape->nvalues * sizeof(uint32_t));
+	return arrays * round_up(shape->nvalues * sizeof(uint32_t)) +
+		   round_up(shape->nitems * (size_t) params->table.size);
 }
 
 static size_t
@@ -158,6 +177,15 @@ outcomes_size(const TreeTuneParams *params)
 	return (size_t) tree_tune_grid_points(params) * SEARCH_STEP * sizeof(TuneOutcome);
 }
 
+/* Bytes of what the rule for entries is found by */
+static size_t
+table_size(const TuneShape *shape, const TreeTuneParams *params)
+{
+	if (params->table.scale.npivots == 0)
+		return 0;
+	return shape->nqueries * (size_t) params->table.size;
+}
+
 size_t
 tree_tune_memory(uint32_t nvalues, uint32_t nqueries, const TreeTuneParams *params,
 				 const TreeDistance *distance)
@@ -165,8 +193,9 @@ tree_tune_memory(uint32_t nvalues, uint32_t nqueries, const TreeTuneParams *para
 	TuneShape shape = shape_for(nvalues, nqueries, params);
 	size_t tree = tree_memory(shape.nitems, &shape.tree, distance);
 
-	return sizeof(TreeTune) + (size_t) shape.nsplits * (tree + split_size(&shape)) +
-		   (size_t) params->threads * plan_worker(&shape, distance).total +
+	return sizeof(TreeTune) + (size_t) shape.nsplits * (tree + split_size(&shape, params)) +
+		   (size_t) params->threads * plan_worker(&shape, params, distance).total +
+		   table_size(&shape, params) + (params->table.scale.npivots > 0 ? sizeof(TuneLosses) : 0) +
 		   shape.nqueries * (sizeof(TuneQuery) + shape.nitems * sizeof(float)) +
 		   nvalues * sizeof(uint32_t) + (TREE_TUNE_SPLITS + 4) * ALIGNMENT;
 }
@@ -201,7 +230,7 @@ create_split(TreeTune *tune, const TuneShape *shape, int number)
 	TuneSplit *split = &tune->splits[number];
 	size_t array = round_up(shape->nvalues * sizeof(uint32_t));
 	TreeParams params = shape->tree;
-	char *memory = aligned_alloc(ALIGNMENT, split_size(shape));
+	char *memory = aligned_alloc(ALIGNMENT, split_size(shape, &tune->params));
 
 	split->items = (uint32_t *) memory;
 	if (memory == NULL)
@@ -209,6 +238,7 @@ create_split(TreeTune *tune, const TuneShape *shape, int number)
 	split->nitems = shape->nitems;
 	split->pivot_places = (uint32_t *) (memory + array);
 	split->path_places = (uint32_t *) (memory + 2 * array);
+	split->codes = (uint8_t *) (memory + (2 + (size_t) params.path_length) * array);
 	draw_split(tune, shape, number);
 	params.seed = random_hash(tune->params.seed + SEED_OF_TREES) ^ (uint64_t) number;
 	split->tree = tree_create(split->items, split->nitems, &params, &tune->distance, &tune->values);
@@ -228,8 +258,10 @@ create_workers(TreeTune *tune, const WorkerPlan *plan)
 							   .stack = (TuneVisit *) (memory + plan->stack),
 							   .pending = (float *) (memory + plan->pending),
 							   .bounds = (float *) (memory + plan->bounds),
+							   .squares = (uint32_t *) (memory + plan->squares),
 							   .places = (uint32_t *) (memory + plan->places),
 							   .scores = (float *) (memory + plan->scores),
+							   .codes = (uint8_t *) (memory + plan->codes),
 							   .query = memory + plan->query};
 	}
 }
@@ -244,9 +276,22 @@ assign_queries(TreeTune *tune, const TuneShape *shape, const void *const *querie
 
 		tune->queries[i].split = &tune->splits[split];
 		tune->queries[i].distances = tune->distances + (size_t) i * shape->nitems;
+		if (tune->codes != NULL)
+			tune->queries[i].codes = tune->codes + i * (size_t) tune->params.table.size;
 		if (queries != NULL)
 			tune->queries[i].value = queries[i];
 	}
+}
+
+/* Room for what the rule for entries is found by; true, too, if there is no such */
+static bool
+create_table(TreeTune *tune, const TuneShape *shape)
+{
+	if (tune->params.table.scale.npivots == 0)
+		return true;
+	tune->codes = malloc(table_size(shape, &tune->params));
+	tune->losses = calloc(1, sizeof(TuneLosses));
+	return tune->codes != NULL && tune->losses != NULL;
 }
 
 TreeTune *
@@ -254,7 +299,7 @@ tree_tune_create(uint32_t nvalues, const GraphValues *values, const void *const 
 				 uint32_t nqueries, const TreeTuneParams *params, const TreeDistance *distance)
 {
 	TuneShape shape = shape_for(nvalues, queries == NULL ? 0 : nqueries, params);
-	WorkerPlan plan = plan_worker(&shape, distance);
+	WorkerPlan plan = plan_worker(&shape, params, distance);
 	TreeTune *tune = calloc(1, sizeof(TreeTune));
 	bool created;
 
@@ -274,7 +319,8 @@ tree_tune_create(uint32_t nvalues, const GraphValues *values, const void *const 
 	tune->grid.points = malloc(points_size(params));
 	tune->workers = aligned_alloc(ALIGNMENT, (size_t) params->threads * plan.total);
 	created = tune->queries != NULL && tune->distances != NULL && tune->place_of != NULL &&
-			  tune->outcomes != NULL && tune->grid.points != NULL && tune->workers != NULL;
+			  tune->outcomes != NULL && tune->grid.points != NULL && tune->workers != NULL &&
+			  create_table(tune, &shape);
 	for (int i = 0; i < shape.nsplits && created; i++)
 		created = create_split(tune, &shape, i);
 	if (!created)
@@ -285,7 +331,6 @@ tree_tune_create(uint32_t nvalues, const GraphValues *values, const void *const 
 	create_workers(tune, &plan);
 	assign_queries(tune, &shape, queries);
 	tune->result.recall = -1;
-	tree_tune_grid_start(tune);
 	return tune;
 }
 
@@ -303,12 +348,45 @@ tree_tune_free(TreeTune *tune)
 	free(tune->distances);
 	free(tune->place_of);
 	free(tune->outcomes);
+	free(tune->codes);
+	free(tune->losses);
 	free(tune->grid.points);
 	free(tune->workers);
 	free(tune);
 }
 
 /* ---- phases ---- */
+
+static void
+code_values(void *arg, int thread, uint32_t from, uint32_t to)
+{
+	TreeTune *tune = arg;
+	const TuneSplit *split = &tune->splits[tune->position];
+	const TreeTuneTable *table = &tune->params.table;
+	const GraphDistance *keys = &tune->distance.keys;
+	void *scratch = tree_tune_worker(tune, thread)->query;
+
+	for (uint32_t place = from; place < to; place++)
+	{
+		const void *value = graph_value(&tune->values, split->items[place]);
+
+		table->code(keys->context, keys->prepare_query(keys->context, value, scratch),
+					split->codes + place * (size_t) table->size);
+	}
+}
+
+/* The values of a split.  Some are in several; so few distances are not worth an index of them. */
+static void
+code_split(TreeTune *tune)
+{
+	parallel_for(tune->params.threads, 0, tune->splits[tune->position].nitems, CODE_GRAIN,
+				 code_values, tune);
+	if (++tune->position == (uint32_t) tune->nsplits)
+	{
+		tune->phase = TUNE_SCAN;
+		tune->position = 0;
+	}
+}
 
 /* Notes the pivots above every leaf; `above` has them, nearest first. */
 static void
@@ -349,7 +427,7 @@ build_split(TreeTune *tune)
 	place_paths(split, tree->root, NULL, 0);
 	if (++tune->position == (uint32_t) tune->nsplits)
 	{
-		tune->phase = TUNE_SCAN;
+		tune->phase = tune->codes != NULL ? TUNE_CODE : TUNE_SCAN;
 		tune->position = 0;
 	}
 }
@@ -370,11 +448,14 @@ scan_step(TreeTune *tune)
 	uint32_t to = tune->position + (left < SCAN_STEP ? left : SCAN_STEP);
 
 	parallel_for(tune->params.threads, tune->position, to, GRAIN, scan_queries, tune);
+	for (uint32_t i = tune->position; i < to; i++)
+		tree_tune_note_losses(tune, &tune->queries[i]);
 	tune->position = to;
 	if (to == tune->nqueries)
 	{
 		tune->phase = TUNE_SEARCH;
 		tune->position = 0;
+		tree_tune_grid_start(tune);
 	}
 }
 
@@ -400,8 +481,11 @@ search_queries(void *arg, int thread, uint32_t from, uint32_t to)
 
 		tree_tune_bounds(tune, worker, &tune->queries[q]);
 		for (int i = 0; i < npoints; i++)
-			outcomes[i] =
-				tree_tune_search(tune, worker, &tune->queries[q], &points[i].achieved.pruner);
+		{
+			if (!points[i].decided)
+				outcomes[i] =
+					tree_tune_search(tune, worker, &tune->queries[q], &points[i].achieved.pruner);
+		}
 	}
 }
 
@@ -414,12 +498,53 @@ add_outcomes(TreeTune *tune, uint32_t nqueries)
 
 	for (uint32_t q = 0; q < nqueries; q++)
 	{
+		const TuneQuery *query = &tune->queries[tune->position + q];
+
 		for (int i = 0; i < tune->grid.nnew; i++, outcome++)
 		{
+			if (points[i].decided)
+				continue;
 			points[i].achieved.recall += outcome->recall;
+			points[i].squares += outcome->recall * outcome->recall;
 			points[i].cost += outcome->cost;
+			points[i].scan +=
+				tune->params.metric == TREE_TUNE_TIME ? query->scan_time : query->split->nitems;
+			points[i].searches++;
 		}
 	}
+}
+
+/*
+ * Would searches for the other queries make no difference?  The recall of a point is
+ * so far from the one required that they would not take it to the other side; and it
+ * is no candidate: too low, or at a cost well above that of the best point so far.
+ */
+static bool
+is_decided(const TreeTune *tune, const TunePoint *point)
+{
+	double n = point->searches;
+	double mean = point->achieved.recall / n;
+	double variance = fmax(point->squares / n - mean * mean, 0);
+
+	if (!(fabs(mean - tune->required) > SURE * sqrt(variance / n) + UNSURE))
+		return false;
+	return mean < tune->required ||
+		   (tune->found && point->scan / point->cost < OUTDONE * tune->result.improvement);
+}
+
+/* True if the points need no more searches */
+static bool
+decide_points(TreeTune *tune)
+{
+	TunePoint *points = new_points(tune);
+	bool all = true;
+
+	for (int i = 0; i < tune->grid.nnew; i++)
+	{
+		points[i].decided = points[i].decided || is_decided(tune, &points[i]);
+		all = all && points[i].decided;
+	}
+	return all;
 }
 
 /* Sums to means: recall, and how much less a search costs than comparing all */
@@ -427,15 +552,11 @@ static void
 finish_points(TreeTune *tune)
 {
 	TunePoint *points = new_points(tune);
-	double scan = 0;
 
-	for (uint32_t q = 0; q < tune->nqueries; q++)
-		scan += tune->params.metric == TREE_TUNE_TIME ? tune->queries[q].scan_time
-													  : tune->queries[q].split->nitems;
 	for (int i = 0; i < tune->grid.nnew; i++)
 	{
-		points[i].achieved.recall /= tune->nqueries;
-		points[i].achieved.improvement = scan / points[i].cost;
+		points[i].achieved.recall /= points[i].searches;
+		points[i].achieved.improvement = points[i].scan / points[i].cost;
 	}
 }
 
@@ -450,7 +571,7 @@ search_step(TreeTune *tune)
 				 tune);
 	add_outcomes(tune, n);
 	tune->position += n;
-	if (tune->position < tune->nqueries)
+	if (!decide_points(tune) && tune->position < tune->nqueries)
 		return;
 	finish_points(tune);
 	tune->position = 0;
@@ -463,6 +584,9 @@ tree_tune_step(TreeTune *tune)
 {
 	switch (tune->phase)
 	{
+		case TUNE_CODE:
+			code_split(tune);
+			break;
 		case TUNE_BUILD:
 			build_split(tune);
 			break;
@@ -489,9 +613,11 @@ tree_tune_progress(const TreeTune *tune)
 	switch (tune->phase)
 	{
 		case TUNE_BUILD:
-			return PREPARED / 2 * tune->position / tune->nsplits;
+			return PREPARED / 3 * tune->position / tune->nsplits;
+		case TUNE_CODE:
+			return PREPARED / 3 * (1 + (double) tune->position / tune->nsplits);
 		case TUNE_SCAN:
-			return PREPARED / 2 * (1 + (double) tune->position / tune->nqueries);
+			return PREPARED / 3 * (2 + (double) tune->position / tune->nqueries);
 		case TUNE_SEARCH:
 			done = (tune->grid.exp - params->min_exp) * starts + tune->grid.start +
 				   (double) tune->grid.level / params->max_rec_depth;

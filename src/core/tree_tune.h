@@ -30,6 +30,16 @@ typedef enum TreeTuneMetric
 	TREE_TUNE_TIME		 /* the least time */
 } TreeTuneMetric;
 
+/* The distances of values to some pivots: what the rule for entries goes by (tree_prune.h) */
+typedef struct TreeTuneTable
+{
+	TreePivotScale scale; /* npivots 0: there is no table, and no such rule is looked for */
+	int size; /* bytes that a value's distances take, with zeros behind; as byte_squares() wants */
+
+	/* Those of a value in its query form; context is that of the distances between values. */
+	void (*code)(const void *context, const void *query, uint8_t *codes);
+} TreeTuneTable;
+
 typedef struct TreeTuneParams
 {
 	double desired_recall; /* over 0, under 1 */
@@ -48,6 +58,7 @@ typedef struct TreeTuneParams
 	uint32_t bucket_size; /* of the index, as in TreeParams */
 	double fill;
 	int path_length; /* a search leaves out entries by their paths, which are not stretched */
+	TreeTuneTable table;
 	int threads;
 	uint64_t seed;
 } TreeTuneParams;

@@ -13,6 +13,9 @@
  * by whole exponents.  Points that a grid has in common with the one before are not
  * evaluated again.
  *
+ * A start has a share of the recall that may be lost for the rule for entries
+ * (tree_tune_pivot.c), and the factors are looked for that go with it.
+ *
  *-------------------------------------------------------------------------
  */
 #include "core/tree_tune_internal.h"
@@ -48,7 +51,9 @@ pruner_of(const TreeTune *tune, const TunePoint *point)
 	return (TreePruner){.alpha_left = grid->start_left * exp(unit * point->left),
 						.alpha_right = grid->start_right * exp(unit * point->right),
 						.exp_left = grid->exp,
-						.exp_right = grid->exp};
+						.exp_right = grid->exp,
+						.alpha_pivot = grid->alpha_pivot,
+						.exp_pivot = grid->exp_pivot};
 }
 
 static TunePoint *
@@ -108,6 +113,28 @@ set_points(TreeTune *tune)
 	grid->nnew = size - nknown;
 }
 
+/*
+ * The share of a start: 1/2, none, then 1/4, 3/4, 1/8, 5/8 and so on, always
+ * between those before (van der Corput).
+ */
+static double
+share_of_start(int start)
+{
+	double share = 0;
+	double weight = 0.5;
+
+	if (start == 0)
+		return 0.5;
+	if (start == 1)
+		return 0;
+	for (; start > 0; start >>= 1)
+	{
+		share += (start & 1) * weight;
+		weight /= 2;
+	}
+	return share;
+}
+
 /* Draws where the next start is: at (1, 1) the first time, then at random around it. */
 static void
 start_search(TreeTune *tune)
@@ -121,6 +148,8 @@ start_search(TreeTune *tune)
 	random_seed(&random, random_hash(params->seed + SEED_OF_STARTS) ^ number);
 	grid->start_left = exp(spread * random_gaussian(&random));
 	grid->start_right = exp(spread * random_gaussian(&random));
+	tree_tune_choose_pivot(tune, share_of_start(grid->start) * (1 - tune->required),
+						   &grid->alpha_pivot, &grid->exp_pivot);
 	grid->level = 0;
 	grid->iteration = 0;
 	grid->base_left = 0;

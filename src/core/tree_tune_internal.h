@@ -23,6 +23,7 @@ typedef struct TuneSplit
 	Tree *tree;
 	uint32_t *pivot_places; /* of the tree's nodes */
 	uint32_t *path_places; /* path_length of each leaf: places of the pivots above, nearest first */
+	uint8_t *codes;		   /* of the items, by place, if there is a pivot table */
 } TuneSplit;
 
 typedef struct TuneQuery
@@ -30,6 +31,7 @@ typedef struct TuneQuery
 	const TuneSplit *split;
 	const void *value;
 	float *distances; /* finish()ed, by place */
+	uint8_t *codes;	  /* its distances to the pivots of the table, if there is one */
 	double limit;	  /* what is found within it is an answer ... */
 	uint32_t answers; /* ... and how many there are, at most tune_k */
 	double scan_time; /* seconds that comparing with all took */
@@ -58,10 +60,12 @@ typedef struct TuneWorker
 	uint32_t nstack;
 	float *pending; /* the nearest rows not yet returned, ascending */
 	uint32_t npending;
-	float *bounds;	  /* of the entries of a split, by their paths and the query's */
-	uint32_t *places; /* entries of a leaf to be scored, */
-	float *scores;	  /* their distances */
-	void *query;	  /* scratch, and the query form made in it */
+	float *bounds;	   /* of the entries of a split, by their paths and the query's */
+	uint32_t *squares; /* and their sums of squares, by the pivot table */
+	uint32_t *places;  /* entries of a leaf to be scored, */
+	float *scores;	   /* their distances */
+	uint8_t *codes;	   /* of the query, where the time counts that they take */
+	void *query;	   /* scratch, and the query form made in it */
 	const void *prepared;
 } TuneWorker;
 
@@ -70,7 +74,11 @@ typedef struct TunePoint
 {
 	int left;
 	int right;
-	double cost; /* of the searches so far */
+	double cost;	/* of the searches so far, */
+	double scan;	/* of comparing all values instead, */
+	double squares; /* sum of the squares of their recalls, */
+	uint32_t searches;
+	bool decided; /* no more are needed */
 	TreeTuneResult achieved;
 } TunePoint;
 
@@ -81,6 +89,8 @@ typedef struct TuneGrid
 	int start; /* number of starts so far, with this exponent */
 	double start_left;
 	double start_right;
+	double alpha_pivot; /* of this start */
+	double exp_pivot;
 	int level;	   /* of recursion */
 	int iteration; /* at this level */
 	int base_left; /* as in TunePoint */
@@ -92,9 +102,26 @@ typedef struct TuneGrid
 	int nnew;
 } TuneGrid;
 
+/* Exponents of the rule for entries that are tried, and how fine alphas are told apart */
+#define TUNE_PIVOT_EXPS 6
+#define TUNE_ALPHAS_PER_OCTAVE 64
+#define TUNE_OCTAVES 256
+#define TUNE_ALPHAS (TUNE_OCTAVES * TUNE_ALPHAS_PER_OCTAVE)
+
+/*
+ * How much of the recall is lost by the rule for entries alone, by exponent and by
+ * the logarithm of alpha: the part of the answers that this alpha is the first to
+ * leave out.
+ */
+typedef struct TuneLosses
+{
+	double lost[TUNE_PIVOT_EXPS][TUNE_ALPHAS];
+} TuneLosses;
+
 typedef enum TunePhase
 {
 	TUNE_BUILD,	 /* the tree of a split after the other */
+	TUNE_CODE,	 /* distances of the values to the pivots of the table */
 	TUNE_SCAN,	 /* distances of the queries */
 	TUNE_SEARCH, /* the grid */
 	TUNE_DONE
@@ -112,11 +139,13 @@ struct TreeTune
 	uint32_t nqueries;
 	float *distances;	/* of all queries */
 	uint32_t *place_of; /* of a value, in the split at hand */
+	uint8_t *codes;		/* of the queries; NULL: there is no table */
+	TuneLosses *losses; /* or NULL */
 	char *workers;		/* TuneWorker and its memory, worker_stride bytes apart */
 	size_t worker_stride;
 
 	TunePhase phase;
-	uint32_t position;	   /* of the phase: splits or queries done with */
+	uint32_t position;	   /* of the phase: values, splits or queries done with */
 	TuneOutcome *outcomes; /* of the queries of a step, with each of the new points */
 	TuneGrid grid;
 	bool found; /* result is acceptable; else it is the point of the highest recall */
@@ -137,12 +166,26 @@ extern uint32_t tree_tune_pending(uint32_t k);
 /* Distances from the query to all data of its split, and what the answers are */
 extern void tree_tune_scan(const TreeTune *tune, TuneWorker *worker, TuneQuery *query);
 
-/* To be called before the searches of a query: what its path says of every entry */
+/* The sum of squares of an entry and a query, by the pivot table */
+extern uint32_t tree_tune_squares(const TreeTune *tune, const TuneQuery *query, uint32_t place);
+
+/* To be called before the searches of a query: what its path, and its table, say of every entry */
 extern void tree_tune_bounds(const TreeTune *tune, TuneWorker *worker, const TuneQuery *query);
 
 /* Searches with a pruner. */
 extern TuneOutcome tree_tune_search(const TreeTune *tune, TuneWorker *worker,
 									const TuneQuery *query, const TreePruner *pruner);
+
+/* ---- tree_tune_pivot.c ---- */
+
+/* Notes what the rule for entries would cost a query: of one after the other. */
+extern void tree_tune_note_losses(TreeTune *tune, const TuneQuery *query);
+
+/*
+ * Chooses the rule by which this much of the recall is lost and fewest entries are left
+ * to be scored; sets its alpha, 0 if there is no table, and its exponent.
+ */
+extern void tree_tune_choose_pivot(const TreeTune *tune, double loss, double *alpha, double *exp);
 
 /* ---- tree_tune_grid.c ---- */
 

@@ -17,6 +17,8 @@
 #include <math.h>
 #include <time.h>
 
+#include "core/byte_difference.h"
+
 /* Rows returned together at first; every further batch is twice as large. */
 #define FIRST_BATCH 10
 
@@ -129,6 +131,8 @@ tree_tune_scan(const TreeTune *tune, TuneWorker *worker, TuneQuery *query)
 		compute_scores(tune, worker, split, places, size, query->distances + i);
 	}
 	query->scan_time = thread_time() - start;
+	if (query->codes != NULL)
+		tune->params.table.code(keys->context, worker->prepared, query->codes);
 	find_answers(tune, worker, query);
 }
 
@@ -183,9 +187,12 @@ typedef struct TuneSearch
 	const TreePruner *pruner;
 	double level;	/* nothing is to be visited with a lower bound */
 	bool computing; /* distances are computed, not looked up */
+	bool by_table;	/* entries are left out by the pivot table */
 	uint32_t room;	/* for pending rows */
 	uint32_t batch; /* rows to be returned together */
 	uint32_t returned;
+	uint32_t reach;	   /* entries with greater sums of squares cannot be within ... */
+	double reach_of;   /* ... this distance */
 	float last;		   /* distance of the last one */
 	uint32_t hits;	   /* answers returned */
 	uint64_t computed; /* distances */
@@ -252,20 +259,31 @@ visit_node(TuneSearch *search, uint32_t number)
 }
 
 /*
- * Gathers the entries of a leaf that may be among the answers, by their paths, as
- * far as is known.  Those left out now would not be scored later, either.
+ * Gathers the entries of a leaf that may be among the answers, by their paths and
+ * the pivot table, as far as is known.  Those left out now would not be scored
+ * later, either.
  */
 static uint32_t
 gather_entries(TuneSearch *search, const TreeLeaf *leaf)
 {
-	const float *bounds = search->worker->bounds;
+	const TuneWorker *worker = search->worker;
 	double limit = greatest_bound(search);
+	uint32_t end = leaf->first + leaf->n;
 	uint32_t n = 0;
 
-	for (uint32_t place = leaf->first; place < leaf->first + leaf->n; place++)
+	if (search->reach_of != limit)
 	{
-		if (bounds[place] <= limit)
-			search->worker->places[n++] = place;
+		search->reach_of = limit;
+		search->reach = tree_pivot_reach(search->pruner, &search->tune->params.table.scale, limit);
+	}
+	/* an entry is written in any case, and stays if it is counted: no jump to be foretold */
+	for (uint32_t place = leaf->first; place < end; place++)
+	{
+		bool by_path = leaf->npath == 0 || worker->bounds[place] <= limit;
+		bool by_table = !search->by_table || worker->squares[place] <= search->reach;
+
+		worker->places[n] = place;
+		n += by_path && by_table;
 	}
 	return n;
 }
@@ -290,13 +308,13 @@ visit_leaf(TuneSearch *search, uint32_t number)
 	const TreeLeaf *leaf = &search->query->split->tree->leaves[number];
 	uint32_t n = leaf->n;
 
-	if (leaf->npath == 0 && !search->computing)
+	if (leaf->npath == 0 && !search->by_table && !search->computing)
 	{
 		search->computed += n;
 		add_rows(search, search->query->distances + leaf->first, n);
 		return;
 	}
-	if (leaf->npath > 0)
+	if (leaf->npath > 0 || search->by_table)
 		n = gather_entries(search, leaf);
 	else
 	{
@@ -338,6 +356,14 @@ return_rows(TuneSearch *search)
 	}
 }
 
+uint32_t
+tree_tune_squares(const TreeTune *tune, const TuneQuery *query, uint32_t place)
+{
+	int size = tune->params.table.size;
+
+	return byte_squares(query->split->codes + place * (size_t) size, query->codes, size);
+}
+
 void
 tree_tune_bounds(const TreeTune *tune, TuneWorker *worker, const TuneQuery *query)
 {
@@ -345,6 +371,8 @@ tree_tune_bounds(const TreeTune *tune, TuneWorker *worker, const TuneQuery *quer
 	size_t length = (size_t) tune->params.path_length;
 	float own[TREE_MAX_PATH];
 
+	for (uint32_t place = 0; place < split->nitems && tune->codes != NULL; place++)
+		worker->squares[place] = tree_tune_squares(tune, query, place);
 	for (uint32_t number = 0; number < split->tree->nleaves && length > 0; number++)
 	{
 		const TreeLeaf *leaf = &split->tree->leaves[number];
@@ -403,6 +431,8 @@ tree_tune_search(const TreeTune *tune, TuneWorker *worker, const TuneQuery *quer
 						 .query = query,
 						 .pruner = pruner,
 						 .computing = tune->params.metric == TREE_TUNE_TIME,
+						 .by_table = tune->codes != NULL && pruner->alpha_pivot > 0,
+						 .reach_of = NAN,
 						 .room = tree_tune_pending((uint32_t) tune->params.tune_k),
 						 .batch = FIRST_BATCH,
 						 .last = -INFINITY};
@@ -411,6 +441,10 @@ tree_tune_search(const TreeTune *tune, TuneWorker *worker, const TuneQuery *quer
 
 	if (search.computing)
 		worker->prepared = keys->prepare_query(keys->context, query->value, worker->query);
+	if (search.by_table)
+		search.computed = tune->params.table.scale.npivots;
+	if (search.by_table && search.computing)
+		tune->params.table.code(keys->context, worker->prepared, worker->codes);
 	run_search(&search);
 	outcome.cost = search.computing ? thread_time() - start : (double) search.computed;
 	outcome.recall = query->answers > 0 ? (double) search.hits / query->answers : 1.0;

@@ -148,6 +148,7 @@ const Space space_kl = {
 	.encode = logarithms_encode,
 	.distances = kl_distances,
 	.link_distances = jeffreys_link_distances,
+	.relative = &space_js,
 };
 
 const Space space_kl_right = {
@@ -158,6 +159,7 @@ const Space space_kl_right = {
 	.encoded_size = logarithms_size,
 	.encode = logarithms_encode,
 	.distances = kl_right_distances,
+	.relative = &space_js,
 };
 
 const Space space_gkl = {
@@ -168,6 +170,7 @@ const Space space_gkl = {
 	.encode = logarithms_encode,
 	.distances = gkl_distances,
 	.link_distances = jeffreys_link_distances,
+	.relative = &space_js,
 };
 
 const Space space_gkl_right = {
@@ -177,6 +180,7 @@ const Space space_gkl_right = {
 	.encoded_size = logarithms_size,
 	.encode = logarithms_encode,
 	.distances = gkl_right_distances,
+	.relative = &space_js,
 };
 
 const Space space_is = {
@@ -187,6 +191,7 @@ const Space space_is = {
 	.encode = logarithms_encode,
 	.distances = is_distances,
 	.link_distances = log_ratio_link_distances,
+	.relative = &space_js,
 };
 
 const Space space_is_right = {
@@ -197,4 +202,5 @@ const Space space_is_right = {
 	.encode = logarithms_encode,
 	.distances = is_right_distances,
 	.link_distances = root_is_right_link_distances,
+	.relative = &space_js,
 };

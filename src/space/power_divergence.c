@@ -87,6 +87,7 @@ const Space space_renyi = {
 	.distances = renyi_distances,
 	.link_distances = renyi_link_distances,
 	.finish = renyi_finish,
+	.relative = &space_js,
 };
 
 const Space space_alphabeta = {

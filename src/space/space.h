@@ -125,6 +125,13 @@ struct Space
 	double (*finish)(const SpaceContext *context, float key);
 
 	const SpaceMetric *metric; /* behind the distance; NULL: none is known */
+
+	/*
+	 * A space with a metric, of the same encoded and query forms, in which values are
+	 * near to each other that are so here, as a rule: what can be learned about
+	 * distances from a metric, where this space has none.  NULL: no such is known.
+	 */
+	const Space *relative;
 };
 
 /* An error that grows with the number of dimensions */

@@ -103,18 +103,20 @@ exponent_of_norm(const SpaceContext *context)
 	return context->params[0];
 }
 
-/* Compares the query with the pivots of the pivot table. */
+/* Compares the query with the pivots of the pivot table, if that is of use. */
 static void
 code_query(VptreeSearch *search)
 {
 	VptreeIndex *index = search->index;
 	float keys[VPTREE_MAX_NUM_PIVOT];
 
+	if (index->meta.num_pivot == 0 || !(index->exact || search->by_mean))
+		return;
 	vptree_load_pivots(index, search->context);
 	vptree_pivot_keys(index, search->query, keys);
 	vptree_pivot_codes(index, keys, search->codes);
 	search->distances += index->meta.num_pivot;
-	for (uint32 i = 0; i < index->meta.num_pivot; i++)
+	for (uint32 i = 0; i < index->meta.num_pivot && index->exact; i++)
 		search->farthest_pivot =
 			fmax(search->farthest_pivot, space_metric_range(&index->space.context, keys[i]).high);
 	search->code_unit = (float) (index->meta.pivot_unit * ROUNDED_UNIT);
@@ -128,8 +130,8 @@ vptree_init_bounds(VptreeSearch *search)
 
 	search->stretched = pruner->alpha_left != 1 || pruner->alpha_right != 1 ||
 						pruner->exp_left != 1 || pruner->exp_right != 1;
-	if (index->meta.num_pivot > 0)
-		code_query(search);
+	search->by_mean = index->meta.num_pivot > 0 && pruner->alpha_pivot > 0;
+	code_query(search);
 	if (index->meta.partition != TREE_KD || index->meta.header.dim == 0)
 		return;
 	search->norm = exponent_of_norm(&index->space.context);
@@ -316,20 +318,23 @@ gap_of_key(const VptreeSearch *search, const VptreeFilter *filter, float key)
 	return nextafterf((float) distance, INFINITY);
 }
 
-void
-vptree_init_filter(const VptreeSearch *search, const VptreeBranch *branch, float reach,
-				   VptreeFilter *filter)
+/* The largest sum of squares of entries that may have keys up to this one, by the pruner */
+static uint32
+squares_of_key(const VptreeSearch *search, float key)
+{
+	const VptreeIndex *index = search->index;
+	TreePivotScale scale = vptree_pivot_scale(&index->meta);
+
+	return tree_pivot_reach(&search->pruner, &scale, index->distance.finish(index, key));
+}
+
+/* The part of a filter that goes by certain bounds */
+static void
+init_gaps(const VptreeSearch *search, const VptreeBranch *branch, float reach, VptreeFilter *filter)
 {
 	const VptreeMeta *meta = &search->index->meta;
 	uint32 ancestor = branch->ancestor;
 
-	filter->n = 0;
-	filter->ncodes = 0;
-	filter->gap = INFINITY;
-	filter->scored_gap = -1;
-	filter->smallest = INFINITY;
-	if ((meta->path_length == 0 && meta->num_pivot == 0) || (isinf(reach) && isinf(branch->scored)))
-		return;
 	filter->farthest = search->farthest_pivot;
 	while (ancestor != VPTREE_NO_ANCESTOR && filter->n < meta->path_length)
 	{
@@ -340,8 +345,6 @@ vptree_init_filter(const VptreeSearch *search, const VptreeBranch *branch, float
 		ancestor = pivot->above;
 	}
 	filter->ncodes = VPTREE_CODES_SIZE(meta->num_pivot);
-	filter->codes = search->codes;
-	filter->codes_offset = meta->path_length * sizeof(float);
 	filter->code_unit = search->code_unit;
 	if (!isinf(reach))
 		filter->gap = gap_of_key(search, filter, reach);
@@ -349,15 +352,69 @@ vptree_init_filter(const VptreeSearch *search, const VptreeBranch *branch, float
 		filter->scored_gap = gap_of_key(search, filter, branch->scored);
 }
 
+void
+vptree_init_filter(const VptreeSearch *search, const VptreeBranch *branch, float reach,
+				   VptreeFilter *filter)
+{
+	const VptreeMeta *meta = &search->index->meta;
+	bool has_scored = !isinf(branch->scored);
+
+	filter->n = 0;
+	filter->ncodes = 0;
+	filter->gap = INFINITY;
+	filter->scored_gap = has_scored ? INFINITY : -1;
+	filter->smallest = INFINITY;
+	filter->codes = search->codes;
+	filter->codes_offset = meta->path_length * sizeof(float);
+	filter->nsquares = 0;
+	filter->squares = TREE_ALL_SQUARES;
+	filter->scored_squares = TREE_ALL_SQUARES;
+	filter->smallest_squares = TREE_ALL_SQUARES;
+	if (isinf(reach) && !has_scored)
+		return;
+	if (search->index->exact && (meta->path_length > 0 || meta->num_pivot > 0))
+		init_gaps(search, branch, reach, filter);
+	if (!search->by_mean)
+		return;
+	filter->nsquares = VPTREE_CODES_SIZE(meta->num_pivot);
+	if (!isinf(reach))
+		filter->squares = squares_of_key(search, reach);
+	if (has_scored)
+		filter->scored_squares = squares_of_key(search, branch->scored);
+}
+
 /*
  * An entry nearer than the bound would be no farther from any pivot than the query
  * and the smallest gap; so errors are no larger than such distances have.
  */
-float
-vptree_filter_bound(const VptreeSearch *search, const VptreeFilter *filter)
+static float
+key_of_gap(const VptreeSearch *search, const VptreeFilter *filter)
 {
 	double gap = nextafterf(filter->smallest, 0);
 
 	return key_of_bound(
 		search, gap - error_of_difference(&search->index->space.context, filter->farthest + gap));
+}
+
+/* The key with which the pruner lets an entry be scored: squares_of_key() the other way round */
+static float
+key_of_squares(const VptreeSearch *search, uint32 squares)
+{
+	const VptreeIndex *index = search->index;
+	TreePivotScale scale = vptree_pivot_scale(&index->meta);
+
+	return find_key(index->distance.finish, index,
+					tree_pivot_bound(&search->pruner, &scale, squares), false);
+}
+
+float
+vptree_filter_bound(const VptreeSearch *search, const VptreeFilter *filter)
+{
+	float bound = INFINITY;
+
+	if (filter->smallest < INFINITY)
+		bound = key_of_gap(search, filter);
+	if (filter->smallest_squares < TREE_ALL_SQUARES)
+		bound = Min(bound, key_of_squares(search, filter->smallest_squares));
+	return bound;
 }

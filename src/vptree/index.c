@@ -88,7 +88,8 @@ vptree_meta_init(VptreeIndex *index, const VptreeOptions *options)
 	meta->root.block = InvalidBlockNumber;
 	meta->node_block = InvalidBlockNumber;
 	meta->free_pages = InvalidBlockNumber;
-	meta->pruner = (TreePruner){1, 1, 1, 1};
+	meta->pruner = (TreePruner){
+		.alpha_left = 1, .alpha_right = 1, .exp_left = 1, .exp_right = 1, .exp_pivot = 1};
 	if (index->space.context.dim > 0)
 		vptree_set_geometry(index, options);
 	vptree_init_distance(index);
@@ -268,11 +269,12 @@ coordinates_of(const void *context, const void *value, float *coordinates)
 		memcpy(coordinates, query, space->dim * sizeof(float));
 }
 
-/* Sets index->distance and index->exact, once the dimensions are known. */
+/* Sets index->distance, index->exact and index->measure, once the dimensions are known. */
 void
 vptree_init_distance(VptreeIndex *index)
 {
 	bool metric = space_has_metric(&index->space.context);
+	const Space *relative = index->space.context.space->relative;
 	TreeDistance *distance = &index->distance;
 
 	distance->keys.context = index;
@@ -284,6 +286,9 @@ vptree_init_distance(VptreeIndex *index)
 	distance->coordinates = has_coordinate_bounds(&index->space) ? coordinates_of : NULL;
 	distance->dim = index->space.context.dim;
 	index->exact = metric || index->meta.partition == TREE_KD;
+	index->measure = index->space.context;
+	if (!metric && relative != NULL)
+		index->measure.space = relative;
 }
 
 double

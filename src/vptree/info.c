@@ -105,6 +105,7 @@ vptree_info(Relation relation, InfoReport *report)
 	BlockNumber nblocks = RelationGetNumberOfBlocks(relation);
 	double room;
 	TreePruner pruner;
+	bool uses_mean;
 
 	vptree_open(&info->index, relation);
 	for (BlockNumber block = 0; block < nblocks; block++)
@@ -113,6 +114,7 @@ vptree_info(Relation relation, InfoReport *report)
 		count_page(info, block, strategy);
 	}
 	pruner = vptree_pruner(relation, meta);
+	uses_mean = pruner.alpha_pivot > 0 && meta->num_pivot > 0;
 	room = (double) meta->buckets * meta->bucket_size;
 	info_add_header(report, &meta->header, info->index.space.context.space);
 	info_add(report, "partition", "%s", meta->partition == TREE_KD ? "kd" : "vp");
@@ -127,7 +129,7 @@ vptree_info(Relation relation, InfoReport *report)
 	info_add(report, "depth", "%u", meta->max_depth);
 	info_add(report, "mean_fill", "%.2f", room > 0 ? info->counts.entries / room : 0.0);
 	info_add(report, "exact", "%s",
-			 info->index.exact && pruner.alpha_left <= 1 && pruner.alpha_right <= 1 &&
+			 info->index.exact && !uses_mean && pruner.alpha_left <= 1 && pruner.alpha_right <= 1 &&
 					 pruner.exp_left == 1 && pruner.exp_right == 1
 				 ? "yes"
 				 : "no");
@@ -135,6 +137,8 @@ vptree_info(Relation relation, InfoReport *report)
 	info_add(report, "alpha_right", "%g", pruner.alpha_right);
 	info_add(report, "exp_left", "%d", pruner.exp_left);
 	info_add(report, "exp_right", "%d", pruner.exp_right);
+	info_add(report, "alpha_pivot", "%g", pruner.alpha_pivot);
+	info_add(report, "exp_pivot", "%g", pruner.exp_pivot);
 	report_tuning(meta, report);
 	info_add(report, "value_size", "%zu", (size_t) info->index.space.encoded_size);
 	info_add_pages(report, &info->pages, kinds, lengthof(kinds));

@@ -31,7 +31,8 @@
 #define MAX_FULL_FACTOR 1e6
 
 #define DEFAULT_TUNE_QTY 20000
-#define DEFAULT_EXPONENT 1
+#define DEFAULT_MIN_EXP 1
+#define DEFAULT_MAX_EXP 2
 #define DEFAULT_MAX_ITER 10
 #define DEFAULT_MAX_REC_DEPTH 6
 #define DEFAULT_STEP_N 2
@@ -44,6 +45,8 @@ REAL_SETTING(alpha_left, 1);
 REAL_SETTING(alpha_right, 1);
 INT_SETTING(exp_left, 1);
 INT_SETTING(exp_right, 1);
+REAL_SETTING(alpha_pivot, 0);
+REAL_SETTING(exp_pivot, 1);
 INT_SETTING(max_leaves, VPTREE_NO_LEAF_LIMIT);
 
 static relopt_kind vptree_relopt_kind;
@@ -70,13 +73,15 @@ static const VptreeOptions default_options = {
 	.alpha_right = NAN,
 	.exp_left = NO_EXPONENT,
 	.exp_right = NO_EXPONENT,
+	.alpha_pivot = NAN,
+	.exp_pivot = NAN,
 	.max_leaves_to_visit = NO_LEAVES,
 	.desired_recall = NAN,
 	.tune_k = 0,
 	.tune_r = NAN,
 	.tune_qty = DEFAULT_TUNE_QTY,
-	.min_exp = DEFAULT_EXPONENT,
-	.max_exp = DEFAULT_EXPONENT,
+	.min_exp = DEFAULT_MIN_EXP,
+	.max_exp = DEFAULT_MAX_EXP,
 	.tune_metric = TREE_TUNE_DISTANCES,
 	.max_iter = DEFAULT_MAX_ITER,
 	.max_rec_depth = DEFAULT_MAX_REC_DEPTH,
@@ -123,6 +128,10 @@ add_tree_options(void)
 			default_options.exp_left, 0, MAX_EXPONENT, QUERY_LOCK);
 	add_int("exp_right", "Exponent of bounds of what is inside of a radius",
 			default_options.exp_right, 0, MAX_EXPONENT, QUERY_LOCK);
+	add_real("alpha_pivot", "Stretches bounds of rows by the pivot table; 0: there are none",
+			 default_options.alpha_pivot, 0, MAX_ALPHA, QUERY_LOCK);
+	add_real("exp_pivot", "Exponent of bounds of rows by the pivot table",
+			 default_options.exp_pivot, 0, MAX_EXPONENT, QUERY_LOCK);
 	add_int("max_leaves_to_visit", "Buckets searched before rows are returned as they are",
 			default_options.max_leaves_to_visit, 1, VPTREE_NO_LEAF_LIMIT, QUERY_LOCK);
 }
@@ -178,6 +187,14 @@ define_settings(void)
 							"Sets the exponent of bounds of what is inside of a radius.", NULL,
 							&exp_right.value, exp_right.value, 0, MAX_EXPONENT, PGC_USERSET, 0,
 							setting_check_int, exp_right_assign, NULL);
+	DefineCustomRealVariable("vptree.alpha_pivot", "Stretches bounds of rows by the pivot table.",
+							 "0 leaves out no more than is certain to be too far.",
+							 &alpha_pivot.value, alpha_pivot.value, 0, MAX_ALPHA, PGC_USERSET, 0,
+							 setting_check_real, alpha_pivot_assign, NULL);
+	DefineCustomRealVariable("vptree.exp_pivot",
+							 "Sets the exponent of bounds of rows by the pivot table.", NULL,
+							 &exp_pivot.value, exp_pivot.value, 0, MAX_EXPONENT, PGC_USERSET, 0,
+							 setting_check_real, exp_pivot_assign, NULL);
 	DefineCustomIntVariable("vptree.max_leaves_to_visit",
 							"Sets the number of buckets searched before rows are returned.",
 							"A larger number finds more of the nearest rows and takes longer.",
@@ -214,6 +231,8 @@ vptree_options(Datum reloptions, bool validate)
 		OPTION(alpha_right, REAL),
 		OPTION(exp_left, INT),
 		OPTION(exp_right, INT),
+		OPTION(alpha_pivot, REAL),
+		OPTION(exp_pivot, REAL),
 		OPTION(max_leaves_to_visit, INT),
 		OPTION(desired_recall, REAL),
 		OPTION(tune_k, INT),
@@ -246,7 +265,7 @@ vptree_get_options(Relation relation)
 }
 
 static double
-choose_alpha(const RealSetting *setting, double option, double tuned)
+choose_real(const RealSetting *setting, double option, double tuned)
 {
 	if (setting->is_set)
 		return setting->value;
@@ -261,16 +280,28 @@ choose_exponent(const IntSetting *setting, int option, int tuned)
 	return option == NO_EXPONENT ? tuned : option;
 }
 
+/* Has somebody chosen how nodes are pruned? */
+static bool
+is_chosen(const VptreeOptions *options)
+{
+	return alpha_left.is_set || alpha_right.is_set || exp_left.is_set || exp_right.is_set ||
+		   !isnan(options->alpha_left) || !isnan(options->alpha_right) ||
+		   options->exp_left != NO_EXPONENT || options->exp_right != NO_EXPONENT;
+}
+
 TreePruner
 vptree_pruner(Relation relation, const VptreeMeta *meta)
 {
 	const VptreeOptions *options = vptree_get_options(relation);
 	TreePruner pruner;
 
-	pruner.alpha_left = choose_alpha(&alpha_left, options->alpha_left, meta->pruner.alpha_left);
-	pruner.alpha_right = choose_alpha(&alpha_right, options->alpha_right, meta->pruner.alpha_right);
+	pruner.alpha_left = choose_real(&alpha_left, options->alpha_left, meta->pruner.alpha_left);
+	pruner.alpha_right = choose_real(&alpha_right, options->alpha_right, meta->pruner.alpha_right);
 	pruner.exp_left = choose_exponent(&exp_left, options->exp_left, meta->pruner.exp_left);
 	pruner.exp_right = choose_exponent(&exp_right, options->exp_right, meta->pruner.exp_right);
+	pruner.alpha_pivot = choose_real(&alpha_pivot, options->alpha_pivot,
+									 is_chosen(options) ? 0 : meta->pruner.alpha_pivot);
+	pruner.exp_pivot = choose_real(&exp_pivot, options->exp_pivot, meta->pruner.exp_pivot);
 	return pruner;
 }
 

@@ -10,6 +10,10 @@
  * nodes divide the values; these tell of a value in a bucket that has to be opened
  * whether it is worth a distance computation.
  *
+ * In a space without a metric the distances are those of its relative, if it has one
+ * (space.h).  They prove nothing there; but what was tuned may say how much they
+ * differ for values that are near (core/tree_prune.h).
+ *
  * An entry has a distance as a whole number of units in a byte.  What is farther
  * than a byte can say counts as that far: differences only get smaller by it.
  *
@@ -44,7 +48,7 @@ pivot_stride(const VptreeIndex *index)
 void
 vptree_plan_pivots(VptreeIndex *index, const VptreeOptions *options)
 {
-	if (!space_has_metric(&index->space.context))
+	if (!space_has_metric(&index->measure))
 		return;
 	index->meta.num_pivot = Min((Size) options->num_pivot, VPTREE_PIVOT_ROOM / pivot_stride(index));
 	vptree_set_geometry(index, options);
@@ -90,14 +94,14 @@ typedef struct Choice
 static double
 compare_with_pivot(VptreeIndex *index, Choice *choice, const void *pivot, void *scratch)
 {
-	const SpaceContext *space = &index->space.context;
+	const SpaceContext *measure = &index->measure;
 	double farthest = 0;
 
-	space->space->distances(space, space_prepare_query(space, pivot, scratch), choice->values,
-							choice->n, choice->keys);
+	measure->space->distances(measure, space_prepare_query(measure, pivot, scratch), choice->values,
+							  choice->n, choice->keys);
 	for (int i = 0; i < choice->n; i++)
 	{
-		double distance = index->distance.finish(index, choice->keys[i]);
+		double distance = space_metric(measure, choice->keys[i]);
 
 		choice->nearest[i] = fmin(choice->nearest[i], distance);
 		if (isfinite(distance))
@@ -159,27 +163,27 @@ vptree_choose_pivots(VptreeIndex *index, const GraphValues *values, uint32 nvalu
 }
 
 void
-vptree_pivot_keys(VptreeIndex *index, const void *query, float *keys)
+vptree_pivot_keys(const VptreeIndex *index, const void *query, float *keys)
 {
-	const SpaceContext *space = &index->space.context;
+	const SpaceContext *measure = &index->measure;
 
-	space->space->distances(space, query, index->pivots, index->meta.num_pivot, keys);
+	measure->space->distances(measure, query, index->pivots, index->meta.num_pivot, keys);
 }
 
 void
-vptree_pivot_codes(VptreeIndex *index, const float *keys, uint8 *codes)
+vptree_pivot_codes(const VptreeIndex *index, const float *keys, uint8 *codes)
 {
 	memset(codes, 0, VPTREE_CODES_SIZE(index->meta.num_pivot));
 	for (uint32 i = 0; i < index->meta.num_pivot; i++)
 	{
-		double units = index->distance.finish(index, keys[i]) / index->meta.pivot_unit;
+		double units = space_metric(&index->measure, keys[i]) / index->meta.pivot_unit;
 
 		codes[i] = units < LARGEST_CODE ? (uint8) rint(units) : LARGEST_CODE;
 	}
 }
 
 void
-vptree_code_value(VptreeIndex *index, const void *query, uint8 *codes)
+vptree_code_value(const VptreeIndex *index, const void *query, uint8 *codes)
 {
 	float keys[VPTREE_MAX_NUM_PIVOT];
 

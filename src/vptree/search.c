@@ -8,8 +8,8 @@
  * smallest; the other side joins the queue.  So a bucket is reached with about as
  * many page locks as the way to it has pages.
  *
- * In a bucket the entries' distances to the pivots above it tell of each how near
- * it can be.  All those are scored at once that can be nearer than the `ahead`
+ * In a bucket the entries' distances to the pivots above it, and to those of the
+ * pivot table, tell of each how near it can be.  All those are scored at once that can be nearer than the `ahead`
  * nearest rows found so far, and the bucket goes back to the queue with the
  * bound of the others.  Only as many as can be nearer than the nearest one are
  * certain to be needed; but a scan that asks for one row asks for ten as a rule,
@@ -105,8 +105,8 @@ has_certain_bounds(const VptreeSearch *search)
 {
 	const TreePruner *pruner = &search->pruner;
 
-	return search->index->exact && pruner->exp_left == 1 && pruner->exp_right == 1 &&
-		   pruner->alpha_left <= 1 && pruner->alpha_right <= 1;
+	return search->index->exact && !search->by_mean && pruner->exp_left == 1 &&
+		   pruner->exp_right == 1 && pruner->alpha_left <= 1 && pruner->alpha_right <= 1;
 }
 
 void
@@ -340,24 +340,30 @@ read_page(VptreeSearch *search, Buffer buffer, VptreeFilter *filter)
 	float reach = filter->gap;
 	float scored = filter->scored_gap;
 	float smallest = filter->smallest;
+	uint32 smallest_squares = filter->smallest_squares;
 
 	for (OffsetNumber offset = FirstOffsetNumber; offset <= last; offset++)
 	{
 		BucketEntry entry = find_entry(search, page, blkno, offset);
 		float gap;
+		uint32 squares;
 
 		if (offset + PREFETCH_ENTRIES <= last)
 			__builtin_prefetch((char *) page +
 							   ItemIdGetOffset(PageGetItemId(page, offset + PREFETCH_ENTRIES)));
 		if (entry == NULL)
 			continue;
+		squares = vptree_filter_squares(filter, bucket_entry_extra(entry));
 		gap = vptree_filter_gap(filter, bucket_entry_extra(entry));
-		if (gap > reach)
+		if (squares > filter->squares)
+			smallest_squares = Min(smallest_squares, squares);
+		else if (gap > reach)
 			smallest = Min(smallest, gap);
-		else if (gap > scored)
+		else if (gap > scored || squares > filter->scored_squares)
 			score(search, entry);
 	}
 	filter->smallest = smallest;
+	filter->smallest_squares = smallest_squares;
 	score_batch(search);
 }
 
@@ -388,7 +394,7 @@ open_bucket(VptreeSearch *search, VptreeBranch *branch, float bound)
 		read_page(search, buffer, &filter);
 	}
 	UnlockReleaseBuffer(buffer);
-	if (filter.smallest < INFINITY)
+	if (filter.smallest < INFINITY || filter.smallest_squares < TREE_ALL_SQUARES)
 	{
 		bound = vptree_filter_bound(search, &filter);
 		branch->scored = reach;

@@ -73,6 +73,10 @@ typedef struct VptreeFilter
 	const uint8 *codes;
 	Size codes_offset; /* in an entry's extra bytes */
 	float code_unit;   /* distance that a difference of one stands for, at least */
+	int nsquares;	   /* bytes whose differences' squares are added up, where the pruner says so */
+	uint32 squares;	   /* entries with no greater sum are scored, as above */
+	uint32 scored_squares;
+	uint32 smallest_squares; /* the smallest sum left out; TREE_ALL_SQUARES: none was */
 } VptreeFilter;
 
 #define VPTREE_SCORE_BATCH 64
@@ -84,7 +88,8 @@ typedef struct VptreeSearch
 	const void *query; /* its query form */
 	MemoryContext context;
 	TreePruner pruner;
-	bool stretched; /* the pruner is not the triangle inequality */
+	bool stretched; /* the pruner's rule for nodes is not the triangle inequality */
+	bool by_mean;	/* entries are left out by their mean difference to the pivots of the table */
 	bool holds;		/* rows are held back until `ahead` of them are ready */
 	float limit;	/* no key above it is within the radius */
 	int max_leaves; /* buckets opened before rows are returned as they are, or VPTREE_NO_LEAF_LIMIT */
@@ -193,6 +198,16 @@ extern void vptree_init_filter(const VptreeSearch *search, const VptreeBranch *b
 
 /* No entry that the filter left out has a key below this. */
 extern float vptree_filter_bound(const VptreeSearch *search, const VptreeFilter *filter);
+
+/* How much an entry's distances to the pivots of the table differ from the query's, all together */
+static inline uint32
+vptree_filter_squares(const VptreeFilter *filter, const void *extra)
+{
+	if (filter->nsquares == 0)
+		return 0;
+	return byte_squares((const uint8 *) extra + filter->codes_offset, filter->codes,
+						filter->nsquares);
+}
 
 /* The largest difference to a pivot of a node among those that are finite */
 extern float vptree_finite_gap(const VptreeFilter *filter, const float *path);

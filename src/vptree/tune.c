@@ -130,6 +130,14 @@ radius_to_prune_by(const VptreeIndex *index, double radius)
 	return nextafterf((float) index->distance.finish(index, beyond), -INFINITY);
 }
 
+/* TreeTuneTable.code */
+static void
+code_value(const void *context, const void *query, uint8_t *codes)
+{
+	vptree_code_value((const VptreeIndex *) context, query, codes);
+}
+
+/* The pivots, if there are any, must have been loaded. */
 static TreeTuneParams
 make_params(const VptreeIndex *index, const TuneGoal *goal, double total)
 {
@@ -151,6 +159,10 @@ make_params(const VptreeIndex *index, const TuneGoal *goal, double total)
 							 .threads = build_threads(),
 							 .seed = index->meta.seed};
 
+	if (index->meta.num_pivot > 0)
+		params.table = (TreeTuneTable){.scale = vptree_pivot_scale(&index->meta),
+									   .size = VPTREE_CODES_SIZE(index->meta.num_pivot),
+									   .code = code_value};
 	if (goal->k == 0)
 		params.tune_r = radius_to_prune_by(index, goal->r);
 	return params;
@@ -260,10 +272,11 @@ tune(VptreeIndex *index, const TuneGoal *goal, const TreeTuneParams *params, con
 	meta->tune_k = goal->k;
 	meta->tune_r = goal->k > 0 ? 0 : goal->r;
 	if (!isnan(options->alpha_left) || !isnan(options->alpha_right) || options->exp_left >= 0 ||
-		options->exp_right >= 0)
+		options->exp_right >= 0 || !isnan(options->alpha_pivot) || !isnan(options->exp_pivot))
 		ereport(WARNING, (errmsg("index \"%s\" has options that win over what was tuned",
 								 RelationGetRelationName(index->relation)),
-						  errhint("Reset alpha_left, alpha_right, exp_left and exp_right.")));
+						  errhint("Reset alpha_left, alpha_right, exp_left, exp_right, alpha_pivot "
+								  "and exp_pivot.")));
 }
 
 /* ------------------------------------------------------------ in a build */
@@ -504,6 +517,7 @@ tune_index(VptreeIndex *index, Relation relation, ArrayType *queries, const Tune
 						errmsg("index \"%s\" has no rows to tune with",
 							   RelationGetRelationName(relation))));
 	read_queries(index, queries, &data);
+	vptree_load_pivots(index, CurrentMemoryContext);
 	params = make_params(index, goal, Max(index->meta.entries, 1));
 	draw_from_index(index, &data, &params);
 	if (data.nvalues == 0)
@@ -520,9 +534,10 @@ static Datum
 make_result(FunctionCallInfo fcinfo, const VptreeMeta *meta)
 {
 	Datum values[] = {
-		Float8GetDatum(meta->pruner.alpha_left), Float8GetDatum(meta->pruner.alpha_right),
-		Int32GetDatum(meta->pruner.exp_left),	 Int32GetDatum(meta->pruner.exp_right),
-		Float8GetDatum(meta->tuned_recall),		 Float8GetDatum(meta->tuned_improvement)};
+		Float8GetDatum(meta->pruner.alpha_left),  Float8GetDatum(meta->pruner.alpha_right),
+		Int32GetDatum(meta->pruner.exp_left),	  Int32GetDatum(meta->pruner.exp_right),
+		Float8GetDatum(meta->pruner.alpha_pivot), Float8GetDatum(meta->pruner.exp_pivot),
+		Float8GetDatum(meta->tuned_recall),		  Float8GetDatum(meta->tuned_improvement)};
 	bool nulls[lengthof(values)] = {false};
 	TupleDesc desc;
 

@@ -129,7 +129,7 @@ typedef struct VptreeMeta
 
 #define VPTREE_FREE_PAGES offsetof(VptreeMeta, free_pages)
 
-/* Relation options.  Not set: NAN; exponents -1; max_leaves_to_visit and tune_k 0 */
+/* Relation options.  Not set: NAN; exponents of sides -1; max_leaves_to_visit and tune_k 0 */
 typedef struct VptreeOptions
 {
 	int32 vl_len_;
@@ -141,6 +141,8 @@ typedef struct VptreeOptions
 	double alpha_right;
 	int exp_left;
 	int exp_right;
+	double alpha_pivot;
+	double exp_pivot;
 	int max_leaves_to_visit;
 	double desired_recall;
 	int tune_k;
@@ -165,6 +167,7 @@ typedef struct VptreeIndex
 	BucketShape shape;
 	TreeDistance distance; /* whose context is this VptreeIndex: it must stay where it is */
 	bool exact;			   /* bounds of distances hold for all rows: nothing is lost by pruning */
+	SpaceContext measure;  /* by which values are compared with the pivots of the pivot table */
 	bool building;		   /* pages are not logged one by one */
 	const void **pivots;   /* of the pivot table, once they are loaded */
 } VptreeIndex;
@@ -236,6 +239,12 @@ extern void vptree_choose_shift(VptreeIndex *index, const GraphValues *values, u
  */
 #define VPTREE_MAX_EXTRA (TREE_MAX_PATH * sizeof(float) + VPTREE_CODES_SIZE(VPTREE_MAX_NUM_PIVOT))
 
+static inline TreePivotScale
+vptree_pivot_scale(const VptreeMeta *meta)
+{
+	return (TreePivotScale){.npivots = meta->num_pivot, .unit = meta->pivot_unit};
+}
+
 static inline Size
 vptree_extra_size(const VptreeMeta *meta)
 {
@@ -268,11 +277,11 @@ extern void vptree_use_pivots(VptreeIndex *index, const char *memory, MemoryCont
 extern void vptree_load_pivots(VptreeIndex *index, MemoryContext context);
 
 /* The keys of a query and all pivots, which are loaded; and what an entry has of such keys */
-extern void vptree_pivot_keys(VptreeIndex *index, const void *query, float *keys);
-extern void vptree_pivot_codes(VptreeIndex *index, const float *keys, uint8 *codes);
+extern void vptree_pivot_keys(const VptreeIndex *index, const void *query, float *keys);
+extern void vptree_pivot_codes(const VptreeIndex *index, const float *keys, uint8 *codes);
 
-/* Both in one; does nothing if there is no table. */
-extern void vptree_code_value(VptreeIndex *index, const void *query, uint8 *codes);
+/* Both in one; does nothing if there is no table.  May be called from any thread. */
+extern void vptree_code_value(const VptreeIndex *index, const void *query, uint8 *codes);
 
 /* build.c */
 extern IndexBuildResult *vptree_build(Relation heap, Relation relation, IndexInfo *index_info);
@@ -378,7 +387,11 @@ extern const VptreeOptions *vptree_get_options(Relation relation);
 /* Options as vptree_options() returns them: NULL stands for the defaults. */
 extern const VptreeOptions *vptree_options_of(const bytea *options);
 
-/* The pruner of a scan: settings, else options, else what was tuned, else 1, 1, 1, 1 */
+/*
+ * The pruner of a scan: settings, else options, else what was tuned, else the triangle
+ * inequality.  What was tuned for entries goes with what was tuned for nodes, and is not
+ * used where somebody has chosen another rule for these.
+ */
 extern TreePruner vptree_pruner(Relation relation, const VptreeMeta *meta);
 extern int vptree_max_leaves(Relation relation);
 

@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * test_byte_difference.c
- *	  The largest difference of bytes: against the plain form, for every length
- *	  and at every address, and where each single byte decides.
+ *	  The largest difference of bytes, and the sum of squares: against the plain
+ *	  form, for every length and at every address, and where each single byte decides.
  *
  *-------------------------------------------------------------------------
  */
@@ -38,6 +38,9 @@ test_random_bytes(void)
 			CHECK(byte_difference(a + offset, b + offset, n) ==
 					  byte_difference_plain(a + offset, b + offset, n),
 				  "%d bytes at %d", n, offset);
+			CHECK(byte_squares(a + offset, b + offset, n) ==
+					  byte_squares_plain(a + offset, b + offset, n),
+				  "squares of %d bytes at %d", n, offset);
 			free(a);
 			free(b);
 		}
@@ -54,14 +57,20 @@ test_every_place(void)
 	memset(b, 100, sizeof(b));
 	CHECK(byte_difference(a, b, 0) == 0, "no bytes");
 	CHECK(byte_difference(a, b, LARGEST) == 0, "equal bytes");
+	CHECK(byte_squares(a, b, 0) == 0 && byte_squares(a, b, LARGEST) == 0, "equal bytes");
 	for (int i = 0; i < LARGEST; i++)
 	{
 		a[i] = 255;
 		b[i] = 0;
 		CHECK(byte_difference(a, b, LARGEST) == 255, "place %d", i);
 		CHECK(byte_difference(b, a, LARGEST) == 255, "place %d", i);
+		CHECK(byte_squares(a, b, LARGEST) == 255 * 255, "place %d", i);
+		CHECK(byte_squares(b, a, LARGEST) == 255 * 255, "place %d", i);
 		a[i] = b[i] = 100;
 	}
+	memset(a, 255, sizeof(a));
+	memset(b, 0, sizeof(b));
+	CHECK(byte_squares(a, b, LARGEST) == LARGEST * 255 * 255, "the largest sum");
 }
 
 int

@@ -433,6 +433,33 @@ test_which_spaces_have_a_metric(void)
 	}
 }
 
+/* A relative has a metric, and the forms of values of the space whose relative it is. */
+static void
+test_relatives(void)
+{
+	int found = 0;
+	int n;
+	const Space *const *all = space_all(&n);
+
+	for (int i = 0; i < n; i++)
+	{
+		const Space *relative = all[i]->relative;
+
+		if (relative == NULL)
+			continue;
+		found++;
+		CHECK(all[i]->metric == NULL, "%s needs none", all[i]->name);
+		CHECK(relative->metric != NULL && relative->nparams == 0, "%s", all[i]->name);
+		CHECK(relative->element == all[i]->element &&
+				  relative->encoded_size == all[i]->encoded_size &&
+				  relative->encode == all[i]->encode &&
+				  relative->query_size == all[i]->query_size &&
+				  relative->prepare_query == all[i]->prepare_query,
+			  "%s has other forms", all[i]->name);
+	}
+	CHECK(found == 7, "%d relatives", found);
+}
+
 /*
  * All keys from 0 to the largest: the metric never falls, its range encloses it
  * and is narrow, and the way back leads to a key not above and not far below.
@@ -537,6 +564,7 @@ int
 main(void)
 {
 	RUN(test_which_spaces_have_a_metric);
+	RUN(test_relatives);
 	RUN(test_values_of_metrics);
 	RUN(test_keys_to_metrics_and_back);
 	RUN(test_ends_of_the_range);

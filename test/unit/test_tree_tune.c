@@ -3,7 +3,8 @@
  * test_tree_tune.c
  *	  The tuning of pruners: that it is exact where the triangle inequality is
  *	  all there is, that the recall holds for other queries and another tree,
- *	  what it counts, and what it says when the recall is out of reach.
+ *	  what it counts, what the rule for entries leaves out, and what it says when
+ *	  the recall is out of reach.
  *
  *-------------------------------------------------------------------------
  */
@@ -216,7 +217,7 @@ test_exact(void)
 	Data data = simplex_data(VALUES, 1);
 	Data queries = simplex_data(QUERIES, 2);
 	const void *pointers[QUERIES];
-	TreePruner exact = {1, 1, 1, 1};
+	TreePruner exact = {1, 1, 1, 1, 0, 1};
 	double cost = INFINITY;
 
 	for (int path_length = 0; path_length <= 5; path_length += 5)
@@ -257,7 +258,7 @@ test_counts(void)
 	Data queries = simplex_data(QUERIES, 2);
 	const void *pointers[QUERIES];
 	TreeTuneParams params = params_for(0.9, 1);
-	TreePruner none = {0, 0, 1, 1};
+	TreePruner none = {0, 0, 1, 1, 0, 1};
 	TreeTune *tune = searcher(&data, &queries, pointers, &params, &divergence);
 	TuneOutcome outcome = search_all(tune, &none);
 
@@ -326,7 +327,7 @@ check_holds(const TreeDistance *distance, double desired, bool faster)
 		  VALUES / outcome.cost, result.improvement);
 	if (faster)
 	{
-		TreePruner exact = {1, 1, 1, 1};
+		TreePruner exact = {1, 1, 1, 1, 0, 1};
 		TuneOutcome slow = search_all(tune, &exact);
 
 		CHECK(outcome.cost < 0.8 * slow.cost, "%.1f distances, exact %.1f", outcome.cost,
@@ -424,11 +425,196 @@ test_out_of_reach(void)
 	free(data.rows);
 }
 
+/* ---- the rule for entries ---- */
+
+#define PIVOTS 20
+#define CODES_SIZE 32
+#define UNIT (1.0 / 255)
+
+static Data pivots;
+
+/* Square root of the Jensen-Shannon divergence */
+static double
+js_metric(const float *x, const float *y)
+{
+	double sum = 0;
+
+	for (int d = 0; d < DIM; d++)
+	{
+		double mean = ((double) x[d] + (double) y[d]) / 2;
+
+		sum += (double) x[d] * log((double) x[d] / mean) / 2 +
+			   (double) y[d] * log((double) y[d] / mean) / 2;
+	}
+	return sqrt(fmax(sum, 0));
+}
+
+static void
+code_by_pivots(const void *context, const void *query, uint8_t *codes)
+{
+	(void) context;
+	memset(codes, 0, CODES_SIZE);
+	for (int i = 0; i < PIVOTS; i++)
+		codes[i] = (uint8_t) rint(js_metric(pivots.rows + (size_t) i * DIM, query) / UNIT);
+}
+
+static TreeTuneParams
+params_with_table(double desired_recall, int threads)
+{
+	TreeTuneParams params = params_for(desired_recall, threads);
+
+	params.table =
+		(TreeTuneTable){.scale = {PIVOTS, UNIT}, .size = CODES_SIZE, .code = code_by_pivots};
+	return params;
+}
+
+/* A bound and its reverse: an entry is within reach of its bound, and of nothing less. */
+static void
+test_pivot_rule(void)
+{
+	TreePivotScale scale = {PIVOTS, UNIT};
+	TreePruner pruner = {1, 1, 1, 1, 0, 1};
+
+	CHECK(tree_pivot_reach(&pruner, &scale, 0) == TREE_ALL_SQUARES, "alpha 0");
+	for (double alpha = 1e-3; alpha < 1e5; alpha *= 7)
+	{
+		for (double exp = 0.5; exp <= 4; exp += 0.5)
+		{
+			pruner.alpha_pivot = alpha;
+			pruner.exp_pivot = exp;
+			for (uint32_t squares = 1; squares < PIVOTS * 255 * 255; squares = squares * 5 / 3 + 1)
+			{
+				double expected = alpha * pow(sqrt(squares / (double) PIVOTS) / 255, exp);
+				double bound = tree_pivot_bound(&pruner, &scale, squares);
+
+				CHECK(fabs(bound / expected - 1) < 1e-12, "%g, not %g", bound, expected);
+				CHECK(tree_pivot_reach(&pruner, &scale, bound) == squares, "alpha %g exp %g: %u",
+					  alpha, exp, squares);
+				CHECK(tree_pivot_reach(&pruner, &scale, bound * (1 - 1e-7)) == squares - 1,
+					  "alpha %g exp %g: less than %u", alpha, exp, squares);
+			}
+			CHECK(tree_pivot_reach(&pruner, &scale, 0) == 0, "at 0");
+			CHECK(tree_pivot_reach(&pruner, &scale, INFINITY) == TREE_ALL_SQUARES, "at infinity");
+		}
+	}
+}
+
+/* Share of the answers that a rule does not leave out, from the definition */
+static double
+kept_answers(const Data *data, const TreeTune *tune, const TreePruner *pruner)
+{
+	double kept = 0;
+
+	for (uint32_t q = 0; q < tune->nqueries; q++)
+	{
+		const TuneQuery *query = &tune->queries[q];
+		uint8_t own[CODES_SIZE];
+
+		code_by_pivots(NULL, query->value, own);
+		for (uint32_t v = 0; v < VALUES; v++)
+		{
+			const void *value = data->rows + (size_t) v * DIM;
+			uint8_t codes[CODES_SIZE];
+			double sum = 0;
+			float key;
+
+			divergence_keys(NULL, query->value, &value, 1, &key);
+			if (key > query->limit)
+				continue;
+			code_by_pivots(NULL, value, codes);
+			for (int i = 0; i < PIVOTS; i++)
+				sum += (codes[i] - own[i]) * (codes[i] - own[i]);
+			kept += pruner->alpha_pivot * pow(sqrt(sum / PIVOTS) * UNIT, pruner->exp_pivot) <=
+					query->limit;
+		}
+	}
+	return kept / (K * tune->nqueries);
+}
+
+/* The distances to pivots count; what the rule keeps is found, for less the more it leaves out. */
+static void
+test_pivot_searches(void)
+{
+	Data data = simplex_data(VALUES, 1);
+	Data queries = simplex_data(QUERIES, 2);
+	const void *pointers[QUERIES];
+	TreeTuneParams params = params_with_table(0.9, 1);
+	TreePruner pruner = {0, 0, 1, 1, 1e-9, 2};
+	TuneOutcome outcome;
+	double cost = INFINITY;
+	TreeTune *tune;
+
+	pivots = simplex_data(PIVOTS, 3);
+	tune = searcher(&data, &queries, pointers, &params, &divergence);
+	outcome = search_all(tune, &pruner);
+	CHECK(fabs(outcome.cost - (VALUES + PIVOTS + tune->splits[0].tree->nnodes)) < 1e-6,
+		  "%.3f distances", outcome.cost);
+	CHECK(fabs(outcome.recall - 1) < 1e-9, "recall %.5f", outcome.recall);
+	for (double loss = 0.01; loss < 0.5; loss *= 5)
+	{
+		double kept;
+
+		tree_tune_choose_pivot(tune, loss, &pruner.alpha_pivot, &pruner.exp_pivot);
+		kept = kept_answers(&data, tune, &pruner);
+		outcome = search_all(tune, &pruner);
+		CHECK(kept >= 1 - loss - 1e-6 && kept < 1 - loss + 0.02, "loss %g: %.4f kept", loss, kept);
+		CHECK(outcome.recall >= kept - 1e-6, "loss %g: recall %.4f", loss, outcome.recall);
+		CHECK(outcome.cost < cost, "loss %g: %.1f distances after %.1f", loss, outcome.cost, cost);
+		cost = outcome.cost;
+	}
+	CHECK(cost < VALUES / 2, "%.1f distances", cost);
+	tree_tune_free(tune);
+	free(data.rows);
+	free(queries.rows);
+	free(pivots.rows);
+}
+
+/* With a table the recall is reached for less, and holds for other queries in other trees. */
+static void
+test_pivot_tuning(void)
+{
+	Data data = simplex_data(VALUES, 1);
+	Data queries = simplex_data(QUERIES, 2);
+	const void *pointers[QUERIES];
+	TreeTuneParams params = params_with_table(0.9, 1);
+	TreeTuneParams without = params_for(0.9, 1);
+	TreeTuneResult result;
+	TreeTuneResult plain;
+	TuneOutcome outcome;
+	TreeTune *tune;
+
+	pivots = simplex_data(PIVOTS, 3);
+	params.add_restart_qty = without.add_restart_qty = 2;
+	result = tune_values(&data, &params, &divergence);
+	plain = tune_values(&data, &without, &divergence);
+	CHECK(plain.pruner.alpha_pivot == 0, "no table, alpha %g", plain.pruner.alpha_pivot);
+	CHECK(result.pruner.alpha_pivot > 0, "alpha %g", result.pruner.alpha_pivot);
+	CHECK(result.recall >= 0.9 && result.recall < 0.92, "recall %.4f", result.recall);
+	CHECK(result.improvement > 1.5 * plain.improvement, "improvement %.2f, without a table %.2f",
+		  result.improvement, plain.improvement);
+	params.seed++;
+	tune = searcher(&data, &queries, pointers, &params, &divergence);
+	outcome = search_all(tune, &result.pruner);
+	CHECK(fabs(outcome.recall - 0.9) < 0.03, "recall %.4f", outcome.recall);
+	CHECK(fabs(VALUES / outcome.cost / result.improvement - 1) < 0.3, "improvement %.2f, not %.2f",
+		  VALUES / outcome.cost, result.improvement);
+	tree_tune_free(tune);
+	params.metric = TREE_TUNE_TIME;
+	params.max_rec_depth = 2;
+	result = tune_values(&data, &params, &divergence);
+	CHECK(result.recall >= 0.9 && result.improvement > 1, "by time: %.4f, %.2f", result.recall,
+		  result.improvement);
+	free(data.rows);
+	free(queries.rows);
+	free(pivots.rows);
+}
+
 static bool
 same_result(const TreeTuneResult *a, const TreeTuneResult *b)
 {
 	return a->pruner.alpha_left == b->pruner.alpha_left &&
-		   a->pruner.alpha_right == b->pruner.alpha_right && a->recall == b->recall &&
+		   a->pruner.alpha_right == b->pruner.alpha_right &&
+		   a->pruner.alpha_pivot == b->pruner.alpha_pivot && a->recall == b->recall &&
 		   a->improvement == b->improvement && a->required == b->required;
 }
 
@@ -437,10 +623,12 @@ static void
 test_determinism(void)
 {
 	Data data = simplex_data(VALUES, 1);
-	TreeTuneParams params = params_for(0.9, 1);
-	TreeTuneResult one = tune_values(&data, &params, &divergence);
+	TreeTuneParams params = params_with_table(0.9, 1);
+	TreeTuneResult one;
 	TreeTuneResult other;
 
+	pivots = simplex_data(PIVOTS, 3);
+	one = tune_values(&data, &params, &divergence);
 	for (params.threads = 2; params.threads <= 3; params.threads++)
 	{
 		other = tune_values(&data, &params, &divergence);
@@ -450,6 +638,7 @@ test_determinism(void)
 	other = tune_values(&data, &params, &divergence);
 	CHECK(!same_result(&one, &other), "another seed");
 	free(data.rows);
+	free(pivots.rows);
 }
 
 /* The correction for samples, as nmslib-methods 2.1 has it */
@@ -553,6 +742,9 @@ main(void)
 	RUN(test_range);
 	RUN(test_time);
 	RUN(test_out_of_reach);
+	RUN(test_pivot_rule);
+	RUN(test_pivot_searches);
+	RUN(test_pivot_tuning);
 	RUN(test_determinism);
 	RUN(test_sample);
 	RUN(test_splits);
