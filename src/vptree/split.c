@@ -50,10 +50,16 @@ is_settled(const VptreeMeta *meta)
 	return meta->buckets <= SETTLED_GROWTH * meta->settled;
 }
 
+/* Buckets of several pages leave none of these empty that they need not. */
 static const SplitPolicy *
-choose_policy(const VptreeMeta *meta)
+choose_policy(const VptreeIndex *index)
 {
-	return is_settled(meta) && meta->met_dead != 0 ? &frugal : &usual;
+	const VptreeMeta *meta = &index->meta;
+
+	if (is_settled(meta) && meta->met_dead != 0 &&
+		vptree_pages_of(index, meta->bucket_size, 1) == 1)
+		return &frugal;
+	return &usual;
 }
 
 /*
@@ -95,7 +101,7 @@ static uint32
 choose_leaves(VptreeGroup *group, bool *has_room)
 {
 	const VptreeMeta *meta = &group->index->meta;
-	const SplitPolicy *policy = choose_policy(meta);
+	const SplitPolicy *policy = choose_policy(group->index);
 	uint32 limit = vptree_group_limit(group->index) < VPTREE_MAX_GROUP ? 1 : policy->group;
 	uint32 wanted;
 
