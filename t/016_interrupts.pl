@@ -21,6 +21,9 @@ my $interrupts = long_tests() ? 60 : 4;
 my $repeats = long_tests() ? 2000 : 150;
 my $growth = 256 * 1024;
 
+# What an index may grow to, of its size rebuilt, after inserts that were interrupted and vacuum
+my $largest = 1.6;
+
 my $rows = 2500;
 
 interrupts($_) foreach method_examples();
@@ -120,6 +123,10 @@ BEGIN
 	PERFORM $function(pid) FROM pg_stat_activity WHERE application_name = 'victim' AND state = 'active';
 END \$\$));
 	$session->finish;
+
+	# psql has read the error before the backend has given up its transaction, and with it its locks
+	$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'victim'")
+	  or die 'an interrupted backend does not end';
 	my ($first) = $$error =~ /((?:ERROR|FATAL|WARNING|PANIC).*\n)/;
 	return $first // $$error;
 }
@@ -152,7 +159,7 @@ sub grown
 	}
 	my $size = $node->safe_psql('postgres', "SELECT pg_relation_size('items_v')");
 	note("index of $fresh bytes grew to $size");
-	cmp_ok($size, '<=', IndexCheck::method($method)->{growth} * $fresh, "$method: an index does not grow by interrupted inserts")
+	cmp_ok($size, '<=', $largest * $fresh, "$method: an index does not grow by interrupted inserts")
 	  if recycles($node, $method);
 	is_sound($node, "$method: sound after interrupted inserts");
 	return;

@@ -13,7 +13,8 @@ use Test::More;
 # Offsets in the metapage, in a node and in an entry (src/storage/meta.h, src/vptree/vptree.h, src/storage/bucket.h)
 my %meta = (
 	magic => 0, version => 4, method => 6, dim => 8, space => 16, partition => 64, path_length => 66, bucket_size => 68, root => 80,
-	node_block => 88, free_pages => 92, retired => 96, nodes => 100, buckets => 104, max_depth => 108);
+	node_block => 88, free_pages => 92, retired => 96, nodes => 100, buckets => 104, max_depth => 108, oldest => 476,
+	nresting => 478, resting => 480);
 my %node = (left => 0, right => 8, radius => 16, dimension => 24, flags => 26, value_size => 28, value => 32);
 my %entry = (ntids => 0, flags => 2, value_size => 4, path => 8);
 my ($chained, $retired) = (1, 4);
@@ -22,7 +23,7 @@ my ($chained, $retired) = (1, 4);
 my $numbers = 'FROM generate_series(1, 600) i';
 my %tables = (
 	plain => [ 'vector(3)', "SELECT i, ARRAY[i + 0.1, i % 7, i % 50]::vector $numbers", 'v' ],
-	split => [ 'vector(3)', "SELECT i, ARRAY[i + 0.1, i % 7, i % 50]::vector FROM generate_series(1, 40) i", 'v', "SELECT i + 1000, ARRAY[i + 0.1, i % 7, i % 50]::vector $numbers" ],
+	split => [ 'vector(3)', "SELECT i, ARRAY[i + 0.1, i % 7, i % 50]::vector FROM generate_series(1, 40) i", 'v', 'SELECT i + 1000, ARRAY[i + 0.1, i % 7, i % 50]::vector FROM generate_series(1, 4000) i' ],
 	chain => [ 'vector(400)', "SELECT i, array_agg(((i * j) % 97 + 0.1)::real)::vector FROM generate_series(1, 40) i, generate_series(1, 400) j GROUP BY i", 'v' ],
 	large => [ 'vector(2100)', 'SELECT i, array_agg(((i * j) % 97 + 0.1)::real)::vector FROM generate_series(1, 30) i, generate_series(1, 2100) j GROUP BY i', 'v' ],
 	kd => [ 'vector(3)', "SELECT i, ARRAY[i + 0.1, i % 7, i % 50]::vector $numbers", 'v', '', 'bucket_size = 20, num_pivot = 0, partition = kd' ],
@@ -44,6 +45,8 @@ my @cases = (
 	[ 'plain', 'depth', sub { $_->put_meta(max_depth => v => 2) }, qr/metapage says depth is 2, but it must be \d+/ ],
 	[ 'plain', 'too many retired', sub { $_->put_meta(retired => V => 3) }, qr/^note\|0\|\|metapage says 3 buckets are retired, but 0 are$/m ],
 	[ 'split', 'too few retired', sub { $_->put_meta(retired => V => 0) }, qr/^error\|0\|\|metapage says 0 buckets are retired, but [1-9]\d* are$/m ],
+	[ 'split', 'more rest than are retired', sub { $_->put_meta(nresting => v => 60) }, qr/^error\|0\|\|metapage says 60 retired buckets rest, of [1-9]\d*$/m ],
+	[ 'split', 'a page that is no retired bucket rests', sub { $_->put($_->oldest_resting, $page_flags, v => 0) }, qr/^error\|0\|\|block \d+ is to rest, but begins no retired bucket$/m ],
 	[ 'plain', 'page for new nodes', sub { $_->put_meta(node_block => V => $_->first_page($bucket_pages)) }, qr/block \d+, which is to take new nodes, is no page of nodes/ ],
 	[ 'plain', 'root that is no node', sub { $_->put_meta(root => x4v => 999) }, qr/^error\|0\|\|page leads to node \(\d+,999\), which does not exist$/m, qr/has no node \(\d+,999\)/ ],
 	[ 'plain', 'root beyond the file', sub { $_->put_meta(root => V => 9999) }, qr/page leads to node \(9999,\d+\), which does not exist/, qr/refers to block 9999|has no node/ ],
@@ -54,7 +57,7 @@ my @cases = (
 	[ 'plain', 'large radius', sub { $_->put_node($_->leaf_node, radius => 'd<' => 1e10) }, qr/entry is right, but near, of node 1 above it: [\d.]+, not 1e\+10/ ],
 	[ 'plain', 'no radius', sub { $_->put_node($_->leaf_node, radius => 'd<' => -sin(9**9**9)) }, qr/node has no radius/ ],
 	[ 'plain', 'dead node', sub { $_->put_node($_->leaf_node, flags => v => 1) }, qr/^error\|\d+\|node \(\d+,\d+\)\|node is dead, but in the tree$/m ],
-	[ 'plain', 'flags of a node', sub { $_->put_node($_->leaf_node, flags => v => 2) }, qr/page leads to node \(\d+,\d+\), which does not exist/, qr/has no node/ ],
+	[ 'plain', 'flags of a node', sub { $_->put_node($_->leaf_node, flags => v => 2) }, qr/page leads to use 0 of node \(\d+,\d+\), which is in use 1/, qr/has no node/ ],
 	[ 'plain', 'another pivot', sub { $_->put_node($_->leaf_node, value => f => 5000) }, qr/^error\|\d+\|entry \(\d+,\d+\)\|entry has a wrong distance to node 1 above it: [\d.]+, not [\d.]+$/m ],
 	[ 'plain', 'pivot that is no number', sub { $_->put_node($_->leaf_node, value => f => 'NaN') }, qr/^error\|\d+\|node \(\d+,\d+\)\|coordinate 1 of the value is not finite$/m ],
 	[ 'plain', 'size of a pivot', sub { $_->put_node($_->leaf_node, value_size => V => 8) }, qr/page leads to node \(\d+,\d+\), which does not exist/, qr/has no node/ ],
@@ -120,6 +123,15 @@ sub root
 	my $self = shift;
 
 	return $self->get_meta('root', 'Vv');
+}
+
+# The block of the bucket that has rested longest
+sub oldest_resting
+{
+	my $self = shift;
+	my $oldest = $self->get_meta('oldest', 'v');
+
+	return $self->get(0, $contents + $self->{meta}{resting} + 4 * $oldest, 'V');
 }
 
 sub get_node

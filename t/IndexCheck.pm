@@ -22,7 +22,6 @@ our @EXPORT = qw(methods method_examples method access_methods with_options long
 # entries; class, operator: of the suites' tables; options: of CREATE INDEX; settings: of a search
 # thorough enough for floor, the recall@10 that every index of the suites has; more_options: others
 # that are worth dumping; spaces: a pattern for the names of operator classes that are possible;
-# growth: how much larger than a fresh one an index may become by inserts that are rolled back and vacuumed;
 # long: in the long form alone, since what it has of its own has suites of its own (t/018)
 my %methods = (
 	hnsw => {
@@ -35,7 +34,6 @@ my %methods = (
 		floor => 0.97,
 		more_options => 'm = 5, ef_construction = 23',
 		build_phase => 'building graph',
-		growth => 1.6,
 	},
 	hnsw_quantized => {
 		am => 'hnsw',
@@ -47,7 +45,6 @@ my %methods = (
 		floor => 0.97,
 		more_options => 'm = 5, ef_construction = 23',
 		build_phase => 'building graph',
-		growth => 1.6,
 		spaces => '_(l2|ip|cosine|angular)_ops$',
 	},
 	vptree => {
@@ -60,7 +57,6 @@ my %methods = (
 		floor => 1,
 		more_options => 'bucket_size = 77, path_length = 3',
 		build_phase => 'building tree',
-		growth => 2.5,
 	},
 	vptree_kd => {
 		am => 'vptree',
@@ -72,7 +68,6 @@ my %methods = (
 		floor => 1,
 		more_options => 'bucket_size = 77, path_length = 3',
 		build_phase => 'building tree',
-		growth => 2.5,
 		spaces => '_(l1|l2|linf|lp)_ops$',
 		long => 1,
 	},);

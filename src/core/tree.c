@@ -58,6 +58,8 @@ count_leaves(uint32_t nitems, const TreeParams *params)
 {
 	double leaves = ceil(nitems / (params->fill * params->bucket_size));
 
+	if (params->leaves > 0)
+		return params->leaves < nitems ? params->leaves : nitems > 0 ? nitems : 1;
 	if (nitems <= params->bucket_size)
 		return 1;
 	return leaves < nitems ? (uint32_t) leaves : nitems;

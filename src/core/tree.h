@@ -66,6 +66,7 @@ typedef struct TreeParams
 	TreePartition partition;
 	uint32_t bucket_size; /* items in a leaf, at most; at least 1 */
 	double fill;		  /* leaves get about this share of bucket_size, 0.5 to 1 */
+	uint32_t leaves;	  /* so many leaves, with no more than bucket_size items; 0: as fill says */
 	int path_length;	  /* distances that an item keeps, 0 to TREE_MAX_PATH; 0 for TREE_KD */
 	int threads;		  /* at least 1 */
 	uint64_t seed;

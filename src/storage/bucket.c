@@ -10,7 +10,6 @@
 #include "miscadmin.h"
 
 #include "storage/bucket.h"
-#include "storage/free_pages.h"
 #include "storage/recent.h"
 #include "storage/value_pages.h"
 
@@ -237,6 +236,23 @@ bucket_copy(Relation index, const BucketShape *shape, Buffer head, BucketCopy *c
 }
 
 BucketEntry
+bucket_join_entries(const BucketShape *shape, BucketEntry first, BucketEntry second)
+{
+	int ntids = first->ntids + second->ntids;
+	BucketEntry joined = palloc0(bucket_entry_size(shape, first->value_size, ntids));
+	ItemPointer tids;
+
+	Assert(ntids <= BUCKET_MAX_TIDS && first->value_size == second->value_size);
+	memcpy(joined, first, tids_offset(shape, first->value_size));
+	joined->ntids = ntids;
+	tids = bucket_entry_tids(shape, joined);
+	memcpy(tids, bucket_entry_tids(shape, first), first->ntids * sizeof(ItemPointerData));
+	memcpy(tids + first->ntids, bucket_entry_tids(shape, second),
+		   second->ntids * sizeof(ItemPointerData));
+	return joined;
+}
+
+BucketEntry
 bucket_make_entry(Relation index, const BucketShape *shape, Size head_offset, bool building,
 				  const void *extra, const void *value, Size value_size,
 				  const ItemPointerData *tids, int ntids, Size *size)
@@ -435,9 +451,9 @@ add_value_blocks(const BucketShape *shape, BucketEntry entry, BlockList *list)
 
 /* Gives the pages of a list to the chain of free pages and forgets them. */
 static void
-give_blocks(Relation index, Size head_offset, PageKind kind, BlockList *list)
+give_blocks(Relation index, Size head_offset, PageKind kind, BlockList *list, MetaChange also)
 {
-	free_pages_give(index, head_offset, kind, list->blocks, list->n);
+	free_pages_give(index, head_offset, kind, list->blocks, list->n, also);
 	if (list->blocks != NULL)
 		pfree(list->blocks);
 	memset(list, 0, sizeof(*list));
@@ -446,7 +462,7 @@ give_blocks(Relation index, Size head_offset, PageKind kind, BlockList *list)
 /* Removes the dead TIDs of a page that is locked exclusively; releases it. */
 static void
 remove_dead(Relation index, const BucketShape *shape, Buffer buffer, HeapTidIsDead is_dead,
-			void *state, double *removed, double *kept, BlockList *values)
+			void *state, BucketVacuumCounts *counts, BlockList *values)
 {
 	Page page = BufferGetPage(buffer);
 	OffsetNumber last = PageGetMaxOffsetNumber(page);
@@ -464,8 +480,9 @@ remove_dead(Relation index, const BucketShape *shape, Buffer buffer, HeapTidIsDe
 			continue;
 		memcpy(live, bucket_entry_tids(shape, entry), entry->ntids * sizeof(ItemPointerData));
 		nlive = heap_tids_keep_live(index, live, entry->ntids, is_dead, state);
-		*removed += entry->ntids - nlive;
-		*kept += nlive;
+		counts->removed += entry->ntids - nlive;
+		counts->kept += nlive;
+		counts->entries += nlive > 0;
 		if (nlive == entry->ntids)
 			continue;
 		if (copy == NULL)
@@ -490,7 +507,7 @@ remove_dead(Relation index, const BucketShape *shape, Buffer buffer, HeapTidIsDe
 void
 bucket_vacuum_page(Relation index, const BucketShape *shape, Size head_offset, BlockNumber blkno,
 				   BufferAccessStrategy strategy, HeapTidIsDead is_dead, void *state,
-				   double *removed, double *kept)
+				   BucketVacuumCounts *counts)
 {
 	Buffer buffer = ReadBufferExtended(index, MAIN_FORKNUM, blkno, RBM_NORMAL, strategy);
 	BlockList values = {0};
@@ -501,8 +518,8 @@ bucket_vacuum_page(Relation index, const BucketShape *shape, Size head_offset, B
 		UnlockReleaseBuffer(buffer);
 		return;
 	}
-	remove_dead(index, shape, buffer, is_dead, state, removed, kept, &values);
-	give_blocks(index, head_offset, PAGE_VALUE, &values);
+	remove_dead(index, shape, buffer, is_dead, state, counts, &values);
+	give_blocks(index, head_offset, PAGE_VALUE, &values, NULL);
 }
 
 /* Adds the value pages of a locked page's entries to a list; returns the number of TIDs. */
@@ -526,7 +543,8 @@ list_values(Relation index, const BucketShape *shape, Buffer buffer, BlockList *
 }
 
 int64
-bucket_free(Relation index, const BucketShape *shape, Size head_offset, BlockNumber head)
+bucket_free(Relation index, const BucketShape *shape, Size head_offset, BlockNumber head,
+			MetaChange also)
 {
 	Buffer buffer = recent_read(index, head);
 	Page page = BufferGetPage(buffer);
@@ -551,7 +569,7 @@ bucket_free(Relation index, const BucketShape *shape, Size head_offset, BlockNum
 		UnlockReleaseBuffer(buffer);
 		buffer = next;
 	} while (more);
-	give_blocks(index, head_offset, PAGE_BUCKET, &pages);
-	give_blocks(index, head_offset, PAGE_VALUE, &values);
+	give_blocks(index, head_offset, PAGE_BUCKET, &pages, also);
+	give_blocks(index, head_offset, PAGE_VALUE, &values, NULL);
 	return ntids;
 }

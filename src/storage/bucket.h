@@ -19,6 +19,7 @@
 
 #include "storage/itemptr.h"
 
+#include "storage/free_pages.h"
 #include "storage/heap_tids.h"
 #include "storage/page.h"
 #include "storage/page_change.h"
@@ -123,6 +124,10 @@ typedef struct BucketCopy
 /* Adds copies of all entries of a bucket whose head is locked exclusively, which it stays. */
 extern void bucket_copy(Relation index, const BucketShape *shape, Buffer head, BucketCopy *copy);
 
+/* An entry with the TIDs of two, which have the same value, in palloc'ed memory */
+extern BucketEntry bucket_join_entries(const BucketShape *shape, BucketEntry first,
+									   BucketEntry second);
+
 /*
  * Makes an entry in palloc'ed memory of *size bytes.  A wide value is written to
  * pages of its own (value_pages.h), which leak if the entry is not linked.  extra:
@@ -159,21 +164,28 @@ extern bool bucket_has_tid_room(const BucketShape *shape, Page page, OffsetNumbe
 extern bool bucket_add_tid(const BucketShape *shape, Page page, OffsetNumber offset,
 						   ItemPointer tid);
 
+typedef struct BucketVacuumCounts
+{
+	double removed; /* TIDs */
+	double kept;
+	double entries; /* that have the latter */
+} BucketVacuumCounts;
+
 /*
  * Removes the dead TIDs of one page, in one record, and entries that have no other;
- * their value pages go to the chain of free pages.  Counts TIDs.  Pages of another
+ * their value pages go to the chain of free pages.  Adds to the counts.  Pages of another
  * kind are left alone.
  */
 extern void bucket_vacuum_page(Relation index, const BucketShape *shape, Size head_offset,
 							   BlockNumber blkno, BufferAccessStrategy strategy,
-							   HeapTidIsDead is_dead, void *state, double *removed, double *kept);
+							   HeapTidIsDead is_dead, void *state, BucketVacuumCounts *counts);
 
 /*
  * Gives the pages of a retired bucket, and of its values, to the chain of free pages,
  * the head first.  Returns how many TIDs were in it; -1, with nothing done, if the
- * block is not the head of a retired bucket.
+ * block is not the head of a retired bucket.  also: done in the record of the head, or NULL.
  */
 extern int64 bucket_free(Relation index, const BucketShape *shape, Size head_offset,
-						 BlockNumber head);
+						 BlockNumber head, MetaChange also);
 
 #endif /* ANN_BUCKET_H */

@@ -109,12 +109,14 @@ free_page_take(Relation index, Size head_offset, PageKind kind, bool building)
 
 /* Puts some pages into the chain in one change. */
 static void
-give_some(Relation index, Size head_offset, PageKind kind, const BlockNumber *blocks, int n)
+give_some(Relation index, Size head_offset, PageKind kind, const BlockNumber *blocks, int n,
+		  MetaChange also)
 {
 	Buffer meta_buffer = lock_meta(index);
 	Buffer buffers[PAGES_PER_CHANGE];
 	BlockNumber *head;
 	PageChange change;
+	Page meta_page;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -132,7 +134,10 @@ give_some(Relation index, Size head_offset, PageKind kind, const BlockNumber *bl
 			report_bad_chain(index, blocks[i]);
 	}
 	page_change_begin(&change, index, false);
-	head = chain_head(page_change_page(&change, meta_buffer, false), head_offset);
+	meta_page = page_change_page(&change, meta_buffer, false);
+	head = chain_head(meta_page, head_offset);
+	if (also != NULL)
+		also(PageGetContents(meta_page));
 	for (int i = 0; i < n; i++)
 	{
 		Page page = page_change_page(&change, buffers[i], false);
@@ -148,11 +153,13 @@ give_some(Relation index, Size head_offset, PageKind kind, const BlockNumber *bl
 }
 
 void
-free_pages_give(Relation index, Size head_offset, PageKind kind, const BlockNumber *blocks, int n)
+free_pages_give(Relation index, Size head_offset, PageKind kind, const BlockNumber *blocks, int n,
+				MetaChange also)
 {
 	for (int done = 0; done < n; done += PAGES_PER_CHANGE)
 	{
 		CHECK_FOR_INTERRUPTS();
-		give_some(index, head_offset, kind, blocks + done, Min(PAGES_PER_CHANGE, n - done));
+		give_some(index, head_offset, kind, blocks + done, Min(PAGES_PER_CHANGE, n - done),
+				  done == 0 ? also : NULL);
 	}
 }

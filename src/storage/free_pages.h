@@ -26,12 +26,15 @@
  */
 extern Buffer free_page_take(Relation index, Size head_offset, PageKind kind, bool building);
 
+/* Changes a copy of the metapage's contents. */
+typedef void (*MetaChange)(void *meta);
+
 /*
  * Puts pages of a kind that nothing points to into the chain, up to three in a
  * record, locking them in the order given; contents are lost.  An error if one is
- * not of that kind.
+ * not of that kind.  also: done in the first record, or NULL.
  */
 extern void free_pages_give(Relation index, Size head_offset, PageKind kind,
-							const BlockNumber *blocks, int n);
+							const BlockNumber *blocks, int n, MetaChange also);
 
 #endif /* ANN_FREE_PAGES_H */

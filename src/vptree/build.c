@@ -144,14 +144,14 @@ tids_of_item(void *arg, uint32 place, ItemPointerData *tids)
 
 /* VptreeEntries.above */
 static const float *
-path_of_item(void *arg, uint32 place)
+path_of_item(void *arg, uint32 place, int n)
 {
 	RowEntries *entries = (RowEntries *) arg;
 	VptreeIndex *index = &entries->build->index;
 	const void *value = build_rows_value(entries->rows, entries->build->tree->items[place]);
 	const void *query = space_prepare_query(&index->space.context, value, entries->query);
 
-	for (int i = 0; i < entries->above->n; i++)
+	for (int i = 0; i < n; i++)
 		entries->path[i] = (float) vptree_pivot_distance(index, entries->above->values[i], query);
 	return entries->path;
 }
@@ -183,7 +183,7 @@ write_rows(VptreeBuild *build, BuildRows *rows, const GraphValues *values,
 	VptreeSubtree result;
 
 	row_entries.query = palloc(build->index.space.query_size + 1);
-	result = vptree_write_tree(&build->index, build->tree, &entries);
+	result = vptree_write_tree(&build->index, build->tree, &entries, InvalidBlockNumber);
 	build_progress(done + build->tree->nitems);
 	pfree(row_entries.query);
 	return result;
@@ -226,6 +226,7 @@ finish(VptreeBuild *build, const VptreeSubtree *subtree, const GraphValues *valu
 	meta->root = subtree->root;
 	meta->nodes = subtree->nodes;
 	meta->buckets = subtree->buckets;
+	meta->settled = subtree->buckets;
 	meta->max_depth = Min(subtree->depth, PG_UINT16_MAX);
 	meta->entries = build->nentries;
 	vptree_probe(&build->index, values, nvalues);
@@ -316,7 +317,7 @@ void
 vptree_init_params(VptreeBuild *build)
 {
 	build->params.partition = (TreePartition) build->index.meta.partition;
-	build->params.bucket_size = Max(build->index.meta.bucket_size, VPTREE_MIN_AUTO_BUCKET);
+	build->params.bucket_size = Max(build->index.meta.bucket_size, VPTREE_AUTO_BUCKET);
 	build->params.fill = VPTREE_BUILD_FILL;
 	build->params.path_length = build->index.meta.path_length;
 	build->params.threads = build_threads();

@@ -176,9 +176,29 @@ check_counts(VptreeCheck *state)
 					 "block %u, which is to take new nodes, is no page of nodes", meta->node_block);
 }
 
+/* Each bucket that rests is a retired one. */
+static void
+check_resting(VptreeCheck *state)
+{
+	CheckState *check = state->check;
+	const VptreeMeta *meta = &state->index.meta;
+
+	if (meta->nresting > VPTREE_MAX_RESTING || meta->nresting > meta->retired)
+		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+					 "metapage says %u retired buckets rest, of %u", meta->nresting, meta->retired);
+	for (uint32 i = 0; i < Min(meta->nresting, VPTREE_MAX_RESTING); i++)
+	{
+		BlockNumber block = meta->resting[(meta->oldest + i) % VPTREE_MAX_RESTING];
+
+		if (!check_block_is(check, block, PAGE_BUCKET) || !check->blocks[block].retired)
+			check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+						 "block %u is to rest, but begins no retired bucket", block);
+	}
+}
+
 /*
- * Nodes that nothing leads to: those whose place a bucket has taken, and what a
- * split or a merge leaves that was not finished.
+ * Nodes that nothing leads to: those of subtrees that others have replaced, and what a
+ * rebuild leaves that was not finished.
  */
 static void
 check_unreached(VptreeCheck *state, BlockNumber block)
@@ -279,6 +299,7 @@ vptree_check(CheckState *check)
 	check_chain(check, "free pages", state->index.meta.free_pages, PAGE_FREE, USE_FREE, state->use);
 	check_uses(state);
 	check_counts(state);
+	check_resting(state);
 	check_duplicate_rows(check);
 	return true;
 }

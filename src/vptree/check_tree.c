@@ -102,6 +102,13 @@ check_node(VptreeCheck *state, const Visit *visit, Visits *visits)
 		visit->child.offset <= check->blocks[block].nitems)
 		node = vptree_find_node(&state->index, check_page(check, state->nodes, block),
 								visit->child.offset);
+	if (node != NULL && VPTREE_NODE_NUMBER(node) != visit->child.number)
+	{
+		check_report(check, CHECK_ERROR, visit->from, NULL,
+					 "page leads to use %u of node (%u,%u), which is in use %u",
+					 visit->child.number, block, visit->child.offset, VPTREE_NODE_NUMBER(node));
+		return;
+	}
 	if (node == NULL)
 	{
 		check_report(check, CHECK_ERROR, visit->from, NULL,

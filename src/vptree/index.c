@@ -67,8 +67,9 @@ vptree_set_geometry(VptreeIndex *index, const VptreeOptions *options)
 	if (bucket_size == VPTREE_AUTO_BUCKET_SIZE)
 	{
 		Size entry = BUCKET_ENTRY_ROOM(bucket_entry_size(&index->shape, value_size, 1));
+		int on_page = (int) (BUCKET_PAGE_ROOM / entry);
 
-		bucket_size = Max(VPTREE_MIN_AUTO_BUCKET, (int) (BUCKET_PAGE_ROOM / entry));
+		bucket_size = on_page * Max((VPTREE_AUTO_BUCKET + on_page / 2) / on_page, 1);
 	}
 	meta->bucket_size = bucket_size;
 }
@@ -136,6 +137,18 @@ vptree_read_meta(VptreeIndex *index)
 	vptree_use_meta(index);
 }
 
+void
+vptree_change_meta(VptreeIndex *index, MetaChange change_meta)
+{
+	Buffer buffer = recent_read(index->relation, META_BLOCK);
+	PageChange change;
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	page_change_begin(&change, index->relation, false);
+	change_meta(PageGetContents(page_change_page(&change, buffer, false)));
+	page_change_finish(&change);
+}
+
 /* Makes an index ready for use: its space, and its metapage as it is now. */
 void
 vptree_open(VptreeIndex *index, Relation relation)
@@ -147,7 +160,7 @@ vptree_open(VptreeIndex *index, Relation relation)
 }
 
 static void
-report_bad_node(VptreeIndex *index, const VptreeChild *child)
+report_bad_node(const VptreeIndex *index, const VptreeChild *child)
 {
 	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
 					errmsg("index \"%s\" has no node (%u,%u)",
@@ -156,11 +169,13 @@ report_bad_node(VptreeIndex *index, const VptreeChild *child)
 }
 
 void
-vptree_report_lost_bucket(const VptreeIndex *index, const VptreeChild *bucket)
+vptree_report_lost(const VptreeIndex *index, const VptreeChild *child)
 {
+	if (!vptree_child_is_bucket(child))
+		report_bad_node(index, child);
 	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
 					errmsg("index \"%s\" has no bucket %u at block %u",
-						   RelationGetRelationName(index->relation), bucket->number, bucket->block),
+						   RelationGetRelationName(index->relation), child->number, child->block),
 					errhint("Please REINDEX it.")));
 }
 
@@ -189,8 +204,7 @@ vptree_find_node(const VptreeIndex *index, Page page, OffsetNumber offset)
 		ItemIdGetOffset(id) + (Size) ItemIdGetLength(id) > BLCKSZ - PAGE_SPECIAL_SIZE)
 		return NULL;
 	node = (VptreeNode) PageGetItem(page, id);
-	if (node->value_size != value_size || node->dimension >= index->meta.header.dim ||
-		(node->flags & ~VPTREE_NODE_DEAD) != 0)
+	if (node->value_size != value_size || node->dimension >= index->meta.header.dim)
 		return NULL;
 	return node;
 }
@@ -200,9 +214,23 @@ vptree_page_node(VptreeIndex *index, Page page, const VptreeChild *child)
 {
 	VptreeNode node = vptree_find_node(index, page, child->offset);
 
-	if (unlikely(node == NULL))
+	if (unlikely(node == NULL || VPTREE_NODE_NUMBER(node) != child->number))
 		report_bad_node(index, child);
 	return node;
+}
+
+VptreeNode
+vptree_check_node(VptreeIndex *index, const VptreeChild *child, Buffer *buffer)
+{
+	VptreeNode node = vptree_find_node(index, BufferGetPage(*buffer), child->offset);
+
+	if (unlikely(node == NULL))
+		report_bad_node(index, child);
+	if (likely(VPTREE_NODE_NUMBER(node) == child->number))
+		return node;
+	UnlockReleaseBuffer(*buffer);
+	*buffer = InvalidBuffer;
+	return NULL;
 }
 
 VptreeNode
@@ -210,7 +238,7 @@ vptree_lock_node(VptreeIndex *index, const VptreeChild *child, Buffer *buffer)
 {
 	*buffer = recent_read(index->relation, child->block);
 	LockBuffer(*buffer, BUFFER_LOCK_SHARE);
-	return vptree_page_node(index, BufferGetPage(*buffer), child);
+	return vptree_check_node(index, child, buffer);
 }
 
 const void *

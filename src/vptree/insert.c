@@ -4,8 +4,8 @@
  *	  INSERT into a vptree index.
  *
  * A descent finds the bucket to which the value belongs.  The row goes to the
- * entry of an equal value there, else it becomes an entry.  Whoever makes a
- * bucket overfull splits it (split.c).  README, "Insert".
+ * entry of an equal value there, else it becomes an entry.  Whoever finds the bucket full
+ * makes room first (split.c).  README, "Insert".
  *
  *-------------------------------------------------------------------------
  */
@@ -18,6 +18,15 @@
 #include "access/pause.h"
 #include "core/random.h"
 #include "vptree/vptree.h"
+
+/* Steps of a way down that there is room for at first */
+#define FIRST_STEPS 64
+
+/*
+ * Times that room is made for a row.  Once is enough, but for others who fill it again; then the
+ * bucket grows.
+ */
+#define MAX_ATTEMPTS 5
 
 /* What a statement's IndexInfo keeps */
 typedef struct VptreeInserter
@@ -54,50 +63,87 @@ open_cached(Relation relation, IndexInfo *index_info)
 	return inserter;
 }
 
-/* Goes down from one node: place->bucket becomes the child. */
-static void
+/* Adds a step to the way to a place. */
+static VptreeStep *
+add_step(VptreePlace *place)
+{
+	if (place->depth == place->capacity)
+	{
+		place->capacity *= 2;
+		place->steps = repalloc(place->steps, place->capacity * sizeof(VptreeStep));
+	}
+	return &place->steps[place->depth++];
+}
+
+/*
+ * Goes down from one node: place->bucket becomes the child.  False: another node is in its place
+ * by now.
+ */
+static bool
 descend_one(VptreeIndex *index, const NewRow *row, uint64 *chance, char *scratch,
 			VptreePlace *place)
 {
 	int path_length = index->meta.path_length;
+	VptreeStep *step;
 	Buffer buffer;
-	VptreeNode node;
+	VptreeNode node = vptree_lock_node(index, &place->bucket, &buffer);
 	double x;
 
-	place->parent = place->bucket;
-	node = vptree_lock_node(index, &place->parent, &buffer);
+	if (unlikely(node == NULL))
+		return false;
+	step = add_step(place);
+	step->node = place->bucket;
 	if (index->meta.partition == TREE_KD)
 		x = row->coordinates[node->dimension];
 	else
 		x = vptree_pivot_distance(index, vptree_node_pivot(index, node, scratch), row->query);
-	place->left = vptree_goes_left(x, node->radius, chance);
-	place->bucket = place->left ? node->left : node->right;
+	step->left = vptree_goes_left(x, node->radius, chance);
+	place->bucket = step->left ? node->left : node->right;
 	UnlockReleaseBuffer(buffer);
-	place->depth++;
 	if (path_length > 0)
 	{
 		memmove(place->path + 1, place->path, (path_length - 1) * sizeof(float));
 		place->path[0] = (float) x;
 	}
+	return true;
 }
 
-/* Finds the bucket to which a row belongs, from the root in index->meta. */
-static void
+/*
+ * Finds the bucket to which a row belongs, from the root in index->meta.  False: the way to it
+ * has changed meanwhile, and place->bucket is what was not there.
+ */
+static bool
 descend(VptreeIndex *index, const NewRow *row, VptreePlace *place)
 {
 	char *scratch = palloc(index->space.encoded_size);
 	uint64 chance = random_hash(((uint64) ItemPointerGetBlockNumber(row->tid) << 16) |
 								ItemPointerGetOffsetNumber(row->tid));
 
-	memset(place, 0, sizeof(*place));
+	bool found = true;
+
+	place->depth = 0;
+	memset(place->path, 0, sizeof(place->path));
 	place->bucket = index->meta.root;
-	place->parent.block = InvalidBlockNumber;
-	while (!vptree_child_is_bucket(&place->bucket))
+	while (found && !vptree_child_is_bucket(&place->bucket))
 	{
 		CHECK_FOR_INTERRUPTS();
-		descend_one(index, row, &chance, scratch, place);
+		found = descend_one(index, row, &chance, scratch, place);
 	}
 	pfree(scratch);
+	return found;
+}
+
+/* Locks the head of the bucket that a descent has come to; false if it has gone, or retired. */
+static bool
+lock_head(VptreeIndex *index, const VptreeChild *bucket, Buffer *head)
+{
+	if (!bucket_lock_head(index->relation, bucket->block, bucket->number, BUFFER_LOCK_EXCLUSIVE,
+						  head))
+		return false;
+	if ((PageGetSpecial(BufferGetPage(*head))->flags & PAGE_RETIRED) == 0)
+		return true;
+	UnlockReleaseBuffer(*head);
+	return false;
 }
 
 /* Makes the first row of an index its only bucket, and fixes its dimensions. */
@@ -191,11 +237,12 @@ find_equal(VptreeIndex *index, Page page, BlockNumber block, const NewRow *row,
 }
 
 /*
- * Adds the row to a bucket whose head is locked exclusively, and releases that.
- * Returns how many entries the bucket has then; 0 if the row has joined one.
+ * Adds the row to a bucket whose head is locked exclusively, and releases that.  False: the
+ * row would be one entry too many, and the bucket is not to grow.
  */
-static uint32
-add_to_bucket(VptreeIndex *index, Buffer head, const NewRow *row, const VptreePlace *place)
+static bool
+add_to_bucket(VptreeIndex *index, Buffer head, const NewRow *row, const VptreePlace *place,
+			  bool may_grow)
 {
 	char *scratch = palloc(index->space.encoded_size);
 	char extra[VPTREE_MAX_EXTRA];
@@ -216,26 +263,30 @@ add_to_bucket(VptreeIndex *index, Buffer head, const NewRow *row, const VptreePl
 			add_tid(index, buffer, offset, row->tid);
 			if (buffer != head)
 				UnlockReleaseBuffer(head);
-			return 0;
+			return true;
 		}
 		more = bucket_lock_next(index->relation, buffer, BUFFER_LOCK_EXCLUSIVE, &next);
 		if (buffer != head)
 			UnlockReleaseBuffer(buffer);
 		buffer = next;
 	} while (more);
+	if (nentries >= index->meta.bucket_size && !may_grow)
+	{
+		UnlockReleaseBuffer(head);
+		return false;
+	}
 	memcpy(extra, place->path, index->meta.path_length * sizeof(float));
 	memcpy(vptree_extra_codes(&index->meta, extra), row->codes,
 		   VPTREE_CODES_SIZE(index->meta.num_pivot));
 	entry = bucket_make_entry(index->relation, &index->shape, VPTREE_FREE_PAGES, false, extra,
 							  row->value, index->space.encoded_size, row->tid, 1, &size);
 	bucket_add(index->relation, VPTREE_FREE_PAGES, head, entry, size);
-	return nentries + 1;
+	return true;
 }
 
 /*
- * Finds the row's bucket and locks its head.  A bucket that has been split on the
- * way is not there any more: then the descent begins again.  False: the index has
- * no bucket yet.
+ * Finds the row's bucket and locks its head.  What has been rebuilt meanwhile is not
+ * there any more: then the descent begins again.  False: the index has no bucket yet.
  */
 static bool
 lock_bucket(VptreeIndex *index, const NewRow *row, VptreePlace *place, Buffer *head)
@@ -250,33 +301,39 @@ lock_bucket(VptreeIndex *index, const NewRow *row, VptreePlace *place, Buffer *h
 			index_space_check_dim(index->meta.header.dim, row->dim);
 		if (index->meta.root.block == InvalidBlockNumber)
 			return false;
-		descend(index, row, place);
-		PAUSE_POINT("vptree descended", 0);
-		if (bucket_lock_head(index->relation, place->bucket.block, place->bucket.number,
-							 BUFFER_LOCK_EXCLUSIVE, head))
+		if (descend(index, row, place))
 		{
-			if ((PageGetSpecial(BufferGetPage(*head))->flags & PAGE_RETIRED) == 0)
+			PAUSE_POINT("vptree descended", 0);
+			if (lock_head(index, &place->bucket, head))
 				return true;
-			UnlockReleaseBuffer(*head);
 		}
-		if (vptree_is_same_child(&before,
-								 &place->bucket)) /* the pointer changes before the bucket does */
-			vptree_report_lost_bucket(index, &before);
+		/* the pointer changes before what it leads to does */
+		if (vptree_is_same_child(&before, &place->bucket))
+			vptree_report_lost(index, &before);
 		before = place->bucket;
 	}
 }
 
 static void
-insert_row(VptreeIndex *index, const NewRow *row)
+insert_row(VptreeIndex *index, Relation heap, const NewRow *row)
 {
-	VptreePlace place;
+	VptreePlace place = {.capacity = FIRST_STEPS};
 	Buffer head;
-	bool first = false;
+	bool may_grow = false;
 
-	while (!first && !lock_bucket(index, row, &place, &head))
-		first = insert_first(index, row);
-	if (!first && add_to_bucket(index, head, row, &place) > index->meta.bucket_size)
-		vptree_split_bucket(index, &place);
+	place.steps = palloc(FIRST_STEPS * sizeof(VptreeStep));
+	for (int attempt = 1;; attempt++)
+	{
+		if (!lock_bucket(index, row, &place, &head))
+		{
+			if (insert_first(index, row))
+				return;
+			continue;
+		}
+		if (add_to_bucket(index, head, row, &place, may_grow))
+			return;
+		may_grow = !vptree_make_room(index, heap, &place) || attempt == MAX_ATTEMPTS;
+	}
 }
 
 /* aminsert: adds one row to the index, unless its value is null. */
@@ -312,7 +369,7 @@ vptree_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid, R
 		index->distance.coordinates(index, encoded, row.coordinates);
 	}
 	row.tid = tid;
-	insert_row(index, &row);
+	insert_row(index, heap, &row);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(inserter->context);
 	return false;

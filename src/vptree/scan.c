@@ -97,7 +97,7 @@ next_row(ScanLoop *loop, ItemPointer tid, float *key)
 			return false;
 		scan_loop_note_key(loop, entry.key);
 		state->row = entry.id;
-		state->more = state->search.rows[entry.id].more & ~VPTREE_ROW_TAKEN;
+		state->more = state->search.rows[entry.id].more;
 		state->key = entry.key;
 	}
 	*tid = state->search.rows[state->row].tid;

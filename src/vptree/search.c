@@ -76,6 +76,16 @@ vptree_add_ancestor(VptreeSearch *search)
 	return search->nancestors++;
 }
 
+/* Remembers a node that is opened, which the branch leads to; returns its place. */
+static uint32
+note_opened(VptreeSearch *search, const VptreeBranch *branch)
+{
+	MAKE_ROOM(search, search->opened, search->opened_capacity, search->nopened + 1);
+	search->opened[search->nopened] = (VptreeOpened){
+		.node = branch->child, .origin = branch->origin, .ancestor = branch->ancestor};
+	return search->nopened++;
+}
+
 static void
 push_branch(VptreeSearch *search, const VptreeBranch *branch, float bound)
 {
@@ -94,7 +104,10 @@ push_branch(VptreeSearch *search, const VptreeBranch *branch, float bound)
 static void
 push_root(VptreeSearch *search)
 {
-	VptreeBranch root = {search->index->meta.root, VPTREE_NO_ANCESTOR, -INFINITY};
+	VptreeBranch root = {.child = search->index->meta.root,
+						 .origin = VPTREE_NO_ORIGIN,
+						 .ancestor = VPTREE_NO_ANCESTOR,
+						 .scored = -INFINITY};
 
 	push_branch(search, &root, -INFINITY);
 }
@@ -248,45 +261,131 @@ add_rows(VptreeSearch *search, BucketEntry entry, float key)
 	add_waiting(search, row);
 }
 
+/* ------------------------------------------------------- looking anew */
+
 /*
- * A bucket has been freed since its number was read: begins anew, without the rows
- * handed out so far.  The tree no longer leads to that bucket, unless it is damaged.
+ * Part of the tree may have been rebuilt, and its pages used for something else, since the
+ * pointers to them were read.  Whatever the search knows of that part is forgotten, but for the
+ * rows found there, and it looks there once more.
+ */
+
+/* Makes the rows found so far those that are seen: they are not found again. */
+static void
+note_seen(VptreeSearch *search)
+{
+	ItemPointerData *seen;
+	uint32 nnew = search->nrows - search->rows_seen;
+	uint32 old = search->nseen;
+	uint32 all = old + nnew;
+
+	if (nnew == 0)
+		return;
+	MAKE_ROOM(search, search->seen, search->seen_capacity, all);
+	seen = search->seen;
+	for (uint32 i = 0; i < nnew; i++)
+		seen[old + i] = search->rows[search->rows_seen + i].tid;
+	qsort(seen + old, nnew, sizeof(ItemPointerData), compare_tids);
+	if (old > 0 && compare_tids(&seen[old - 1], &seen[old]) > 0)
+		qsort(seen, all, sizeof(ItemPointerData), compare_tids);
+	search->nseen = all;
+	search->rows_seen = search->nrows;
+}
+
+/* Has what a branch is part of been looked at anew since the branch was met? */
+static bool
+is_outdated(const VptreeSearch *search, const VptreeBranch *branch)
+{
+	VptreeOrigin origin = branch->origin;
+
+	while (origin != VPTREE_NO_ORIGIN)
+	{
+		const VptreeOpened *opened = &search->opened[vptree_origin_opened(origin)];
+
+		if (opened->outdated[vptree_origin_side(origin)])
+			return true;
+		origin = opened->origin;
+	}
+	return false;
+}
+
+/*
+ * Begins anew at the root: the tree that it leads to is another one.  If that lacks the
+ * same child as the one before it is damaged.
  */
 static void
 begin_anew(VptreeSearch *search, const VptreeChild *lost)
 {
-	uint32 n = 0;
-
-	if (search->lost.block == lost->block && search->lost.number == lost->number)
-		vptree_report_lost_bucket(search->index, lost);
+	if (vptree_is_same_child(&search->lost, lost))
+		vptree_report_lost(search->index, lost);
 	search->lost = *lost;
-	if (search->seen != NULL)
-		pfree(search->seen);
-	search->seen =
-		MemoryContextAllocHuge(search->context, Max(search->nrows, 1) * sizeof(ItemPointerData));
-	for (uint32 i = 0; i < search->nrows; i++)
-	{
-		uint32 more = search->rows[i].more;
-
-		if ((more & VPTREE_ROW_TAKEN) == 0)
-			continue;
-		for (more &= ~VPTREE_ROW_TAKEN; more > 0; more--)
-			search->seen[n++] = search->rows[i++].tid;
-		search->seen[n++] = search->rows[i].tid;
-	}
-	qsort(search->seen, n, sizeof(ItemPointerData), compare_tids);
-	search->nseen = n;
 	search->nqueue = 0;
 	search->nbranches = 0;
 	search->nancestors = 0;
-	search->nwaiting = 0;
-	search->nlater = 0;
-	search->nnearest = 0;
-	search->taken = 0;
-	search->nodes_before = search->nodes;
-	search->max_nodes = 0;
+	search->nopened = 0;
 	vptree_read_meta(search->index);
 	push_root(search);
+}
+
+static inline const VptreeChild *
+child_on_side(VptreeNode node, int side)
+{
+	return side == 0 ? &node->left : &node->right;
+}
+
+/* Adds to the queue what one side of a node that is locked leads to now. */
+static void
+push_side(VptreeSearch *search, VptreeNode node, VptreeOrigin origin)
+{
+	VptreeOpened *opened = &search->opened[vptree_origin_opened(origin)];
+	int side = vptree_origin_side(origin);
+	VptreeBranch branch = {
+		.child = opened->node, .origin = opened->origin, .ancestor = opened->ancestor};
+	VptreeSides sides;
+
+	opened->outdated[side] = true;
+	vptree_bound_sides(search, node, branch.ancestor, &sides);
+	branch.origin = vptree_origin(note_opened(search, &branch), side);
+	branch.child = *child_on_side(node, side);
+	branch.ancestor = sides.ancestor[side];
+	branch.scored = -INFINITY;
+	push_branch(search, &branch, sides.bound[side]);
+}
+
+/*
+ * What a branch leads to is not there: looks anew at the lowest of the nodes above it that still
+ * exists and leads elsewhere now.
+ */
+static void
+look_anew(VptreeSearch *search, const VptreeBranch *lost)
+{
+	VptreeOrigin origin = lost->origin;
+	VptreeChild child = lost->child;
+
+	note_seen(search);
+	search->looked_anew = true;
+	search->nodes_before = search->nodes;
+	search->max_nodes = 0;
+	while (origin != VPTREE_NO_ORIGIN)
+	{
+		VptreeOpened opened = search->opened[vptree_origin_opened(origin)];
+		Buffer buffer;
+		VptreeNode node = vptree_lock_node(search->index, &opened.node, &buffer);
+
+		if (node != NULL)
+		{
+			bool changed =
+				!vptree_is_same_child(child_on_side(node, vptree_origin_side(origin)), &child);
+
+			if (changed)
+				push_side(search, node, origin);
+			UnlockReleaseBuffer(buffer);
+			if (changed)
+				return;
+		}
+		child = opened.node;
+		origin = opened.origin;
+	}
+	begin_anew(search, &lost->child);
 }
 
 /* --------------------------------------------------------------- buckets */
@@ -381,7 +480,7 @@ open_bucket(VptreeSearch *search, VptreeBranch *branch, float bound)
 	if (!bucket_lock_head(relation, branch->child.block, branch->child.number, BUFFER_LOCK_SHARE,
 						  &buffer))
 	{
-		begin_anew(search, &branch->child);
+		look_anew(search, branch);
 		return;
 	}
 	search->buckets++;
@@ -416,7 +515,10 @@ check_for_circle(VptreeSearch *search)
 		vptree_report_circle(search->index);
 }
 
-/* The node of a child; *buffer has the page of the last one locked, or is invalid. */
+/*
+ * The node of a child, or NULL if it has gone; *buffer has the page of the last one locked, or is
+ * invalid.
+ */
 static VptreeNode
 go_to_node(VptreeSearch *search, const VptreeChild *child, Buffer *buffer)
 {
@@ -425,7 +527,7 @@ go_to_node(VptreeSearch *search, const VptreeChild *child, Buffer *buffer)
 	if (BufferIsValid(*buffer))
 	{
 		if (BufferGetBlockNumber(*buffer) == child->block)
-			return vptree_page_node(search->index, BufferGetPage(*buffer), child);
+			return vptree_check_node(search->index, child, buffer);
 		UnlockReleaseBuffer(*buffer);
 	}
 	return vptree_lock_node(search->index, child, buffer);
@@ -447,9 +549,9 @@ prefetch_child(VptreeSearch *search, const VptreeChild *child)
 
 /*
  * Leads a branch from a node down to the bucket on the query's side; the other
- * sides on the way join the queue.
+ * sides on the way join the queue.  False: a node on the way has gone, which it leads to then.
  */
-static void
+static bool
 descend(VptreeSearch *search, VptreeBranch *branch, float bound)
 {
 	Buffer buffer = InvalidBuffer;
@@ -459,19 +561,26 @@ descend(VptreeSearch *search, VptreeBranch *branch, float bound)
 		VptreeNode node = go_to_node(search, &branch->child, &buffer);
 		VptreeBranch far = {.scored = -INFINITY};
 		VptreeSides sides;
+		uint32 opened;
 		int nearer;
 
+		if (unlikely(node == NULL))
+			return false;
 		vptree_bound_sides(search, node, branch->ancestor, &sides);
+		opened = note_opened(search, branch);
 		nearer = sides.nearer;
 		far.child = nearer == 0 ? node->right : node->left;
+		far.origin = vptree_origin(opened, 1 - nearer);
 		far.ancestor = sides.ancestor[1 - nearer];
 		push_branch(search, &far, Max(bound, sides.bound[1 - nearer]));
 		branch->child = nearer == 0 ? node->left : node->right;
 		if (branch->child.block != BufferGetBlockNumber(buffer))
 			prefetch_child(search, &branch->child);
+		branch->origin = vptree_origin(opened, nearer);
 		branch->ancestor = sides.ancestor[nearer];
 	} while (branch->child.block != InvalidBlockNumber && !vptree_child_is_bucket(&branch->child));
 	UnlockReleaseBuffer(buffer);
+	return true;
 }
 
 /* Opens the branch with the smallest bound. */
@@ -481,11 +590,13 @@ open_next(VptreeSearch *search)
 	PoolEntry next = entry_heap_pop(search->queue, search->nqueue--);
 	VptreeBranch branch = search->branches[next.id];
 
+	if (unlikely(search->looked_anew) && is_outdated(search, &branch))
+		return;
 	if (search->nqueue > 0)
 		prefetch_child(search, &search->branches[search->queue[0].id].child);
-	if (!vptree_child_is_bucket(&branch.child))
-		descend(search, &branch, next.key);
-	if (branch.child.block != InvalidBlockNumber)
+	if (!vptree_child_is_bucket(&branch.child) && !descend(search, &branch, next.key))
+		look_anew(search, &branch);
+	else if (branch.child.block != InvalidBlockNumber)
 		open_bucket(search, &branch, next.key);
 }
 
@@ -513,7 +624,6 @@ vptree_search_next(VptreeSearch *search, PoolEntry *entry)
 		if (is_ready(search, can_open))
 		{
 			*entry = entry_heap_pop(search->waiting, search->nwaiting--);
-			search->rows[entry->id].more |= VPTREE_ROW_TAKEN;
 			note_taken(search);
 			return true;
 		}

@@ -43,10 +43,49 @@ typedef struct VptreeAncestor
 	} u;
 } VptreeAncestor;
 
+/*
+ * Which opened node a branch is a child of, and on which side: twice its place, and 1 for the right
+ * one; VPTREE_NO_ORIGIN: the branch is the root.
+ */
+typedef uint32 VptreeOrigin;
+
+#define VPTREE_NO_ORIGIN PG_UINT32_MAX
+
+static inline VptreeOrigin
+vptree_origin(uint32 opened, int side)
+{
+	return 2 * opened + side;
+}
+
+static inline uint32
+vptree_origin_opened(VptreeOrigin origin)
+{
+	return origin / 2;
+}
+
+static inline int
+vptree_origin_side(VptreeOrigin origin)
+{
+	return origin % 2;
+}
+
+/*
+ * A node that was opened.  By these the search finds a way back to what is left of the
+ * tree where it has been changed meanwhile.
+ */
+typedef struct VptreeOpened
+{
+	VptreeChild node;
+	VptreeOrigin origin;
+	uint32 ancestor;  /* of the node */
+	bool outdated[2]; /* what came from this side has been looked at anew */
+} VptreeOpened;
+
 /* A subtree, or a bucket of which some entries have been scored */
 typedef struct VptreeBranch
 {
 	VptreeChild child;
+	VptreeOrigin origin;
 	uint32 ancestor; /* the last one */
 	float scored;	 /* the entries that may have keys up to this one have been; -INFINITY: none */
 } VptreeBranch;
@@ -55,10 +94,8 @@ typedef struct VptreeBranch
 typedef struct VptreeRow
 {
 	ItemPointerData tid;
-	uint16 more; /* so many further rows follow; and VPTREE_ROW_TAKEN */
+	uint16 more; /* so many further rows follow */
 } VptreeRow;
-
-#define VPTREE_ROW_TAKEN 0x8000
 
 /* Which entries of a bucket are near enough, by their distances to pivots (bounds.c) */
 typedef struct VptreeFilter
@@ -113,6 +150,10 @@ typedef struct VptreeSearch
 	VptreeAncestor *ancestors;
 	uint32 nancestors;
 	uint32 ancestor_capacity;
+	VptreeOpened *opened;
+	uint32 nopened;
+	uint32 opened_capacity;
+	bool looked_anew; /* at a part of the tree that had been changed */
 
 	PoolEntry *waiting; /* rows by their keys: a heap */
 	uint32 nwaiting;
@@ -130,8 +171,10 @@ typedef struct VptreeSearch
 	uint32 ahead;
 	uint32 taken; /* rows handed out since they were chosen */
 
-	ItemPointerData *seen; /* rows handed out before the search had to begin anew, in order */
+	ItemPointerData *seen; /* rows that were found before the search last looked anew, in order */
 	uint32 nseen;
+	uint32 seen_capacity;
+	uint32 rows_seen; /* of rows, those that are among them */
 
 	/* Of an entry with one row and its value in it, as most are */
 	BucketEntryData usual_header;
@@ -147,8 +190,8 @@ typedef struct VptreeSearch
 	int64 max_distances; /* no branch is opened after more */
 	int64 nodes;		 /* opened */
 	int64 buckets;
-	VptreeChild lost;	/* the bucket that was not there when the search last began anew */
-	int64 nodes_before; /* opened before the search began anew */
+	VptreeChild lost;	/* what was not there when the search last began anew at the root */
+	int64 nodes_before; /* opened before the search last looked anew */
 	int64 max_nodes;	/* so many nodes may be opened before a look at how many there are */
 } VptreeSearch;
 

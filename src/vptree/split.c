@@ -1,256 +1,168 @@
 /*-------------------------------------------------------------------------
  *
  * split.c
- *	  An overfull bucket of a vptree index becomes a small tree.
+ *	  Makes room where a bucket of a vptree index is full.
  *
- * The entries are copied: nothing that a scan may be looking at is changed but
- * the pointer to the bucket.  README, "Splitting a bucket".
+ * Neighbouring buckets are looked at: if there is room enough in a small subtree, its
+ * entries are spread evenly over as many buckets as it has; if there is none
+ * they get one more.  So buckets are fuller than if each were halved for itself.
+ * README, "Full buckets".
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "utils/memutils.h"
 
 #include "access/pause.h"
 #include "storage/recent.h"
 #include "vptree/vptree.h"
 
-#define CACHE_LINE 64
-
-/* Distance computations between two looks at nothing: the bucket is locked all the time */
-#define ALL_DISTANCES UINT64_MAX
-
-typedef struct Split
+/*
+ * Buckets that are looked at together, at most; how full they may be to be spread over as many
+ * again; and how full they are to be else.  The larger each is, the smaller the index, but the
+ * more entries are copied for a row.
+ */
+typedef struct SplitPolicy
 {
-	VptreeIndex *index;
-	const VptreePlace *place;
-	Buffer head; /* of the old bucket, locked exclusively */
-	Tree *tree;
+	uint32 group;
+	double spread_fill;
+	double split_fill;
+} SplitPolicy;
 
-	/* copies of its entries, and their values */
-	BucketCopy copy;
-	char *values;
-	GraphValues graph_values;
-	uint32 *items;
-} Split;
+static const SplitPolicy usual = {3, 0.75, 0.8};
 
-/* Lays the values out as the tree wants them. */
-static void
-gather_values(Split *split)
+/* Where there are dead rows, which leave their room to others after the next vacuum */
+static const SplitPolicy frugal = {6, 0.85, 0.88};
+
+/*
+ * Dead rows are looked for as long as an index has not grown by more than this since it
+ * was built or vacuumed.  One that grows further is being filled.
+ */
+#define SETTLED_GROWTH 1.3
+
+static bool
+is_settled(const VptreeMeta *meta)
 {
-	VptreeIndex *index = split->index;
-	Size stride = TYPEALIGN(CACHE_LINE, index->space.encoded_size);
-
-	split->values = palloc_extended(split->copy.n * stride + CACHE_LINE, MCXT_ALLOC_HUGE);
-	split->values = (char *) TYPEALIGN(CACHE_LINE, split->values);
-	split->items = palloc_extended(split->copy.n * sizeof(uint32), MCXT_ALLOC_HUGE);
-	for (uint32 i = 0; i < split->copy.n; i++)
-	{
-		char *to = split->values + i * stride;
-		const void *value =
-			bucket_read_value(index->relation, &index->shape, split->copy.entries[i], to);
-
-		if (value != to)
-			memcpy(to, value, index->space.encoded_size);
-		split->items[i] = i;
-	}
-	split->graph_values.chunks = &split->values;
-	split->graph_values.chunk_shift = 31;
-	split->graph_values.stride = stride;
-	split->graph_values.value_size = index->space.encoded_size;
+	return meta->buckets <= SETTLED_GROWTH * meta->settled;
 }
 
-static void
-release_tree(void *arg)
+/* Buckets of several pages leave none of these empty that they need not. */
+static const SplitPolicy *
+choose_policy(const VptreeIndex *index)
 {
-	Split *split = (Split *) arg;
+	const VptreeMeta *meta = &index->meta;
 
-	tree_free(split->tree);
-	split->tree = NULL;
-}
-
-static void
-build_tree(Split *split)
-{
-	const VptreeMeta *meta = &split->index->meta;
-	TreeParams params = {.partition = (TreePartition) meta->partition,
-						 .bucket_size = meta->bucket_size,
-						 .fill = VPTREE_BUILD_FILL,
-						 .path_length = meta->path_length,
-						 .threads = 1};
-	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
-
-	params.seed = meta->seed + split->place->bucket.block;
-	callback->func = release_tree;
-	callback->arg = split;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
-	split->tree = tree_create(split->items, split->copy.n, &params, &split->index->distance,
-							  &split->graph_values);
-	if (split->tree == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	while (tree_build_step(split->tree, ALL_DISTANCES))
-		;
-}
-
-/* VptreeEntries.tids */
-static int
-tids_of_entry(void *arg, uint32 place, ItemPointerData *tids)
-{
-	const Split *split = (const Split *) arg;
-	BucketEntry entry = split->copy.entries[split->tree->items[place]];
-
-	memcpy(tids, bucket_entry_tids(&split->index->shape, entry),
-		   entry->ntids * sizeof(ItemPointerData));
-	return entry->ntids;
-}
-
-/* VptreeEntries.above */
-static const float *
-path_of_entry(void *arg, uint32 place)
-{
-	const Split *split = (const Split *) arg;
-
-	return bucket_entry_extra(split->copy.entries[split->tree->items[place]]);
-}
-
-/* VptreeEntries.codes */
-static void
-codes_of_entry(void *arg, uint32 place, uint8 *codes)
-{
-	const Split *split = (const Split *) arg;
-	const VptreeMeta *meta = &split->index->meta;
-	BucketEntry entry = split->copy.entries[split->tree->items[place]];
-
-	memcpy(codes, vptree_extra_codes(meta, bucket_entry_extra(entry)),
-		   VPTREE_CODES_SIZE(meta->num_pivot));
-}
-
-/* Writes the tree; nothing points to it yet. */
-static VptreeSubtree
-write_tree(Split *split)
-{
-	VptreeEntries entries = {.values = &split->graph_values,
-							 .arg = split,
-							 .tids = tids_of_entry,
-							 .above = path_of_entry,
-							 .codes = codes_of_entry};
-
-	entries.nabove = Min(split->place->depth, split->index->meta.path_length);
-	return vptree_write_tree(split->index, split->tree, &entries);
-}
-
-/* The pointer to the old bucket in a copy of the page that it is on; an error if it is not there */
-static VptreeChild *
-find_pointer(Split *split, VptreeMeta *meta, Page parent_page)
-{
-	const VptreePlace *place = split->place;
-	VptreeChild *pointer = &meta->root;
-
-	if (parent_page != NULL)
-	{
-		VptreeNode node = vptree_page_node(split->index, parent_page, &place->parent);
-
-		pointer = place->left ? &node->left : &node->right;
-	}
-	if (pointer->block != place->bucket.block || pointer->number != place->bucket.number ||
-		!vptree_child_is_bucket(pointer))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has no pointer to bucket %u at block %u",
-							   RelationGetRelationName(split->index->relation),
-							   place->bucket.number, place->bucket.block),
-						errhint("Please REINDEX it.")));
-	return pointer;
-}
-
-/* Puts the new tree in the place of the bucket, in one record; releases the head. */
-static void
-switch_pointer(Split *split, const VptreeSubtree *subtree)
-{
-	VptreeIndex *index = split->index;
-	const VptreePlace *place = split->place;
-	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
-	Buffer parent = InvalidBuffer;
-	Page parent_page = NULL;
-	PageChange change;
-	VptreeMeta *meta;
-	Page page;
-
-	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
-	if (place->parent.block != InvalidBlockNumber)
-	{
-		parent = recent_read(index->relation, place->parent.block);
-		LockBuffer(parent, BUFFER_LOCK_EXCLUSIVE);
-	}
-	page_change_begin(&change, index->relation, false);
-	page = page_change_page(&change, split->head, false);
-	PageGetSpecial(page)->flags |= PAGE_RETIRED;
-	meta = (VptreeMeta *) PageGetContents(page_change_page(&change, meta_buffer, false));
-	if (BufferIsValid(parent))
-		parent_page = page_change_page(&change, parent, false);
-	*find_pointer(split, meta, parent_page) = subtree->root;
-	meta->node_block = index->meta.node_block;
-	meta->shift = index->meta.shift;
-	meta->nodes += subtree->nodes;
-	meta->buckets += subtree->buckets - 1;
-	meta->retired++;
-	meta->max_depth = Max(meta->max_depth, Min(place->depth + subtree->depth, PG_UINT16_MAX));
-	page_change_finish(&change);
-}
-
-/* Splits a bucket whose head is locked, if it is still overfull; releases the head. */
-static void
-split_locked(Split *split)
-{
-	VptreeSubtree subtree;
-
-	bucket_copy(split->index->relation, &split->index->shape, split->head, &split->copy);
-	if (split->copy.n <= split->index->meta.bucket_size)
-	{
-		UnlockReleaseBuffer(split->head);
-		return;
-	}
-	gather_values(split);
-	if (split->place->parent.block == InvalidBlockNumber)
-		vptree_choose_shift(split->index, &split->graph_values, split->copy.n);
-	build_tree(split);
-	subtree = write_tree(split);
-	switch_pointer(split, &subtree);
+	if (is_settled(meta) && meta->met_dead != 0 &&
+		vptree_pages_of(index, meta->bucket_size, 1) == 1)
+		return &frugal;
+	return &usual;
 }
 
 /*
- * The metapage is read under the lock of the head: the bucket is the root, or it
- * is not, as long as that is held.
+ * Extends a group by the other side of the node above it.  False, with the group as it was, if it
+ * becomes too large, or if somebody else is at work there: nobody waits for a bucket
+ * with another one locked.
  */
-void
-vptree_split_bucket(VptreeIndex *index, const VptreePlace *place)
+static bool
+extend_group(VptreeGroup *group, uint32 limit)
 {
-	MemoryContext context;
-	MemoryContext old;
-	Split *split;
+	VptreeGroup before = *group;
+	const VptreeStep *step;
+	VptreeNode node;
+	VptreeChild sibling;
+	Buffer buffer;
+
+	if (group->depth == 0 || group->nbuckets == limit)
+		return false;
+	step = &group->steps[group->depth - 1];
+	node = vptree_lock_node(group->index, &step->node, &buffer);
+	if (unlikely(node == NULL))
+		vptree_report_lost(group->index, &step->node);
+	sibling = step->left ? node->right : node->left;
+	UnlockReleaseBuffer(buffer);
+	for (uint32 i = 0; i < group->nbuckets; i++)
+		group->buckets[i].above++;
+	group->root = step->node;
+	group->depth--;
+	group->nodes[group->nnodes++] = step->node;
+	if (vptree_group_add(group, sibling, 1) && group->nbuckets <= limit &&
+		vptree_group_lock(group, before.nbuckets, false))
+		return true;
+	*group = before;
+	return false;
+}
+
+/* Extends a group until it has room; returns how many leaves it is to have. */
+static uint32
+choose_leaves(VptreeGroup *group, bool *has_room)
+{
+	const VptreeMeta *meta = &group->index->meta;
+	const SplitPolicy *policy = choose_policy(group->index);
+	uint32 limit = vptree_group_limit(group->index) < VPTREE_MAX_GROUP ? 1 : policy->group;
+	uint32 wanted;
+
+	*has_room = false;
+	while (!*has_room && extend_group(group, limit))
+		*has_room = group->nentries <= policy->spread_fill * meta->bucket_size * group->nbuckets;
+	wanted = (uint32) ceil(group->nentries / (policy->split_fill * meta->bucket_size));
+	return *has_room ? Min(wanted, group->nbuckets) : Max(wanted, group->nbuckets + 1);
+}
+
+/*
+ * Makes room where a bucket is, if it is still full.  Where nothing but one bucket more will do
+ * and `patient` is true it is left as it is, false is returned, and *group has the buckets, unlocked.
+ */
+static bool
+make_room_in_group(VptreeIndex *index, const VptreePlace *place, bool patient, VptreeGroup *group)
+{
+	uint32 nleaves;
+	bool has_room;
+
+	*group = (VptreeGroup){.index = index,
+						   .steps = place->steps,
+						   .depth = place->depth,
+						   .root = place->bucket,
+						   .buckets = {{.bucket = place->bucket}},
+						   .nbuckets = 1};
+	if (!vptree_group_lock(group, 0, true))
+		return true;
+	if (group->nentries < index->meta.bucket_size)
+	{
+		vptree_group_unlock(group, 0);
+		return true;
+	}
+	nleaves = choose_leaves(group, &has_room);
+	if (!has_room && patient)
+	{
+		vptree_group_unlock(group, 0);
+		return false;
+	}
+	vptree_rebuild(group, nleaves);
+	vptree_trim_resting(index);
+	return true;
+}
+
+bool
+vptree_make_room(VptreeIndex *index, Relation heap, const VptreePlace *place)
+{
+	bool settled = is_settled(&index->meta);
+	VptreeGroup group;
 
 	if (!ConditionalLockPage(index->relation, VPTREE_SPLIT_LOCK, ShareLock))
-		return;
+		return false;
 	PAUSE_POINT("vptree splits", 0);
-	context = AllocSetContextCreate(CurrentMemoryContext, "vptree split", ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(context);
-	split = palloc0(sizeof(Split));
-	split->index = index;
-	split->place = place;
-	if (bucket_lock_head(index->relation, place->bucket.block, place->bucket.number,
-						 BUFFER_LOCK_EXCLUSIVE, &split->head))
+	if (settled)
+		vptree_remove_dead(index, heap, &place->bucket);
+	if (!make_room_in_group(index, place, settled, &group))
 	{
-		if ((PageGetSpecial(BufferGetPage(split->head))->flags & PAGE_RETIRED) != 0)
-			UnlockReleaseBuffer(split->head);
-		else
-		{
-			vptree_read_meta(index);
-			split_locked(split);
-		}
+		for (uint32 i = 1; i < group.nbuckets; i++)
+			vptree_remove_dead(index, heap, &group.buckets[i].bucket);
+		(void) make_room_in_group(index, place, false, &group);
 	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
 	UnlockPage(index->relation, VPTREE_SPLIT_LOCK, ShareLock);
+	return true;
 }

@@ -14,8 +14,8 @@
 #include "storage/recent.h"
 #include "vptree/vptree.h"
 
-/* Buckets are merged if less than this share of their room is in use */
-#define SPARSE_FILL 0.5
+/* Buckets that may be merged are looked for if less than this share of their room is in use */
+#define SPARSE_FILL 0.8
 
 typedef struct VptreeVacuum
 {
@@ -24,6 +24,7 @@ typedef struct VptreeVacuum
 	IndexBulkDeleteResult *stats;
 	IndexBulkDeleteCallback callback;
 	void *callback_state;
+	BucketVacuumCounts counts;
 	uint32 freed; /* retired buckets */
 } VptreeVacuum;
 
@@ -41,51 +42,54 @@ is_retired(Relation index, BlockNumber block, BufferAccessStrategy strategy)
 	return retired;
 }
 
-/* Gives a retired bucket's pages back; false once there are no more. */
+/* Gives the pages of a retired bucket that is not known to rest back; false once there are no more. */
 static bool
-free_bucket(void *arg, BlockNumber block)
+free_lost(void *arg, BlockNumber block)
 {
 	VptreeVacuum *vacuum = (VptreeVacuum *) arg;
 	VptreeIndex *index = &vacuum->index;
 
 	if (is_retired(index->relation, block, vacuum->info->strategy))
 	{
-		bucket_free(index->relation, &index->shape, VPTREE_FREE_PAGES, block);
+		bucket_free(index->relation, &index->shape, VPTREE_FREE_PAGES, block, NULL);
 		vacuum->freed++;
+		index->meta.retired--;
 	}
-	return vacuum->freed < index->meta.retired;
+	return index->meta.retired > 0;
 }
 
-void
-vptree_forget_retired(VptreeIndex *index, uint32 n)
+static void
+forget_retired(void *meta)
 {
-	Buffer buffer = recent_read(index->relation, META_BLOCK);
-	PageChange change;
-	Page page;
+	((VptreeMeta *) meta)->retired = 0;
+}
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	page_change_begin(&change, index->relation, false);
-	page = page_change_page(&change, buffer, false);
-	((VptreeMeta *) PageGetContents(page))->retired -= n;
-	page_change_finish(&change);
+static void
+note_settled(void *meta)
+{
+	VptreeMeta *changed = (VptreeMeta *) meta;
+
+	changed->settled = changed->buckets;
+	changed->met_dead = 0;
 }
 
 /*
- * Reads the metapage again and gives all retired buckets back.  No bucket is retired
- * meanwhile, since the caller keeps splits out.  After a crash the metapage may say
- * that there are more than are found.
+ * Gives all retired buckets back.  No bucket is retired meanwhile, since the caller keeps
+ * splits out.  After a crash there may be some that are not known to rest, and the metapage may
+ * say that there are more than are found.
  */
 static void
 free_retired(VptreeVacuum *vacuum)
 {
 	VptreeIndex *index = &vacuum->index;
 
+	vacuum->freed = vptree_free_resting(index);
 	vptree_read_meta(index);
-	if (index->meta.retired == 0)
-		return;
-	vacuum->freed = 0;
-	vacuum_each_page(index->relation, free_bucket, vacuum);
-	vptree_forget_retired(index, index->meta.retired);
+	if (index->meta.retired > 0)
+	{
+		vacuum_each_page(index->relation, free_lost, vacuum);
+		vptree_change_meta(index, forget_retired);
+	}
 	if (vacuum->stats != NULL)
 		vacuum->stats->pages_deleted += vacuum->freed;
 }
@@ -98,8 +102,24 @@ remove_dead_rows(void *arg, BlockNumber block)
 
 	bucket_vacuum_page(index->relation, &index->shape, VPTREE_FREE_PAGES, block,
 					   vacuum->info->strategy, vacuum->callback, vacuum->callback_state,
-					   &vacuum->stats->tuples_removed, &vacuum->stats->num_index_tuples);
+					   &vacuum->counts);
 	return true;
+}
+
+/* Removes dead rows from all pages; then buckets in which much room is free become fewer. */
+static void
+remove_and_merge(VptreeVacuum *vacuum)
+{
+	VptreeIndex *index = &vacuum->index;
+
+	vacuum_each_page(index->relation, remove_dead_rows, vacuum);
+	vacuum->stats->tuples_removed += vacuum->counts.removed;
+	vacuum->stats->num_index_tuples += vacuum->counts.kept;
+	vptree_read_meta(index);
+	if (vacuum->counts.entries <
+		SPARSE_FILL * (double) index->meta.buckets * index->meta.bucket_size)
+		vptree_merge_buckets(index);
+	vptree_change_meta(index, note_settled);
 }
 
 /*
@@ -119,25 +139,12 @@ vptree_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 	LockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
 	free_retired(&vacuum);
 	if (vacuum.index.meta.header.dim > 0)
-		vacuum_each_page(info->index, remove_dead_rows, &vacuum);
+		remove_and_merge(&vacuum);
 	UnlockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
 	return vacuum.stats;
 }
 
-/* Have so many rows gone that it is worth looking for buckets to merge? */
-static bool
-is_sparse(const VptreeVacuum *vacuum)
-{
-	const VptreeMeta *meta = &vacuum->index.meta;
-
-	return vacuum->stats->num_index_tuples <
-		   SPARSE_FILL * (double) meta->buckets * meta->bucket_size;
-}
-
-/*
- * amvacuumcleanup: gives back what was retired, also where no row was dead, and
- * merges buckets.
- */
+/* amvacuumcleanup: gives back what was retired, also where no row was dead. */
 IndexBulkDeleteResult *
 vptree_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 {
@@ -149,8 +156,6 @@ vptree_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 	vptree_open(&vacuum.index, info->index);
 	LockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
 	free_retired(&vacuum);
-	if (stats != NULL && is_sparse(&vacuum))
-		vptree_merge_buckets(&vacuum.index);
 	UnlockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
 	return vacuum_finish(info, stats);
 }

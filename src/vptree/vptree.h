@@ -4,8 +4,9 @@
  *	  The vptree access method: what is on disk, and what its files share.
  *
  * A binary tree (core/tree.h).  Inner nodes are items on node pages, several
- * levels of the tree to a page; they are never moved nor removed, only their
- * child pointers change.  Leaves are buckets (storage/bucket.h) whose entries
+ * levels of the tree to a page; they are never moved, only their child pointers
+ * change, and the place of one that has gone is used again.  Leaves are buckets
+ * (storage/bucket.h) whose entries
  * carry the distances to the pivots above them, from the nearest upwards.
  *
  * src/vptree/README describes the algorithms, locking and WAL.
@@ -36,8 +37,8 @@
 #include "storage/value_pages.h"
 
 /* Build options (WITH).  Names and defaults are NMSLIB's, in snake case. */
-#define VPTREE_AUTO_BUCKET_SIZE 0 /* as many as fit a page, and at least VPTREE_MIN_AUTO_BUCKET */
-#define VPTREE_MIN_AUTO_BUCKET 50
+#define VPTREE_AUTO_BUCKET_SIZE 0 /* as many as fill a page, or pages, nearest to: */
+#define VPTREE_AUTO_BUCKET 50
 #define VPTREE_MAX_BUCKET_SIZE 10000
 #define VPTREE_DEFAULT_PATH_LENGTH 8
 #define VPTREE_DEFAULT_NUM_PIVOT 32
@@ -46,6 +47,12 @@
 
 /* Share of bucket_size that a build fills */
 #define VPTREE_BUILD_FILL 0.85
+
+/* Buckets that become others together, at most (rebuild.c) */
+#define VPTREE_MAX_GROUP 8
+
+/* Retired buckets that rest before their pages are used again, at most (resting.c) */
+#define VPTREE_MAX_RESTING 64
 
 /* Pages that the pivots of the pivot table take, at most */
 #define VPTREE_PIVOT_PAGES 64
@@ -56,13 +63,14 @@
 
 /*
  * Where a subtree is: a node (block and offset of its item) or a bucket (block of
- * its head and the head's number; offset is InvalidOffsetNumber).
+ * its head; offset is InvalidOffsetNumber).  The number counts the uses that this
+ * place has had: by it one notices that something else is there by now.
  */
 typedef struct VptreeChild
 {
 	BlockNumber block; /* InvalidBlockNumber: there is nothing */
 	OffsetNumber offset;
-	uint16 number; /* of a bucket */
+	uint16 number; /* of the head, or VPTREE_NODE_NUMBER() */
 } VptreeChild;
 
 static inline bool
@@ -84,15 +92,22 @@ typedef struct VptreeNodeData
 	VptreeChild right;
 	double radius;	   /* core/tree.h */
 	uint16 dimension;  /* TREE_KD */
-	uint16 flags;	   /* VPTREE_NODE_DEAD */
+	uint16 flags;	   /* VPTREE_NODE_DEAD, and VPTREE_NODE_NUMBER() */
 	uint32 value_size; /* TREE_VP: bytes of the pivot, which follows (at VPTREE_NODE_VALUE), or the
 						* numbers of its value pages if it is more than BUCKET_MAX_INLINE_VALUE */
 } VptreeNodeData;
 
 typedef VptreeNodeData *VptreeNode;
 
-/* A bucket has taken its place; scans that began before may still come to it */
+/*
+ * The tree no longer leads to it: scans that began before may still come to it, or another takes
+ * its place.
+ */
 #define VPTREE_NODE_DEAD 0x0001
+
+/* How often the place of a node has been used again: 15 bits, after which it begins anew */
+#define VPTREE_NODE_NUMBER(node) ((uint16) ((node)->flags >> 1))
+#define VPTREE_NODE_FLAGS(number) ((uint16) ((number) << 1))
 
 #define VPTREE_NODE_VALUE(node) ((char *) (node) + MAXALIGN(sizeof(VptreeNodeData)))
 
@@ -107,7 +122,7 @@ typedef struct VptreeMeta
 	VptreeChild root;		/* nothing: the index is empty */
 	BlockNumber node_block; /* node page that takes new nodes, or InvalidBlockNumber */
 	BlockNumber free_pages; /* head of the chain of free pages */
-	uint32 retired;			/* buckets that vacuum has to free */
+	uint32 retired;			/* buckets that are to be freed */
 	uint32 nodes;			/* inner nodes and buckets */
 	uint32 buckets;
 	uint16 max_depth; /* nodes above a bucket, at most */
@@ -117,7 +132,7 @@ typedef struct VptreeMeta
 	double tuned_improvement;
 	double tune_r;
 	uint32 tune_k;
-	uint32 reserved;
+	uint32 settled;	   /* buckets after the build, or the last vacuum */
 	double entries;	   /* of the build */
 	double probe_few;  /* distances of a query of VPTREE_PROBE_FEW rows (probe.c); 0: unknown */
 	double probe_more; /* of VPTREE_PROBE_MORE rows */
@@ -125,6 +140,10 @@ typedef struct VptreeMeta
 	uint32 num_pivot;  /* of the pivot table (pivot_table.c); 0: there is none */
 	BlockNumber pivot_pages[VPTREE_PIVOT_PAGES]; /* value pages, with the pivots as one value */
 	double pivot_unit;							 /* of the distances to them that entries have */
+	uint32 met_dead; /* inserts have met dead rows since the build, or the last vacuum */
+	uint16 oldest;	 /* of the following: a ring */
+	uint16 nresting; /* how many; retired buckets that a crash has left are not among them */
+	BlockNumber resting[VPTREE_MAX_RESTING]; /* heads of retired buckets */
 } VptreeMeta;
 
 #define VPTREE_FREE_PAGES offsetof(VptreeMeta, free_pages)
@@ -187,17 +206,26 @@ extern void vptree_read_meta(VptreeIndex *index);
 extern void vptree_use_meta(VptreeIndex *index);
 extern void vptree_init_distance(VptreeIndex *index);
 
-/* The node of a child, on its page locked in share mode; an error if there is none. */
+/* Changes the metapage, in a record of its own. */
+extern void vptree_change_meta(VptreeIndex *index, MetaChange change_meta);
+
+/*
+ * The node of a child, on its page locked in share mode; NULL, with nothing locked, if its place
+ * has been used for another one.  An error if there is no node.
+ */
 extern VptreeNode vptree_lock_node(VptreeIndex *index, const VptreeChild *child, Buffer *buffer);
 
-/* The same on a page, or a copy of it, that the caller has locked */
+/* The same where the page is locked already; it is released if NULL is returned. */
+extern VptreeNode vptree_check_node(VptreeIndex *index, const VptreeChild *child, Buffer *buffer);
+
+/* The same on a page, or a copy of it, that the caller has locked; the node is certain to be there. */
 extern VptreeNode vptree_page_node(VptreeIndex *index, Page page, const VptreeChild *child);
 
 /* The node at an offset of a page, or NULL if what is there cannot be one */
 extern VptreeNode vptree_find_node(const VptreeIndex *index, Page page, OffsetNumber offset);
 
 /* Raise errors: the index is damaged. */
-extern void vptree_report_lost_bucket(const VptreeIndex *index, const VptreeChild *bucket);
+extern void vptree_report_lost(const VptreeIndex *index, const VptreeChild *child);
 extern void vptree_report_circle(const VptreeIndex *index);
 
 /* The pivot of a node whose page is locked; scratch: encoded_size bytes */
@@ -308,8 +336,8 @@ typedef struct VptreeEntries
 	/* Gives the TIDs of an item; returns how many, 1 to BUCKET_MAX_TIDS.  Places come in order. */
 	int (*tids)(void *arg, uint32 place, ItemPointerData *tids);
 
-	/* Gives its distances to the nabove nearest pivots above the tree, from the nearest upwards. */
-	const float *(*above)(void *arg, uint32 place);
+	/* Gives its distances to the n nearest pivots above the tree, of nabove, from the nearest upwards. */
+	const float *(*above)(void *arg, uint32 place, int n);
 	int nabove;
 
 	/* Gives its distances to the pivots of the pivot table, if there is one. */
@@ -320,9 +348,88 @@ typedef struct VptreeEntries
 extern VptreeSubtree vptree_write_nodes(VptreeIndex *index, const Tree *tree,
 										const GraphValues *values, const VptreeSubtree *leaves);
 
-/* Writes the leaves as buckets, then the nodes.  They are not counted in index->meta. */
+/*
+ * Writes the leaves as buckets, then the nodes, outside a build preferably to the page of nodes
+ * `near`.  They are not counted in index->meta.
+ */
 extern VptreeSubtree vptree_write_tree(VptreeIndex *index, const Tree *tree,
-									   const VptreeEntries *entries);
+									   const VptreeEntries *entries, BlockNumber near);
+
+/* A node on a way down, and which side of it the way takes */
+typedef struct VptreeStep
+{
+	VptreeChild node;
+	bool left;
+} VptreeStep;
+
+/* rebuild.c: a small subtree becomes another one */
+
+typedef struct VptreeGroupBucket
+{
+	VptreeChild bucket;
+	uint32 above; /* nodes of the group above it */
+	Buffer head;  /* locked exclusively, if it is valid */
+	uint32 pages;
+} VptreeGroupBucket;
+
+/* The buckets of a subtree, and the nodes above them */
+typedef struct VptreeGroup
+{
+	VptreeIndex *index;
+	const VptreeStep *steps; /* the nodes above the subtree, from the root on */
+	uint32 depth;			 /* how many */
+	VptreeChild root;
+	VptreeChild nodes[VPTREE_MAX_GROUP];
+	uint32 nnodes;
+	VptreeGroupBucket buckets[VPTREE_MAX_GROUP];
+	uint32 nbuckets;
+	uint32 nentries; /* in those that are locked */
+} VptreeGroup;
+
+/* Buckets that a group of this index has, at most */
+extern uint32 vptree_group_limit(const VptreeIndex *index);
+
+/*
+ * Adds what is below a child, with so many nodes of the group above it.  False: there are too many
+ * buckets, or something has changed meanwhile.
+ */
+extern bool vptree_group_add(VptreeGroup *group, VptreeChild child, uint32 above);
+
+/*
+ * Locks the heads of buckets from one of them on, waiting for each or not, and counts what is in
+ * them.  False, with none of them locked: a bucket was locked by somebody else, or has gone.
+ */
+extern bool vptree_group_lock(VptreeGroup *group, uint32 first, bool wait);
+extern void vptree_group_unlock(VptreeGroup *group, uint32 first);
+
+/* The pages that so many entries take in so many equally full buckets */
+extern uint32 vptree_pages_of(const VptreeIndex *index, uint32 nentries, uint32 nbuckets);
+
+/*
+ * Replaces the subtree by one of so many leaves; all heads are locked, and released.  The caller
+ * has VPTREE_SPLIT_LOCK.  Returns the new subtree's root.
+ */
+extern VptreeChild vptree_rebuild(VptreeGroup *group, uint32 nleaves);
+
+/* resting.c: retired buckets */
+
+/*
+ * Adds the heads of a group to those that rest, in a copy of the metapage, and counts them as
+ * retired; if there is no room for all, vacuum has to look for the others.
+ */
+extern void vptree_retire(VptreeMeta *meta, const VptreeGroup *group);
+
+/* Gives back the oldest ones but for as many as may rest in an index of this size; or all. */
+extern void vptree_trim_resting(VptreeIndex *index);
+extern uint32 vptree_free_resting(VptreeIndex *index);
+
+/* dead.c */
+
+/*
+ * Removes rows from a bucket of which the table shows that they are dead, and notes that there were
+ * some.  The caller has VPTREE_SPLIT_LOCK, and no page locked.
+ */
+extern void vptree_remove_dead(VptreeIndex *index, Relation heap, const VptreeChild *bucket);
 
 /* insert.c, split.c */
 extern bool vptree_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid,
@@ -333,24 +440,23 @@ extern bool vptree_insert(Relation relation, Datum *values, bool *isnull, ItemPo
 typedef struct VptreePlace
 {
 	VptreeChild bucket;
-	VptreeChild parent;		   /* the node above it; nothing: the bucket is the root */
-	bool left;				   /* which child of that node it is */
-	uint32 depth;			   /* nodes above it */
+	VptreeStep *steps; /* the nodes above it, from the root on */
+	uint32 depth;	   /* how many */
+	uint32 capacity;
 	float path[TREE_MAX_PATH]; /* distances to the pivots of the nearest ones, upwards */
 } VptreePlace;
 
 /*
- * Replaces an overfull bucket by a small tree.  Does nothing if somebody else has
- * done so or vacuum is at work.
+ * Makes room where a bucket is full, unless somebody else has done so.  False: it has to grow,
+ * as vacuum is at work.
  */
-extern void vptree_split_bucket(VptreeIndex *index, const VptreePlace *place);
+extern bool vptree_make_room(VptreeIndex *index, Relation heap, const VptreePlace *place);
 
 /* merge.c */
 
 /*
- * Makes one bucket of two under the same node that have few entries together, again
- * and again from the bottom of the tree upwards.  The caller has VPTREE_SPLIT_LOCK
- * exclusively.
+ * Packs the buckets of small subtrees that take fewer pages so.  The caller has
+ * VPTREE_SPLIT_LOCK exclusively.
  */
 extern void vptree_merge_buckets(VptreeIndex *index);
 
@@ -364,9 +470,6 @@ extern IndexBulkDeleteResult *vptree_bulk_delete(IndexVacuumInfo *info,
 												 IndexBulkDeleteCallback callback, void *state);
 extern IndexBulkDeleteResult *vptree_vacuum_cleanup(IndexVacuumInfo *info,
 													IndexBulkDeleteResult *stats);
-
-/* So many retired buckets have been given back; no other session changes their number now. */
-extern void vptree_forget_retired(VptreeIndex *index, uint32 n);
 
 /* tune.c */
 

@@ -35,6 +35,7 @@ typedef struct NodeWriter
 	const GraphValues *values;
 	const VptreeSubtree *leaves;
 	Size node_size;
+	BlockNumber near;	 /* page of nodes to which they are to go, or InvalidBlockNumber */
 	uint32 *order;		 /* nodes from the root downwards, level by level */
 	VptreeSubtree *done; /* by node: what hangs under it; `root` once it is placed */
 } NodeWriter;
@@ -282,57 +283,124 @@ write_packed(NodeWriter *writer)
 		pfree(wide);
 }
 
+/* The place of a node on a page that may be used again, or 0 */
+static OffsetNumber
+find_dead(VptreeIndex *index, Page page)
+{
+	for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++)
+	{
+		VptreeNode node = vptree_find_node(index, page, offset);
+
+		if (node != NULL && (node->flags & VPTREE_NODE_DEAD) != 0)
+			return offset;
+	}
+	return InvalidOffsetNumber;
+}
+
+/* Locks a page of nodes exclusively if it has room for one: the place of a dead one, or 0. */
+static bool
+lock_page_with_room(VptreeIndex *index, BlockNumber block, Size size, Buffer *buffer,
+					OffsetNumber *dead)
+{
+	Page page;
+
+	if (block == InvalidBlockNumber)
+		return false;
+	*buffer = ReadBuffer(index->relation, block);
+	LockBuffer(*buffer, BUFFER_LOCK_EXCLUSIVE);
+	page = BufferGetPage(*buffer);
+	if (page_is(page, PAGE_NODES))
+	{
+		*dead = find_dead(index, page);
+		if (*dead != InvalidOffsetNumber || PageGetFreeSpace(page) >= MAXALIGN(size))
+			return true;
+	}
+	UnlockReleaseBuffer(*buffer);
+	return false;
+}
+
 /*
- * A page with room for a node, locked exclusively: the one that takes new nodes,
- * else a fresh one, which takes them from then on.
+ * A page with room for a node, locked exclusively: the one that is preferred, the one
+ * that takes new nodes, else a fresh one, which takes them from then on.
  */
 static Buffer
-lock_node_page(VptreeIndex *index, Size size, bool *fresh)
+lock_node_page(const NodeWriter *writer, OffsetNumber *dead, bool *fresh)
 {
-	BlockNumber block = index->meta.node_block;
+	VptreeIndex *index = writer->index;
 	Buffer buffer;
 
 	*fresh = false;
-	if (block != InvalidBlockNumber)
-	{
-		buffer = ReadBuffer(index->relation, block);
-		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-		if (page_is(BufferGetPage(buffer), PAGE_NODES) &&
-			PageGetFreeSpace(BufferGetPage(buffer)) >= MAXALIGN(size))
-			return buffer;
-		UnlockReleaseBuffer(buffer);
-	}
+	*dead = InvalidOffsetNumber;
+	if (lock_page_with_room(index, writer->near, writer->node_size, &buffer, dead) ||
+		lock_page_with_room(index, index->meta.node_block, writer->node_size, &buffer, dead))
+		return buffer;
 	*fresh = true;
 	buffer = free_page_take(index->relation, VPTREE_FREE_PAGES, PAGE_NODES, false);
 	index->meta.node_block = BufferGetBlockNumber(buffer);
 	return buffer;
 }
 
-/* Adds a node, to which nothing points yet, in a record of its own. */
+/* Puts a node into the place of a dead one on a copy of its page. */
+static void
+replace_node(VptreeNode dead, VptreeNode node, Size size)
+{
+	node->flags = VPTREE_NODE_FLAGS(VPTREE_NODE_NUMBER(dead) + 1);
+	memcpy(dead, node, size);
+}
+
+/* Gives the value pages of a node's pivot back, if it has any. */
+static void
+free_pivot(VptreeIndex *index, VptreeNode node)
+{
+	if (node->value_size > BUCKET_MAX_INLINE_VALUE)
+		free_pages_give(index->relation, VPTREE_FREE_PAGES, PAGE_VALUE,
+						(BlockNumber *) VPTREE_NODE_VALUE(node), value_pages_of(node->value_size),
+						NULL);
+}
+
+/*
+ * Adds a node, to which nothing points yet, in a record of its own.  If it takes the place of a
+ * dead one, whoever comes to that notices by the number.
+ */
 static VptreeChild
 add_node(const NodeWriter *writer, uint32 number)
 {
 	VptreeIndex *index = writer->index;
 	VptreeNode node = make_node(writer, number, NULL);
+	VptreeNode before = NULL;
 	VptreeChild place = {0};
 	PageChange change;
 	bool fresh;
-	Buffer buffer = lock_node_page(index, writer->node_size, &fresh);
+	Buffer buffer = lock_node_page(writer, &place.offset, &fresh);
+	Page page;
 
 	place.block = BufferGetBlockNumber(buffer);
 	page_change_begin(&change, index->relation, false);
-	place.offset =
-		put_node(index, page_change_page(&change, buffer, fresh), node, writer->node_size);
+	page = page_change_page(&change, buffer, fresh);
+	if (place.offset != InvalidOffsetNumber)
+	{
+		VptreeNode dead = vptree_find_node(index, page, place.offset);
+
+		before = memcpy(palloc(writer->node_size), dead, writer->node_size);
+		replace_node(dead, node, writer->node_size);
+	}
+	else
+		place.offset = put_node(index, page, node, writer->node_size);
+	place.number = VPTREE_NODE_NUMBER(node);
 	page_change_finish(&change);
+	if (before != NULL)
+		free_pivot(index, before);
 	pfree(node);
 	return place;
 }
 
-VptreeSubtree
-vptree_write_nodes(VptreeIndex *index, const Tree *tree, const GraphValues *values,
-				   const VptreeSubtree *leaves)
+/* vptree_write_nodes(), and outside a build preferably to the page of nodes `near` */
+static VptreeSubtree
+write_nodes(VptreeIndex *index, const Tree *tree, const GraphValues *values,
+			const VptreeSubtree *leaves, BlockNumber near)
 {
-	NodeWriter writer = {.index = index, .tree = tree, .values = values, .leaves = leaves};
+	NodeWriter writer = {
+		.index = index, .tree = tree, .values = values, .leaves = leaves, .near = near};
 	VptreeSubtree result;
 
 	if (tree->root & TREE_LEAF)
@@ -354,6 +422,13 @@ vptree_write_nodes(VptreeIndex *index, const Tree *tree, const GraphValues *valu
 	return result;
 }
 
+VptreeSubtree
+vptree_write_nodes(VptreeIndex *index, const Tree *tree, const GraphValues *values,
+				   const VptreeSubtree *leaves)
+{
+	return write_nodes(index, tree, values, leaves, InvalidBlockNumber);
+}
+
 /* The entry of the item at a place of tree->items */
 static BucketEntry
 make_entry(VptreeIndex *index, const Tree *tree, const VptreeEntries *entries, uint32 place,
@@ -373,8 +448,11 @@ make_entry(VptreeIndex *index, const Tree *tree, const VptreeEntries *entries, u
 		memcpy(extra.path, tree->paths + (Size) place * tree->params.path_length,
 			   npath * sizeof(float));
 	if (entries->nabove > 0 && npath < path_length)
-		memcpy(extra.path + npath, entries->above(entries->arg, place),
-			   Min(entries->nabove, path_length - npath) * sizeof(float));
+	{
+		int n = Min(entries->nabove, path_length - npath);
+
+		memcpy(extra.path + npath, entries->above(entries->arg, place, n), n * sizeof(float));
+	}
 	if (index->meta.num_pivot > 0)
 		entries->codes(entries->arg, place, vptree_extra_codes(&index->meta, extra.bytes));
 	return bucket_make_entry(index->relation, &index->shape, VPTREE_FREE_PAGES, index->building,
@@ -402,7 +480,8 @@ write_leaf(VptreeIndex *index, const Tree *tree, const VptreeEntries *entries, c
 }
 
 VptreeSubtree
-vptree_write_tree(VptreeIndex *index, const Tree *tree, const VptreeEntries *entries)
+vptree_write_tree(VptreeIndex *index, const Tree *tree, const VptreeEntries *entries,
+				  BlockNumber near)
 {
 	VptreeSubtree *leaves = palloc_extended(tree->nleaves * sizeof(VptreeSubtree), MCXT_ALLOC_HUGE);
 	VptreeSubtree result;
@@ -412,7 +491,7 @@ vptree_write_tree(VptreeIndex *index, const Tree *tree, const VptreeEntries *ent
 		CHECK_FOR_INTERRUPTS();
 		write_leaf(index, tree, entries, &tree->leaves[i], &leaves[i]);
 	}
-	result = vptree_write_nodes(index, tree, entries->values, leaves);
+	result = write_nodes(index, tree, entries->values, leaves, near);
 	pfree(leaves);
 	return result;
 }

@@ -328,17 +328,19 @@ check_child(Walk *walk, uint32_t child)
 	walk->depth--;
 }
 
-/* As many leaves as the fill asks for, and all equally full */
+/* As many leaves as are asked for, or else as the fill asks for, and all equally full */
 static void
 check_fill(const Tree *tree, uint32_t rows)
 {
 	const TreeParams *params = &tree->params;
 	uint32_t wanted = (uint32_t) ceil(rows / (params->fill * params->bucket_size));
 
-	if (rows <= params->bucket_size)
+	if (params->leaves > 0)
+		wanted = params->leaves;
+	else if (rows <= params->bucket_size)
 		wanted = 1;
-	else if (wanted > rows)
-		wanted = rows;
+	if (wanted > rows)
+		wanted = rows > 0 ? rows : 1;
 	CHECK(tree->nleaves == wanted, "%u leaves, not %u", tree->nleaves, wanted);
 	for (uint32_t i = 0; i < tree->nleaves; i++)
 	{
@@ -484,6 +486,27 @@ test_path_lengths(void)
 		Tree *tree;
 
 		params.path_length = length;
+		tree = build(&data, items, &params, &l2, 100000);
+		check_sound(tree, &data, &l2);
+		tree_free(tree);
+		free(items);
+	}
+	data_free(&data);
+}
+
+/* As many leaves as are asked for, whatever `fill` says; but none without an item */
+static void
+test_leaves(void)
+{
+	Data data = normal_data(100, 1, 1.0f);
+
+	for (uint32_t leaves = 2; leaves <= 110; leaves += leaves < 9 ? 1 : 50)
+	{
+		TreeParams params = params_for(TREE_VP, 50, 1);
+		uint32_t *items = all_items(data.rows);
+		Tree *tree;
+
+		params.leaves = leaves;
 		tree = build(&data, items, &params, &l2, 100000);
 		check_sound(tree, &data, &l2);
 		tree_free(tree);
@@ -677,6 +700,7 @@ main(void)
 	RUN(test_asymmetric_distance);
 	RUN(test_few_rows);
 	RUN(test_path_lengths);
+	RUN(test_leaves);
 	RUN(test_determinism);
 	RUN(test_work);
 	RUN(test_choice_of_pivot);

@@ -1,0 +1,547 @@
+/*-------------------------------------------------------------------------
+ *
+ * rebuild.c
+ *	  A small subtree of a vptree index becomes another one, with more or fewer
+ *	  buckets.
+ *
+ * The entries are copied: nothing that a scan may be looking at is changed but
+ * the pointer to the subtree.  Splits and vacuum choose what is rebuilt.  README,
+ * "Rebuilding a subtree".
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "port/pg_bitutils.h"
+#include "utils/memutils.h"
+
+#include "storage/recent.h"
+#include "vptree/vptree.h"
+
+#define CACHE_LINE 64
+
+/* Distance computations between two looks at nothing: the buckets are locked all the time */
+#define ALL_DISTANCES UINT64_MAX
+
+/* Heads that are retired together with the change of the pointer, and in each further record */
+#define FIRST_HEADS 2
+#define FURTHER_HEADS MAX_GENERIC_XLOG_PAGES
+#define MAX_CHANGES (1 + (VPTREE_MAX_GROUP - FIRST_HEADS + FURTHER_HEADS - 1) / FURTHER_HEADS)
+
+typedef struct Rebuild
+{
+	VptreeIndex *index;
+	const VptreeGroup *group;
+	Tree *tree;
+
+	/* copies of the entries, where those of each bucket end, and their values */
+	BucketCopy copy;
+	uint32 end[VPTREE_MAX_GROUP];
+	char *values;
+	GraphValues graph_values;
+	uint32 *items; /* entries that are not joined with one before */
+	uint32 nitems;
+	uint32 *table; /* hash table of the items by their values: numbers from 1 on, 0 is free */
+	uint32 table_mask;
+
+	/* distances to pivots above the group */
+	float path[TREE_MAX_PATH];
+	const void *pivots[TREE_MAX_PATH]; /* from the nearest upwards, as far as they were needed */
+	int npivots;
+	void *query; /* scratch for the query form of a value */
+} Rebuild;
+
+/* ----------------------------------------------------------------- groups */
+
+uint32
+vptree_group_limit(const VptreeIndex *index)
+{
+	/* large values are copied, too, so as few as possible; and then all heads fit one record */
+	return index->space.encoded_size > BUCKET_MAX_INLINE_VALUE ? FIRST_HEADS : VPTREE_MAX_GROUP;
+}
+
+bool
+vptree_group_add(VptreeGroup *group, VptreeChild child, uint32 above)
+{
+	VptreeNode node;
+	VptreeChild left;
+	VptreeChild right;
+	Buffer buffer;
+
+	if (vptree_child_is_bucket(&child))
+	{
+		if (group->nbuckets == vptree_group_limit(group->index))
+			return false;
+		group->buckets[group->nbuckets++] =
+			(VptreeGroupBucket){.bucket = child, .above = above, .head = InvalidBuffer};
+		return true;
+	}
+	/* a node has two buckets below it at least: so this is the limit of their depth, too */
+	if (group->nnodes + 1 >= vptree_group_limit(group->index))
+		return false;
+	node = vptree_lock_node(group->index, &child, &buffer);
+	if (node == NULL)
+		return false;
+	left = node->left;
+	right = node->right;
+	UnlockReleaseBuffer(buffer);
+	group->nodes[group->nnodes++] = child;
+	return vptree_group_add(group, left, above + 1) && vptree_group_add(group, right, above + 1);
+}
+
+/* Counts the entries of a bucket whose head is locked exclusively, and its pages. */
+static uint32
+count_entries(VptreeIndex *index, Buffer head, uint32 *pages)
+{
+	Buffer buffer = head;
+	uint32 n = 0;
+	bool more;
+
+	*pages = 0;
+	do
+	{
+		Page page = BufferGetPage(buffer);
+		Buffer next;
+
+		++*pages;
+		for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page);
+			 offset++)
+			n += ItemIdIsUsed(PageGetItemId(page, offset));
+		more = bucket_lock_next(index->relation, buffer, BUFFER_LOCK_SHARE, &next);
+		if (buffer != head)
+			UnlockReleaseBuffer(buffer);
+		buffer = next;
+	} while (more);
+	return n;
+}
+
+/* Locks the head of a bucket of the tree; false, with nothing locked, if that is not possible. */
+static bool
+lock_head(VptreeGroup *group, VptreeGroupBucket *bucket, bool wait)
+{
+	Relation relation = group->index->relation;
+	Buffer buffer = recent_read(relation, bucket->bucket.block);
+	Page page = BufferGetPage(buffer);
+
+	if (wait)
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	else if (!ConditionalLockBuffer(buffer))
+	{
+		ReleaseBuffer(buffer);
+		return false;
+	}
+	if (!page_is(page, PAGE_BUCKET) ||
+		(uint16) PageGetSpecial(page)->ordinal != bucket->bucket.number ||
+		(PageGetSpecial(page)->flags & PAGE_RETIRED) != 0)
+	{
+		UnlockReleaseBuffer(buffer);
+		return false;
+	}
+	bucket->head = buffer;
+	group->nentries += count_entries(group->index, buffer, &bucket->pages);
+	return true;
+}
+
+bool
+vptree_group_lock(VptreeGroup *group, uint32 first, bool wait)
+{
+	uint32 nentries = group->nentries;
+
+	for (uint32 i = first; i < group->nbuckets; i++)
+	{
+		bool twice = false;
+
+		/* the same bucket twice, in a damaged index, would wait for itself */
+		for (uint32 j = 0; j < i; j++)
+			twice |= group->buckets[j].bucket.block == group->buckets[i].bucket.block;
+		if (unlikely(twice))
+			vptree_report_lost(group->index, &group->buckets[i].bucket);
+		if (!lock_head(group, &group->buckets[i], wait))
+		{
+			vptree_group_unlock(group, first);
+			group->nentries = nentries;
+			return false;
+		}
+	}
+	return true;
+}
+
+void
+vptree_group_unlock(VptreeGroup *group, uint32 first)
+{
+	for (uint32 i = first; i < group->nbuckets; i++)
+	{
+		if (BufferIsValid(group->buckets[i].head))
+			UnlockReleaseBuffer(group->buckets[i].head);
+		group->buckets[i].head = InvalidBuffer;
+	}
+}
+
+uint32
+vptree_pages_of(const VptreeIndex *index, uint32 nentries, uint32 nbuckets)
+{
+	Size size = bucket_entry_size(&index->shape, index->space.encoded_size, 1);
+	uint32 on_page = BUCKET_PAGE_ROOM / BUCKET_ENTRY_ROOM(size);
+	uint32 smaller = nentries / nbuckets;
+	uint32 larger = nentries % nbuckets; /* so many buckets have one entry more */
+
+	return larger * ((smaller + on_page) / on_page) +
+		   (nbuckets - larger) * Max((smaller + on_page - 1) / on_page, 1);
+}
+
+/* ------------------------------------------------------------------- tree */
+
+/* Copies the entries of all buckets. */
+static void
+copy_entries(Rebuild *rebuild)
+{
+	VptreeIndex *index = rebuild->index;
+	const VptreeGroup *group = rebuild->group;
+
+	for (uint32 i = 0; i < group->nbuckets; i++)
+	{
+		bucket_copy(index->relation, &index->shape, group->buckets[i].head, &rebuild->copy);
+		rebuild->end[i] = rebuild->copy.n;
+	}
+}
+
+/*
+ * Joins an entry with one before it of the same value, which comes from another bucket; else notes
+ * it as one that others may be joined with.
+ */
+static bool
+join_entry(Rebuild *rebuild, uint32 number)
+{
+	Size size = rebuild->index->space.encoded_size;
+	const void *value = graph_value(&rebuild->graph_values, number);
+	BucketEntry entry = rebuild->copy.entries[number];
+	uint32 place = hash_bytes(value, (int) size);
+
+	for (;; place++)
+	{
+		uint32 other = rebuild->table[place & rebuild->table_mask];
+		BucketEntry *before;
+
+		if (other == 0)
+			break;
+		before = &rebuild->copy.entries[other - 1];
+		if ((*before)->ntids + entry->ntids > BUCKET_MAX_TIDS ||
+			memcmp(graph_value(&rebuild->graph_values, other - 1), value, size) != 0)
+			continue;
+		*before = bucket_join_entries(&rebuild->index->shape, *before, entry);
+		return true;
+	}
+	rebuild->table[place & rebuild->table_mask] = number + 1;
+	return false;
+}
+
+/* Makes room for the items: a hash table that is at most half full. */
+static void
+allocate_items(Rebuild *rebuild)
+{
+	uint32 size = pg_nextpower2_32(2 * rebuild->copy.n + 1);
+
+	rebuild->items = palloc_extended((rebuild->copy.n + 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
+	rebuild->table = palloc_extended(size * sizeof(uint32), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	rebuild->table_mask = size - 1;
+}
+
+/* Lays the values out as the tree wants them. */
+static void
+gather_values(Rebuild *rebuild)
+{
+	VptreeIndex *index = rebuild->index;
+	Size stride = TYPEALIGN(CACHE_LINE, index->space.encoded_size);
+
+	rebuild->values = palloc_extended(rebuild->copy.n * stride + CACHE_LINE, MCXT_ALLOC_HUGE);
+	rebuild->values = (char *) TYPEALIGN(CACHE_LINE, rebuild->values);
+	rebuild->graph_values.chunks = &rebuild->values;
+	rebuild->graph_values.chunk_shift = 31;
+	rebuild->graph_values.stride = stride;
+	rebuild->graph_values.value_size = index->space.encoded_size;
+	allocate_items(rebuild);
+	for (uint32 i = 0; i < rebuild->copy.n; i++)
+	{
+		char *to = rebuild->values + i * stride;
+		const void *value =
+			bucket_read_value(index->relation, &index->shape, rebuild->copy.entries[i], to);
+
+		if (value != to)
+			memcpy(to, value, index->space.encoded_size);
+		if (!join_entry(rebuild, i))
+			rebuild->items[rebuild->nitems++] = i;
+	}
+}
+
+static void
+release_tree(void *arg)
+{
+	Rebuild *rebuild = (Rebuild *) arg;
+
+	tree_free(rebuild->tree);
+	rebuild->tree = NULL;
+}
+
+static void
+build_tree(Rebuild *rebuild, uint32 nleaves)
+{
+	const VptreeMeta *meta = &rebuild->index->meta;
+	TreeParams params = {.partition = (TreePartition) meta->partition,
+						 .bucket_size = meta->bucket_size,
+						 .fill = VPTREE_BUILD_FILL,
+						 .leaves = nleaves,
+						 .path_length = meta->path_length,
+						 .threads = 1};
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+
+	params.seed = meta->seed + rebuild->group->buckets[0].bucket.block;
+	callback->func = release_tree;
+	callback->arg = rebuild;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+	rebuild->tree = tree_create(rebuild->items, rebuild->nitems, &params, &rebuild->index->distance,
+								&rebuild->graph_values);
+	if (rebuild->tree == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	while (tree_build_step(rebuild->tree, ALL_DISTANCES))
+		;
+}
+
+/* ---------------------------------------------------------------- entries */
+
+/* VptreeEntries.tids */
+static int
+tids_of_entry(void *arg, uint32 place, ItemPointerData *tids)
+{
+	const Rebuild *rebuild = (const Rebuild *) arg;
+	BucketEntry entry = rebuild->copy.entries[rebuild->tree->items[place]];
+
+	memcpy(tids, bucket_entry_tids(&rebuild->index->shape, entry),
+		   entry->ntids * sizeof(ItemPointerData));
+	return entry->ntids;
+}
+
+/* The pivot of a node above the group, counted from 0 upwards, in palloc'ed memory */
+static const void *
+read_pivot(Rebuild *rebuild, int above)
+{
+	VptreeIndex *index = rebuild->index;
+	const VptreeChild *child = &rebuild->group->steps[rebuild->group->depth - 1 - above].node;
+	char *pivot = palloc(index->space.encoded_size);
+	const void *found;
+	Buffer buffer;
+	VptreeNode node = vptree_lock_node(index, child, &buffer);
+
+	if (unlikely(node == NULL))
+		vptree_report_lost(index, child);
+	found = vptree_node_pivot(index, node, pivot);
+	if (found != pivot)
+		memcpy(pivot, found, index->space.encoded_size);
+	UnlockReleaseBuffer(buffer);
+	return pivot;
+}
+
+/*
+ * VptreeEntries.above.  An entry has its distances to the nodes of the group in front of those to
+ * the nodes above it.  If there are fewer of the former now, there is room for distances
+ * that it does not have.
+ */
+static const float *
+path_of_entry(void *arg, uint32 place, int n)
+{
+	Rebuild *rebuild = (Rebuild *) arg;
+	VptreeIndex *index = rebuild->index;
+	uint32 item = rebuild->tree->items[place];
+	const float *path = bucket_entry_extra(rebuild->copy.entries[item]);
+	const void *query = NULL;
+	int path_length = index->meta.path_length;
+	uint32 bucket = 0;
+	int known;
+
+	while (rebuild->end[bucket] <= item)
+		bucket++;
+	known = Max(path_length - (int) rebuild->group->buckets[bucket].above, 0);
+	if (n <= known)
+		return path + (path_length - known);
+	memcpy(rebuild->path, path + (path_length - known), known * sizeof(float));
+	while (rebuild->npivots < n)
+	{
+		rebuild->pivots[rebuild->npivots] = read_pivot(rebuild, rebuild->npivots);
+		rebuild->npivots++;
+	}
+	query = space_prepare_query(&index->space.context, graph_value(&rebuild->graph_values, item),
+								rebuild->query);
+	for (int i = known; i < n; i++)
+		rebuild->path[i] = (float) vptree_pivot_distance(index, rebuild->pivots[i], query);
+	return rebuild->path;
+}
+
+/* VptreeEntries.codes */
+static void
+codes_of_entry(void *arg, uint32 place, uint8 *codes)
+{
+	const Rebuild *rebuild = (const Rebuild *) arg;
+	const VptreeMeta *meta = &rebuild->index->meta;
+	BucketEntry entry = rebuild->copy.entries[rebuild->tree->items[place]];
+
+	memcpy(codes, vptree_extra_codes(meta, bucket_entry_extra(entry)),
+		   VPTREE_CODES_SIZE(meta->num_pivot));
+}
+
+/* Writes the tree; nothing points to it yet. */
+static VptreeSubtree
+write_tree(Rebuild *rebuild)
+{
+	const VptreeGroup *group = rebuild->group;
+	VptreeEntries entries = {.values = &rebuild->graph_values,
+							 .arg = rebuild,
+							 .tids = tids_of_entry,
+							 .above = path_of_entry,
+							 .nabove = Min(group->depth, rebuild->index->meta.path_length),
+							 .codes = codes_of_entry};
+	BlockNumber near = InvalidBlockNumber;
+
+	if (group->nnodes > 0)
+		near = group->root.block;
+	else if (group->depth > 0)
+		near = group->steps[group->depth - 1].node.block;
+	return vptree_write_tree(rebuild->index, rebuild->tree, &entries, near);
+}
+
+/* ----------------------------------------------------------------- switch */
+
+/* The pointer to the group in a copy of the page that it is on; an error if it is not there */
+static VptreeChild *
+find_pointer(const VptreeGroup *group, VptreeMeta *meta, Page parent_page)
+{
+	VptreeChild *pointer = &meta->root;
+
+	if (parent_page != NULL)
+	{
+		const VptreeStep *step = &group->steps[group->depth - 1];
+		VptreeNode node = vptree_page_node(group->index, parent_page, &step->node);
+
+		pointer = step->left ? &node->left : &node->right;
+	}
+	if (!vptree_is_same_child(pointer, &group->root))
+		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+						errmsg("index \"%s\" has no pointer to the subtree at block %u, number %u",
+							   RelationGetRelationName(group->index->relation), group->root.block,
+							   group->root.number),
+						errhint("Please REINDEX it.")));
+	return pointer;
+}
+
+/* Retires the heads of some buckets in a change, which releases them when it is finished. */
+static void
+retire_heads(PageChange *change, const VptreeGroup *group, uint32 first, uint32 n)
+{
+	for (uint32 i = first; i < group->nbuckets && i < first + n; i++)
+	{
+		Page page = page_change_page(change, group->buckets[i].head, false);
+
+		PageGetSpecial(page)->flags |= PAGE_RETIRED;
+	}
+}
+
+/*
+ * Puts the new tree in the place of the group, in one record, and retires its buckets,
+ * two of them in the same record; releases the heads.  What cannot be done is found
+ * out before the first record.
+ */
+static void
+switch_pointer(const VptreeGroup *group, const VptreeSubtree *subtree)
+{
+	VptreeIndex *index = group->index;
+	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
+	Buffer parent = InvalidBuffer;
+	Page parent_page = NULL;
+	PageChange changes[MAX_CHANGES];
+	int nchanges = 0;
+	VptreeMeta *meta;
+
+	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
+	if (group->depth > 0)
+	{
+		parent = recent_read(index->relation, group->steps[group->depth - 1].node.block);
+		LockBuffer(parent, BUFFER_LOCK_EXCLUSIVE);
+	}
+	page_change_begin(&changes[nchanges++], index->relation, false);
+	meta = (VptreeMeta *) PageGetContents(page_change_page(&changes[0], meta_buffer, false));
+	if (BufferIsValid(parent))
+		parent_page = page_change_page(&changes[0], parent, false);
+	*find_pointer(group, meta, parent_page) = subtree->root;
+	meta->node_block = index->meta.node_block;
+	meta->shift = index->meta.shift;
+	meta->nodes += subtree->nodes - group->nnodes;
+	meta->buckets += subtree->buckets - group->nbuckets;
+	meta->max_depth = Max(meta->max_depth, Min(group->depth + subtree->depth, PG_UINT16_MAX));
+	vptree_retire(meta, group);
+	retire_heads(&changes[0], group, 0, FIRST_HEADS);
+	for (uint32 i = FIRST_HEADS; i < group->nbuckets; i += FURTHER_HEADS)
+	{
+		page_change_begin(&changes[nchanges], index->relation, false);
+		retire_heads(&changes[nchanges++], group, i, FURTHER_HEADS);
+	}
+	for (int i = 0; i < nchanges; i++)
+		page_change_finish(&changes[i]);
+}
+
+/* Notes in the nodes of the group that the tree no longer leads to them. */
+static void
+mark_dead(const VptreeGroup *group)
+{
+	VptreeIndex *index = group->index;
+	bool marked[VPTREE_MAX_GROUP] = {false};
+
+	for (uint32 i = 0; i < group->nnodes; i++)
+	{
+		BlockNumber block = group->nodes[i].block;
+		PageChange change;
+		Buffer buffer;
+		Page page;
+
+		if (marked[i])
+			continue;
+		buffer = recent_read(index->relation, block);
+		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+		page_change_begin(&change, index->relation, false);
+		page = page_change_page(&change, buffer, false);
+		for (uint32 j = i; j < group->nnodes; j++)
+		{
+			if (group->nodes[j].block != block)
+				continue;
+			vptree_page_node(index, page, &group->nodes[j])->flags |= VPTREE_NODE_DEAD;
+			marked[j] = true;
+		}
+		page_change_finish(&change);
+	}
+}
+
+/* The metapage is read under the locks of the heads: the group is the whole tree, or it is not. */
+VptreeChild
+vptree_rebuild(VptreeGroup *group, uint32 nleaves)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "vptree rebuild", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Rebuild *rebuild = palloc0(sizeof(Rebuild));
+	VptreeSubtree subtree;
+
+	rebuild->index = group->index;
+	rebuild->group = group;
+	rebuild->query = palloc(group->index->space.query_size + 1);
+	vptree_read_meta(group->index);
+	copy_entries(rebuild);
+	gather_values(rebuild);
+	if (group->depth == 0 && group->nnodes == 0)
+		vptree_choose_shift(group->index, &rebuild->graph_values, rebuild->copy.n);
+	build_tree(rebuild, nleaves);
+	subtree = write_tree(rebuild);
+	switch_pointer(group, &subtree);
+	mark_dead(group);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return subtree.root;
+}
