@@ -655,17 +655,13 @@ progress_of_graph(const void *graph)
 void
 hnsw_build_graph(HnswBuild *build, const BuildRows *rows, const GraphParams *params, uint64 done)
 {
-	GraphValues values;
+	GraphValues values = build_rows_values(rows);
 	BuildSteps steps = {.step = graph_step,
 						.progress = progress_of_graph,
 						.total = rows->nvalues,
 						.max_units = MAX_STEP_ITEMS,
 						.units = Max(FIRST_STEP_ITEMS, build->step_items / STEP_CAUTION)};
 
-	values.chunks = rows->chunks;
-	values.chunk_shift = rows->chunk_shift;
-	values.stride = rows->stride;
-	values.value_size = build->index.space.stored_size;
 	hnsw_build_distance(&build->distance, &build->index.space.stored);
 	build->graph = graph_create(rows->nvalues, params, &build->distance, &values);
 	if (build->graph == NULL)
@@ -801,7 +797,7 @@ init_build(HnswBuild *build, Relation relation)
 								  build->params.ef_construction, build->params.m)));
 	check_quantization(&build->index.space, relation);
 	build->quantization = hnsw_option_quantization(relation);
-	build->params.threads = build_threads();
+	build->params.threads = build_threads(&build->index.space);
 	build->params.seed = 1;
 	hnsw_meta_init(&build->index.meta, &build->index.space, build->params.m,
 				   build->params.ef_construction, build->quantization,

@@ -351,7 +351,7 @@ check_vertex(HnswCheck *state, HnswVertex record, uint32 vertex)
 	if (value != NULL)
 	{
 		state->place[vertex] |= PLACE_VALUE;
-		(void) check_encoded(state->check, vertex, value);
+		(void) check_encoded(state->check, vertex, value, state->index.space.encoded_size);
 	}
 }
 

@@ -175,8 +175,8 @@ choose_element(IndexSpace *space, const HnswMeta *meta, const EstimateInput *inp
 					index_space_store_as(&narrow, hnsw_narrow_elements[i]);
 
 		for (uint32 v = 0; fits && v < input->nsample; v++)
-			fits = space_narrow(&space->context, &narrow.stored,
-								input->sample + v * input->sample_stride, scratch);
+			fits = space_narrow(&space->context, &narrow.stored, graph_value(&input->sample, v),
+								scratch);
 		if (fits && input->nsample > 0)
 		{
 			*space = narrow;
@@ -208,7 +208,7 @@ narrow_sample(HnswSample *sample, const IndexSpace *space, const EstimateInput *
 		palloc_extended(Max(1, sample->n) * sample->stride, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (uint32 v = 0; v < sample->n; v++)
 	{
-		const char *encoded = input->sample + v * input->sample_stride;
+		const char *encoded = graph_value(&input->sample, v);
 		char *stored = sample->values + v * sample->stride;
 
 		if (space->stored.space == space->context.space)
@@ -223,7 +223,7 @@ void
 hnsw_estimate(const EstimateInput *input, EstimateResult *result)
 {
 	const HnswOptions *options = (const HnswOptions *) input->options;
-	GraphParams params = {.seed = 1, .threads = build_threads()};
+	GraphParams params = {.seed = 1, .threads = build_threads(&input->space)};
 	HnswQuantization quantization = HNSW_QUANTIZATION_AUTO;
 	IndexSpace space = input->space;
 	HnswMeta meta;

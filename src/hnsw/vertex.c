@@ -49,6 +49,10 @@ hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space, const char *inde
 	Size links = HNSW_LAYER_LINKS(meta->m, 0) * sizeof(uint32);
 	Size size;
 
+	if (function_space_is(space->context.space))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("access method hnsw does not support operator classes over a "
+							   "distance function")));
 	meta->header.dim = space->context.dim;
 	meta->links_offset = HNSW_VERTEX_HEADER_SIZE;
 	meta->value_offset = TYPEALIGN(CACHE_LINE, meta->links_offset + links);

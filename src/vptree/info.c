@@ -136,6 +136,7 @@ vptree_info(Relation relation, InfoReport *report)
 	info_add(report, "exp_left", "%d", pruner.exp_left);
 	info_add(report, "exp_right", "%d", pruner.exp_right);
 	report_tuning(meta, report);
-	info_add(report, "value_size", "%zu", (size_t) info->index.space.encoded_size);
+	if (!index_space_varies(&info->index.space))
+		info_add(report, "value_size", "%zu", (size_t) info->index.space.encoded_size);
 	info_add_pages(report, &info->pages, kinds, lengthof(kinds));
 }

@@ -12,6 +12,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "commands/vacuum.h"
 #include "utils/memutils.h"
 
@@ -78,7 +80,7 @@ enter_node(Merge *merge, VptreeChild child)
 	node = vptree_lock_node(index, &child, &buffer);
 	entered->children[0] = node->left;
 	entered->children[1] = node->right;
-	if (index->meta.path_length > 0)
+	if (index->meta.path_length > 0 && !vptree_calls_back(index))
 		memcpy(merge->pivots + merge->depth * merge->stride,
 			   vptree_node_pivot(index, node, merge->scratch), index->space.encoded_size);
 	UnlockReleaseBuffer(buffer);
@@ -121,7 +123,8 @@ count_entries(Merge *merge, const VptreeChild *bucket)
 
 /*
  * An entry as it is without the last node: its distance to that goes, and the one to a
- * node farther up comes, if there is one.
+ * node farther up comes, if there is one.  Infinity stands for one that cannot be computed
+ * here, where buckets are locked: it tells nothing.
  */
 static BucketEntry
 make_entry(Merge *merge, BucketEntry entry, Size *size)
@@ -139,7 +142,9 @@ make_entry(Merge *merge, BucketEntry entry, Size *size)
 	if (path_length > 0)
 		memcpy(extra.path, (float *) bucket_entry_extra(entry) + 1,
 			   (path_length - 1) * sizeof(float));
-	if (path_length > 0 && above >= (uint32) path_length)
+	if (path_length > 0 && above >= (uint32) path_length && vptree_calls_back(index))
+		extra.path[path_length - 1] = INFINITY;
+	else if (path_length > 0 && above >= (uint32) path_length)
 	{
 		const void *query = space_prepare_query(&index->space.context, value, merge->query);
 
@@ -318,7 +323,8 @@ vptree_merge_buckets(VptreeIndex *index)
 		return;
 	merge.context =
 		AllocSetContextCreate(CurrentMemoryContext, "vptree merge", ALLOCSET_DEFAULT_SIZES);
-	merge.stride = TYPEALIGN(64, index->space.encoded_size);
+	if (!vptree_calls_back(index))
+		merge.stride = TYPEALIGN(64, index->space.encoded_size);
 	merge.nodes = palloc(merge.capacity * sizeof(MergeNode));
 	merge.pivots = palloc(merge.capacity * merge.stride);
 	merge.scratch = palloc(index->space.encoded_size);

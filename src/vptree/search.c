@@ -129,6 +129,12 @@ vptree_search_init(VptreeSearch *search, VptreeIndex *index, const ScanTarget *t
 		search->limit = vptree_key_beyond(&index->space.context, target->radius);
 	search->ahead = FIRST_AHEAD;
 	search->scratch = MemoryContextAlloc(context, Max(index->space.encoded_size, 1));
+	if (vptree_calls_back(index))
+	{
+		search->node = MemoryContextAlloc(context, VPTREE_MAX_NODE_SIZE);
+		search->copies =
+			AllocSetContextCreate(context, "entries of a bucket", ALLOCSET_DEFAULT_SIZES);
+	}
 	search->usual_size = bucket_entry_size(&index->shape, index->space.encoded_size, 1);
 	search->usual_header = (BucketEntryData){
 		.ntids = 1,
@@ -303,10 +309,56 @@ score_batch(VptreeSearch *search)
 	search->nbatch = 0;
 }
 
+/* Keeps an entry of a locked page, and its value, until the page is unlocked. */
+static void
+copy_entry(VptreeSearch *search, BucketEntry entry)
+{
+	const BucketShape *shape = &search->index->shape;
+	Size size = bucket_entry_size(shape, entry->value_size, entry->ntids);
+	VptreeCopy copy;
+	char *value;
+
+	copy.entry = memcpy(MemoryContextAlloc(search->copies, size), entry, size);
+	copy.value = bucket_entry_value(shape, copy.entry);
+	if ((entry->flags & BUCKET_ENTRY_WIDE) != 0)
+	{
+		value = MemoryContextAlloc(search->copies, entry->value_size);
+		copy.value = bucket_read_value(search->index->relation, shape, entry, value);
+	}
+	MAKE_ROOM(search, search->copied, search->copied_capacity, search->ncopied + 1);
+	search->copied[search->ncopied++] = copy;
+}
+
+/* Scores the entries that were kept; no page is locked. */
+static void
+score_copies(VptreeSearch *search)
+{
+	VptreeIndex *index = search->index;
+	const SpaceContext *context = &index->space.context;
+
+	for (uint32 i = 0; i < search->ncopied; i++)
+	{
+		const VptreeCopy *copy = &search->copied[i];
+
+		index_space_require_sound(&index->space, index->relation, copy->value,
+								  copy->entry->value_size);
+		context->space->distances(context, search->query, &copy->value, 1, search->keys);
+		search->distances++;
+		add_rows(search, copy->entry, search->keys[0]);
+	}
+	search->ncopied = 0;
+	MemoryContextReset(search->copies);
+}
+
 /* Scores an entry, or puts it into the batch that is scored next. */
 static inline void
 score(VptreeSearch *search, BucketEntry entry)
 {
+	if (unlikely(search->copies != NULL))
+	{
+		copy_entry(search, entry);
+		return;
+	}
 	search->entries[search->nbatch] = entry;
 	search->values[search->nbatch] =
 		bucket_read_value(search->index->relation, &search->index->shape, entry, search->scratch);
@@ -388,6 +440,8 @@ open_bucket(VptreeSearch *search, VptreeBranch *branch, float bound)
 		read_page(search, buffer, &filter);
 	}
 	UnlockReleaseBuffer(buffer);
+	if (search->copies != NULL)
+		score_copies(search);
 	if (filter.smallest < INFINITY)
 	{
 		bound = vptree_filter_bound(search, &filter);
@@ -425,6 +479,18 @@ go_to_node(VptreeSearch *search, const VptreeChild *child, Buffer *buffer)
 	return vptree_lock_node(search->index, child, buffer);
 }
 
+/* The same as a copy, with no page locked. */
+static VptreeNode
+copy_node(VptreeSearch *search, const VptreeChild *child)
+{
+	Buffer buffer = InvalidBuffer;
+	VptreeNode node = go_to_node(search, child, &buffer);
+
+	vptree_copy_node(search->index, node, search->node);
+	UnlockReleaseBuffer(buffer);
+	return search->node;
+}
+
 /* Asks for the memory that opening a child will touch first. */
 static inline void
 prefetch_child(VptreeSearch *search, const VptreeChild *child)
@@ -450,7 +516,8 @@ descend(VptreeSearch *search, VptreeBranch *branch, float bound)
 
 	do
 	{
-		VptreeNode node = go_to_node(search, &branch->child, &buffer);
+		VptreeNode node = search->node != NULL ? copy_node(search, &branch->child)
+											   : go_to_node(search, &branch->child, &buffer);
 		VptreeBranch far = {.scored = -INFINITY};
 		VptreeSides sides;
 		int nearer;
@@ -461,11 +528,12 @@ descend(VptreeSearch *search, VptreeBranch *branch, float bound)
 		far.ancestor = sides.ancestor[1 - nearer];
 		push_branch(search, &far, Max(bound, sides.bound[1 - nearer]));
 		branch->child = nearer == 0 ? node->left : node->right;
-		if (branch->child.block != BufferGetBlockNumber(buffer))
+		if (!BufferIsValid(buffer) || branch->child.block != BufferGetBlockNumber(buffer))
 			prefetch_child(search, &branch->child);
 		branch->ancestor = sides.ancestor[nearer];
 	} while (branch->child.block != InvalidBlockNumber && !vptree_child_is_bucket(&branch->child));
-	UnlockReleaseBuffer(buffer);
+	if (BufferIsValid(buffer))
+		UnlockReleaseBuffer(buffer);
 }
 
 /* Opens the branch with the smallest bound. */

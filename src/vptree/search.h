@@ -75,6 +75,13 @@ typedef struct VptreeFilter
 	float code_unit;   /* distance that a difference of one stands for, at least */
 } VptreeFilter;
 
+/* An entry, and its value wherever it was, of a bucket that is not locked any more */
+typedef struct VptreeCopy
+{
+	BucketEntry entry;
+	const void *value;
+} VptreeCopy;
+
 #define VPTREE_SCORE_BATCH 64
 
 typedef struct VptreeSearch
@@ -137,6 +144,13 @@ typedef struct VptreeSearch
 	float keys[VPTREE_SCORE_BATCH];
 	int nbatch;
 	char *scratch; /* for a value that is not on its page */
+
+	/* Where no page may be locked while distances are computed: copies, else NULL */
+	VptreeNode node;	  /* of the node at hand */
+	MemoryContext copies; /* of the entries of a bucket that are to be scored */
+	VptreeCopy *copied;
+	uint32 ncopied;
+	uint32 copied_capacity;
 
 	int64 distances;
 	int64 max_distances; /* no branch is opened after more */

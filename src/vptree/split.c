@@ -15,10 +15,12 @@
 #include "utils/memutils.h"
 
 #include "access/pause.h"
+#include "access/value_list.h"
 #include "storage/recent.h"
 #include "vptree/vptree.h"
 
-#define CACHE_LINE 64
+/* How often the entries of a bucket that others add to are copied anew */
+#define MAX_TRIES 3
 
 /* Distance computations between two looks at nothing: the bucket is locked all the time */
 #define ALL_DISTANCES UINT64_MAX
@@ -32,35 +34,28 @@ typedef struct Split
 
 	/* copies of its entries, and their values */
 	BucketCopy copy;
-	char *values;
+	ValueList *values;
 	GraphValues graph_values;
 	uint32 *items;
 } Split;
 
-/* Lays the values out as the tree wants them. */
+/* Lays the values out as the tree wants them; the bucket is locked. */
 static void
 gather_values(Split *split)
 {
 	VptreeIndex *index = split->index;
-	Size stride = TYPEALIGN(CACHE_LINE, index->space.encoded_size);
+	char *scratch = palloc(index->space.encoded_size);
 
-	split->values = palloc_extended(split->copy.n * stride + CACHE_LINE, MCXT_ALLOC_HUGE);
-	split->values = (char *) TYPEALIGN(CACHE_LINE, split->values);
+	split->values = value_list_make(&index->space, split->copy.n);
 	split->items = palloc_extended(split->copy.n * sizeof(uint32), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < split->copy.n; i++)
 	{
-		char *to = split->values + i * stride;
-		const void *value =
-			bucket_read_value(index->relation, &index->shape, split->copy.entries[i], to);
-
-		if (value != to)
-			memcpy(to, value, index->space.encoded_size);
+		value_list_set(split->values, i,
+					   vptree_entry_value(index, split->copy.entries[i], scratch));
 		split->items[i] = i;
 	}
-	split->graph_values.chunks = &split->values;
-	split->graph_values.chunk_shift = 31;
-	split->graph_values.stride = stride;
-	split->graph_values.value_size = index->space.encoded_size;
+	split->graph_values = value_list_values(split->values);
+	pfree(scratch);
 }
 
 static void
@@ -200,57 +195,172 @@ switch_pointer(Split *split, const VptreeSubtree *subtree)
 	page_change_finish(&change);
 }
 
-/* Splits a bucket whose head is locked, if it is still overfull; releases the head. */
-static void
-split_locked(Split *split)
+static bool
+is_overfull(const Split *split)
 {
-	VptreeSubtree subtree;
+	return split->copy.n > split->index->meta.bucket_size;
+}
 
-	bucket_copy(split->index->relation, &split->index->shape, split->head, &split->copy);
-	if (split->copy.n <= split->index->meta.bucket_size)
-	{
-		UnlockReleaseBuffer(split->head);
-		return;
-	}
-	gather_values(split);
+/* What has to be computed of the entries that were copied */
+static void
+compute_tree(Split *split)
+{
 	if (split->place->parent.block == InvalidBlockNumber)
 		vptree_choose_shift(split->index, &split->graph_values, split->copy.n);
 	build_tree(split);
-	subtree = write_tree(split);
+}
+
+/* Writes the tree and puts it in the place of the bucket, whose head is locked. */
+static void
+replace_bucket(Split *split)
+{
+	VptreeSubtree subtree = write_tree(split);
+
 	switch_pointer(split, &subtree);
 }
 
 /*
- * The metapage is read under the lock of the head: the bucket is the root, or it
- * is not, as long as that is held.
+ * Locks the bucket's head; false if there is no bucket any more.  The metapage is read
+ * under that lock: the bucket is the root, or it is not, as long as it is held.
  */
+static bool
+lock_bucket(Split *split, int lockmode)
+{
+	VptreeIndex *index = split->index;
+	const VptreeChild *bucket = &split->place->bucket;
+
+	if (!bucket_lock_head(index->relation, bucket->block, bucket->number, lockmode, &split->head))
+		return false;
+	if ((PageGetSpecial(BufferGetPage(split->head))->flags & PAGE_RETIRED) != 0)
+	{
+		UnlockReleaseBuffer(split->head);
+		return false;
+	}
+	vptree_read_meta(index);
+	return true;
+}
+
+/* Copies the entries of the bucket, and their values; its head is locked. */
+static void
+copy_bucket(Split *split)
+{
+	bucket_copy(split->index->relation, &split->index->shape, split->head, &split->copy);
+	if (is_overfull(split))
+		gather_values(split);
+}
+
+/* The bucket stays locked throughout. */
+static void
+split_locked(Split *split)
+{
+	if (!lock_bucket(split, BUFFER_LOCK_EXCLUSIVE))
+		return;
+	copy_bucket(split);
+	if (!is_overfull(split))
+	{
+		UnlockReleaseBuffer(split->head);
+		return;
+	}
+	compute_tree(split);
+	replace_bucket(split);
+}
+
+/* Has the bucket, whose head is locked, the entries that were copied, and no others? */
+static bool
+is_unchanged(Split *split)
+{
+	const BucketShape *shape = &split->index->shape;
+	char *scratch = palloc(split->index->space.encoded_size);
+	BucketCopy now = {.n = 0};
+
+	bucket_copy(split->index->relation, shape, split->head, &now);
+	if (now.n != split->copy.n)
+		return false;
+	for (uint32 i = 0; i < now.n; i++)
+	{
+		BucketEntry before = split->copy.entries[i];
+		Size size = bucket_entry_size(shape, before->value_size, before->ntids);
+
+		if (now.entries[i]->value_size != before->value_size ||
+			now.entries[i]->ntids != before->ntids || memcmp(now.entries[i], before, size) != 0 ||
+			!index_space_equal(&split->index->space, value_list_get(split->values, i),
+							   vptree_entry_value(split->index, now.entries[i], scratch)))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Where distances call back: the tree is computed of copies while nothing is locked, and
+ * takes the place of the bucket if that has not changed meanwhile.  False: it has.
+ */
+static bool
+split_unlocked(Split *split)
+{
+	Relation relation = split->index->relation;
+	bool done = true;
+	double shift;
+
+	if (!lock_bucket(split, BUFFER_LOCK_SHARE))
+		return true;
+	copy_bucket(split);
+	UnlockReleaseBuffer(split->head);
+	if (!is_overfull(split))
+		return true;
+	compute_tree(split);
+	shift = split->index->meta.shift;
+	PAUSE_POINT("vptree computed split", 0);
+	if (!ConditionalLockPage(relation, VPTREE_SPLIT_LOCK, ShareLock))
+		return true;
+	if (lock_bucket(split, BUFFER_LOCK_EXCLUSIVE))
+	{
+		done = is_unchanged(split);
+		split->index->meta.shift = shift; /* nobody else has chosen one for this bucket */
+		if (done)
+			replace_bucket(split);
+		else
+			UnlockReleaseBuffer(split->head);
+	}
+	UnlockPage(relation, VPTREE_SPLIT_LOCK, ShareLock);
+	return done;
+}
+
+/* Does one of the two with memory that is free afterwards. */
+static bool
+split_once(VptreeIndex *index, const VptreePlace *place)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "vptree split", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Split *split = palloc0(sizeof(Split));
+	bool done = true;
+
+	split->index = index;
+	split->place = place;
+	if (vptree_calls_back(index))
+		done = split_unlocked(split);
+	else
+		split_locked(split);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return done;
+}
+
 void
 vptree_split_bucket(VptreeIndex *index, const VptreePlace *place)
 {
-	MemoryContext context;
-	MemoryContext old;
-	Split *split;
-
+	if (vptree_calls_back(index))
+	{
+		for (int tries = 0; tries < MAX_TRIES; tries++)
+		{
+			if (split_once(index, place))
+				return;
+		}
+		return; /* whoever adds to it next will try again */
+	}
 	if (!ConditionalLockPage(index->relation, VPTREE_SPLIT_LOCK, ShareLock))
 		return;
 	PAUSE_POINT("vptree splits", 0);
-	context = AllocSetContextCreate(CurrentMemoryContext, "vptree split", ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(context);
-	split = palloc0(sizeof(Split));
-	split->index = index;
-	split->place = place;
-	if (bucket_lock_head(index->relation, place->bucket.block, place->bucket.number,
-						 BUFFER_LOCK_EXCLUSIVE, &split->head))
-	{
-		if ((PageGetSpecial(BufferGetPage(split->head))->flags & PAGE_RETIRED) != 0)
-			UnlockReleaseBuffer(split->head);
-		else
-		{
-			vptree_read_meta(index);
-			split_locked(split);
-		}
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
+	split_once(index, place);
 	UnlockPage(index->relation, VPTREE_SPLIT_LOCK, ShareLock);
 }

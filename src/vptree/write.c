@@ -34,7 +34,6 @@ typedef struct NodeWriter
 	const Tree *tree;
 	const GraphValues *values;
 	const VptreeSubtree *leaves;
-	Size node_size;
 	uint32 *order;		 /* nodes from the root downwards, level by level */
 	VptreeSubtree *done; /* by node: what hangs under it; `root` once it is placed */
 } NodeWriter;
@@ -52,6 +51,22 @@ static bool
 has_pivots(const VptreeIndex *index)
 {
 	return index->meta.partition == TREE_VP;
+}
+
+/* Bytes of a node's pivot, and of the node */
+static Size
+pivot_size(const NodeWriter *writer, uint32 number)
+{
+	if (!has_pivots(writer->index))
+		return 0;
+	return index_space_size(&writer->index->space,
+							graph_value(writer->values, writer->tree->nodes[number].pivot));
+}
+
+static Size
+node_size(const NodeWriter *writer, uint32 number)
+{
+	return vptree_node_size(pivot_size(writer, number));
 }
 
 /* Puts the nodes in order and counts what hangs under each. */
@@ -97,8 +112,8 @@ make_node(const NodeWriter *writer, uint32 number, const BlockNumber *wide)
 {
 	VptreeIndex *index = writer->index;
 	const TreeNode *from = &writer->tree->nodes[number];
-	VptreeNode node = palloc0(writer->node_size);
-	Size value_size = index->space.encoded_size;
+	Size value_size = pivot_size(writer, number);
+	VptreeNode node = palloc0(vptree_node_size(value_size));
 
 	node->left = subtree_of(writer, from->left)->root;
 	node->right = subtree_of(writer, from->right)->root;
@@ -135,9 +150,10 @@ put_node(VptreeIndex *index, Page page, VptreeNode node, Size size)
 typedef struct NodePlan
 {
 	NodeWriter *writer;
-	uint32 capacity;   /* nodes on a page */
 	BlockNumber block; /* page at hand */
-	uint32 used;	   /* nodes on it */
+	uint32 used;	   /* nodes on it, */
+	Size used_room;	   /* and the room that they take, */
+	Size usual_room;   /* and that one takes, usually */
 	uint32 placed;	   /* nodes in all */
 	uint32 *roots;	   /* subtrees that are still to be placed, a queue */
 	uint32 nroots;
@@ -152,7 +168,14 @@ place_node(NodePlan *plan, uint32 number)
 	place->block = plan->block;
 	place->offset = FirstOffsetNumber + plan->used++;
 	place->number = 0;
+	plan->used_room += BUCKET_ENTRY_ROOM(node_size(plan->writer, number));
 	plan->writer->order[plan->placed++] = number;
+}
+
+static bool
+has_room(const NodePlan *plan, uint32 number)
+{
+	return plan->used_room + BUCKET_ENTRY_ROOM(node_size(plan->writer, number)) <= BUCKET_PAGE_ROOM;
 }
 
 /* Places a subtree, as much of it as has room; what hangs under that is a root of its own. */
@@ -164,7 +187,7 @@ place_subtree(NodePlan *plan, uint32 root)
 	uint32 next = 0;
 
 	plan->fringe[n++] = root;
-	while (next < n && plan->used < plan->capacity)
+	while (next < n && has_room(plan, plan->fringe[next]))
 	{
 		uint32 number = plan->fringe[next++];
 		const TreeNode *node = &tree->nodes[number];
@@ -183,12 +206,12 @@ place_subtree(NodePlan *plan, uint32 root)
 static bool
 is_page_done(const NodePlan *plan, uint32 root)
 {
-	uint32 nodes = plan->writer->done[root].nodes;
+	Size room = plan->writer->done[root].nodes * plan->usual_room;
 
-	if (plan->used == plan->capacity)
+	if (!has_room(plan, root))
 		return true;
-	return plan->used + nodes > plan->capacity && nodes <= plan->capacity &&
-		   plan->used >= plan->capacity * FULL_SHARE;
+	return plan->used_room + room > BUCKET_PAGE_ROOM && room <= BUCKET_PAGE_ROOM &&
+		   plan->used_room >= BUCKET_PAGE_ROOM * FULL_SHARE;
 }
 
 /* Gives every node its place, from block `first` on. */
@@ -198,7 +221,8 @@ plan_nodes(NodeWriter *writer, BlockNumber first)
 	NodePlan *plan = palloc0(sizeof(NodePlan));
 
 	plan->writer = writer;
-	plan->capacity = BUCKET_PAGE_ROOM / BUCKET_ENTRY_ROOM(writer->node_size);
+	plan->usual_room = BUCKET_ENTRY_ROOM(
+		vptree_node_size(has_pivots(writer->index) ? writer->index->space.usual_size : 0));
 	plan->block = first;
 	plan->roots = palloc_extended(writer->tree->nnodes * sizeof(uint32), MCXT_ALLOC_HUGE);
 	plan->roots[plan->nroots++] = writer->tree->root;
@@ -208,6 +232,7 @@ plan_nodes(NodeWriter *writer, BlockNumber first)
 		{
 			plan->block++;
 			plan->used = 0;
+			plan->used_room = 0;
 		}
 		place_subtree(plan, plan->roots[i]);
 	}
@@ -221,20 +246,22 @@ static BlockNumber *
 write_wide_pivots(const NodeWriter *writer)
 {
 	VptreeIndex *index = writer->index;
-	Size value_size = index->space.encoded_size;
-	uint32 pieces = value_pages_of(value_size);
+	uint32 pieces = value_pages_of(index->space.encoded_size);
 	BlockNumber *blocks;
 
-	if (!has_pivots(index) || value_size <= BUCKET_MAX_INLINE_VALUE)
+	if (!has_pivots(index) || index->space.encoded_size <= BUCKET_MAX_INLINE_VALUE)
 		return NULL;
 	blocks = palloc_extended((Size) writer->tree->nnodes * pieces * sizeof(BlockNumber),
 							 MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < writer->tree->nnodes; i++)
 	{
+		Size value_size = pivot_size(writer, i);
+
 		CHECK_FOR_INTERRUPTS();
-		value_pages_write(index->relation, VPTREE_FREE_PAGES, true,
-						  graph_value(writer->values, writer->tree->nodes[i].pivot), value_size,
-						  blocks + (Size) i * pieces);
+		if (value_size > BUCKET_MAX_INLINE_VALUE)
+			value_pages_write(index->relation, VPTREE_FREE_PAGES, true,
+							  graph_value(writer->values, writer->tree->nodes[i].pivot), value_size,
+							  blocks + (Size) i * pieces);
 	}
 	return blocks;
 }
@@ -257,7 +284,8 @@ write_node_page(const NodeWriter *writer, const BlockNumber *wide, uint32 *next)
 		if (place->block != block)
 			break;
 		node = make_node(writer, number, wide == NULL ? NULL : wide + (Size) number * pieces);
-		if (put_node(index, BufferGetPage(buffer), node, writer->node_size) != place->offset)
+		if (put_node(index, BufferGetPage(buffer), node, node_size(writer, number)) !=
+			place->offset)
 			elog(ERROR, "node is not where it was planned");
 		pfree(node);
 	}
@@ -317,12 +345,12 @@ add_node(const NodeWriter *writer, uint32 number)
 	VptreeChild place = {0};
 	PageChange change;
 	bool fresh;
-	Buffer buffer = lock_node_page(index, writer->node_size, &fresh);
+	Size size = node_size(writer, number);
+	Buffer buffer = lock_node_page(index, size, &fresh);
 
 	place.block = BufferGetBlockNumber(buffer);
 	page_change_begin(&change, index->relation, false);
-	place.offset =
-		put_node(index, page_change_page(&change, buffer, fresh), node, writer->node_size);
+	place.offset = put_node(index, page_change_page(&change, buffer, fresh), node, size);
 	page_change_finish(&change);
 	pfree(node);
 	return place;
@@ -337,9 +365,6 @@ vptree_write_nodes(VptreeIndex *index, const Tree *tree, const GraphValues *valu
 
 	if (tree->root & TREE_LEAF)
 		return *subtree_of(&writer, tree->root);
-	writer.node_size = MAXALIGN(sizeof(VptreeNodeData));
-	if (has_pivots(index))
-		writer.node_size += bucket_inline_size(index->space.encoded_size);
 	survey(&writer);
 	if (index->building)
 		write_packed(&writer);
@@ -367,6 +392,7 @@ make_entry(VptreeIndex *index, const Tree *tree, const VptreeEntries *entries, u
 	} extra = {0};
 	ItemPointerData tids[BUCKET_MAX_TIDS];
 	int ntids = entries->tids(entries->arg, place, tids);
+	const void *value = graph_value(entries->values, tree->items[place]);
 
 	Assert(npath <= path_length && path_length <= TREE_MAX_PATH);
 	if (npath > 0)
@@ -378,8 +404,8 @@ make_entry(VptreeIndex *index, const Tree *tree, const VptreeEntries *entries, u
 	if (index->meta.num_pivot > 0)
 		entries->codes(entries->arg, place, vptree_extra_codes(&index->meta, extra.bytes));
 	return bucket_make_entry(index->relation, &index->shape, VPTREE_FREE_PAGES, index->building,
-							 extra.bytes, graph_value(entries->values, tree->items[place]),
-							 index->space.encoded_size, tids, ntids, size);
+							 extra.bytes, value, index_space_size(&index->space, value), tids,
+							 ntids, size);
 }
 
 static void
