@@ -1292,6 +1292,10 @@ CREATE FUNCTION halfvec_linf_space(internal) RETURNS internal
 CREATE FUNCTION halfvec_angular_space(internal) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
+-- support function 3 of classes over a distance function of SQL, where that is a metric
+CREATE FUNCTION distance_is_metric(internal) RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
 CREATE FUNCTION vec_lp_options(internal) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 

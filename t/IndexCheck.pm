@@ -70,6 +70,35 @@ my %methods = (
 		build_phase => 'building tree',
 		spaces => '_(l1|l2|linf|lp)_ops$',
 		long => 1,
+	},
+	# classes over a distance function, as users write them (install_checks)
+	hnsw_function => {
+		am => 'hnsw',
+		form => 'quantization = none',
+		class => 'own_l2_ops',
+		operator => '<->',
+		options => 'm = 8, ef_construction = 40',
+		settings => { 'hnsw.ef_search' => 100 },
+		floor => 0.97,
+		more_options => 'm = 5, ef_construction = 23',
+		build_phase => 'building graph',
+		growth => 2.5,
+		spaces => '^own_',
+		long => 1,
+	},
+	vptree_function => {
+		am => 'vptree',
+		form => 'partition = vp',
+		class => 'own_l2_ops',
+		operator => '<->',
+		options => 'bucket_size = 50',
+		settings => {},
+		floor => 1,
+		more_options => 'bucket_size = 77, path_length = 3',
+		build_phase => 'building tree',
+		growth => 2.5,
+		spaces => '^own_',
+		long => 1,
 	},);
 
 # Dimensions of the suites' tables
@@ -147,11 +176,11 @@ sub with_options
 	return $all eq '' ? '' : " WITH ($all)";
 }
 
-# An SQL expression for the entry of %methods that an index is of, by its access method and options
+# An SQL expression for the entry of %methods that an index is of, by its access method, options and class
 sub entry_sql
 {
-	my ($am, $options) = @_;
-	my $forms = join ' ', map { "WHEN $am = '$methods{$_}{am}' AND '" . ($methods{$_}{form} =~ s/ //gr) . "' = ANY ($options) THEN '$_'" }
+	my ($am, $options, $class) = @_;
+	my $forms = join ' ', map { "WHEN $am = '$methods{$_}{am}' AND $class = '$methods{$_}{class}' AND '" . ($methods{$_}{form} =~ s/ //gr) . "' = ANY ($options) THEN '$_'" }
 	  grep { defined $methods{$_}{form} } sort keys %methods;
 
 	return $forms eq '' ? $am : "(CASE $forms ELSE $am END)";
@@ -186,9 +215,14 @@ sub checks_sql
 	my $settings = join "\n\t", map { "WHEN '$_' THEN PERFORM set_all('" . settings_sql($_, '') . "');" } sort keys %methods;
 	my $floors = join ' ', map { "WHEN '$_' THEN $methods{$_}{floor}" } sort keys %methods;
 	my $classes = join ', ', map { "('$_', '$methods{$_}{class}')" } sort keys %methods;
-	my $entry = entry_sql('amname', 'reloptions');
+	my $entry = entry_sql('amname', 'reloptions', 'opcname');
 
 	return qq(
+CREATE OPERATOR CLASS own_l2_ops FOR TYPE vector USING hnsw AS OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 2 l2_distance(vector, vector), FUNCTION 3 (vector) distance_is_metric(internal);
+CREATE OPERATOR CLASS own_l2_ops FOR TYPE vector USING vptree AS OPERATOR 1 <-> (vector, vector) FOR ORDER BY float_ops,
+	FUNCTION 2 l2_distance(vector, vector), FUNCTION 3 (vector) distance_is_metric(internal);
+
 CREATE FUNCTION test_value(id int8) RETURNS vector LANGUAGE sql IMMUTABLE AS
 	'SELECT array_agg((hashint8extended((CASE WHEN id % 8 = 0 THEN id % 160 / 8 ELSE id + 1000 END) * 100 + d, 7) % 50)::int ORDER BY d)::vector($dimensions) FROM generate_series(1, $dimensions) d';
 

@@ -110,10 +110,12 @@ begin(Build *build)
 
 	if (RelationGetNumberOfBlocks(build->relation) != 0)
 		elog(ERROR, "index \"%s\" already contains data", RelationGetRelationName(build->relation));
+	index_space_warn(build->space, build->relation);
 	build->rows = build_rows_create(build->space, build->memory_per_value);
 	build->row_context =
 		AllocSetContextCreate(CurrentMemoryContext, "index build row", ALLOCSET_DEFAULT_SIZES);
 	build->ntuples = 0;
+	build->value_bytes = 0;
 	callback->func = release;
 	callback->arg = build;
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
@@ -150,15 +152,16 @@ add_row(Relation relation, ItemPointer tid, Datum *values, bool *isnull, bool tu
 	value = index_space_value(build->space, values[0], &copy);
 	if (build->rows == NULL || !build_rows_add(build->rows, value, tid))
 	{
-		void *encoded = palloc(build->space->encoded_size);
+		void *encoded = index_space_encode_value(build->space, value);
 
-		space_encode(&build->space->context, value, encoded);
 		MemoryContextSwitchTo(old);
 		if (build->rows != NULL)
 			spool_rows(build);
 		build->method->spool(build->arg, encoded, tid);
 	}
 	build->ntuples++;
+	if (index_space_varies(build->space))
+		build->value_bytes += index_space_size(build->space, value);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(build->row_context);
 }
@@ -176,6 +179,8 @@ build_run(Build *build)
 	build_phase(BUILD_PHASE_LOAD, 0);
 	result->heap_tuples = table_index_build_scan(build->heap, build->relation, build->index_info,
 												 false, true, add_row, build, NULL);
+	if (build->value_bytes > 0)
+		build->space->usual_size = (Size) (build->value_bytes / build->ntuples);
 	if (build->rows != NULL)
 	{
 		build_rows_finish(build->rows);

@@ -56,6 +56,7 @@ typedef struct Build
 	BuildRows *rows;		   /* NULL once they have been found not to fit */
 	MemoryContext row_context; /* reset for each row */
 	double ntuples;			   /* rows indexed */
+	double value_bytes;		   /* of their values, where they vary in size */
 } Build;
 
 /*

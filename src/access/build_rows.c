@@ -27,6 +27,9 @@
 #define MAX_CHUNK_SIZE ((Size) 32 * 1024 * 1024)
 #define CHUNK_SHARE 64
 
+/* Bytes of values of varying size that are taken at a time, at least */
+#define BYTES_CHUNK_SIZE ((Size) 64 * 1024)
+
 #define HUGE_PAGE_SIZE ((Size) 2 * 1024 * 1024)
 
 #define MIN_TABLE_SIZE 1024
@@ -54,18 +57,34 @@ build_rows_create(IndexSpace *space, Size memory_per_value)
 	return rows;
 }
 
+/* Bytes from one place in a chunk to the next */
+static Size
+stride_of(const BuildRows *rows)
+{
+	if (index_space_varies(rows->space))
+		return sizeof(char *);
+	return TYPEALIGN(CACHE_LINE, rows->space->encoded_size);
+}
+
+/* What a value of so many bytes takes elsewhere than in a chunk */
+static Size
+bytes_outside(const BuildRows *rows, Size size)
+{
+	return index_space_varies(rows->space) ? MAXALIGN(size) : 0;
+}
+
 /* Memory of a value besides the access method's: bytes, TID, hash slot at half load */
 static Size
-own_memory_per_value(const BuildRows *rows)
+own_memory_per_value(const BuildRows *rows, Size size)
 {
-	return TYPEALIGN(CACHE_LINE, rows->space->encoded_size) + 2 * sizeof(BuildTid) +
-		   4 * sizeof(uint64);
+	return stride_of(rows) + bytes_outside(rows, size) + 2 * sizeof(BuildTid) + 4 * sizeof(uint64);
 }
 
 Size
 build_rows_memory(const BuildRows *rows, double nvalues)
 {
-	return (Size) (nvalues * (own_memory_per_value(rows) + rows->memory_per_value));
+	return (Size) (nvalues *
+				   (own_memory_per_value(rows, rows->space->usual_size) + rows->memory_per_value));
 }
 
 bool
@@ -85,7 +104,7 @@ lay_out(BuildRows *rows)
 {
 	Size chunk_size = Min(Max(rows->memory_limit / CHUNK_SHARE, MIN_CHUNK_SIZE), MAX_CHUNK_SIZE);
 
-	rows->stride = TYPEALIGN(CACHE_LINE, rows->space->encoded_size);
+	rows->stride = stride_of(rows);
 	while (rows->stride << (rows->chunk_shift + 1) <= chunk_size)
 		rows->chunk_shift++;
 	rows->table_size = MIN_TABLE_SIZE;
@@ -152,9 +171,15 @@ grow_table(BuildRows *rows)
 	rows->table_size = size;
 }
 
+static inline bool
+is_equal(const BuildRows *rows, const void *stored, const void *encoded, Size size)
+{
+	return index_space_size(rows->space, stored) == size && memcmp(stored, encoded, size) == 0;
+}
+
 /* The number of a stored value with these bytes, or -1. */
 static int64
-find_equal(BuildRows *rows, const void *encoded, uint32 hash)
+find_equal(BuildRows *rows, const void *encoded, Size size, uint32 hash)
 {
 	uint32 slot = hash & (rows->table_size - 1);
 
@@ -163,7 +188,7 @@ find_equal(BuildRows *rows, const void *encoded, uint32 hash)
 		uint32 value = TABLE_VALUE(rows->table[slot]) - 1;
 
 		if (TABLE_HASH(rows->table[slot]) == hash &&
-			memcmp(build_rows_value(rows, value), encoded, rows->space->encoded_size) == 0)
+			is_equal(rows, build_rows_value(rows, value), encoded, size))
 			return value;
 	}
 	return -1;
@@ -185,7 +210,7 @@ add_tid(BuildRows *rows, ItemPointer tid, uint32 value)
 	rows->ntids++;
 }
 
-/* Where the next value goes; it stays free if the value turns out to be known. */
+/* Where the next value, or its address, goes; it stays free if the value turns out to be known. */
 static void *
 next_place(BuildRows *rows)
 {
@@ -193,19 +218,43 @@ next_place(BuildRows *rows)
 		lay_out(rows);
 	if (rows->nvalues >> rows->chunk_shift == (uint32) rows->nchunks)
 		add_chunk(rows);
-	return (void *) build_rows_value(rows, rows->nvalues);
+	return rows->chunks[rows->nvalues >> rows->chunk_shift] +
+		   (rows->nvalues & ((1u << rows->chunk_shift) - 1)) * rows->stride;
 }
 
-/* The number of the encoded value in next_place(), which is taken if it is new. */
-static uint32
-enter_next(BuildRows *rows)
+/* Keeps a value of varying size, and its address in the next place. */
+static void
+keep_bytes(BuildRows *rows, const void *encoded, Size size)
 {
-	const void *encoded = build_rows_value(rows, rows->nvalues);
-	uint32 hash = hash_bytes(encoded, rows->space->encoded_size);
-	int64 found = find_equal(rows, encoded, hash);
+	Size room = MAXALIGN(size);
+
+	if (rows->bytes_left < room)
+	{
+		rows->bytes_left = Max(BYTES_CHUNK_SIZE, room);
+		rows->bytes = MemoryContextAlloc(rows->context, rows->bytes_left);
+	}
+	memcpy(rows->bytes, encoded, size);
+	*(char **) next_place(rows) = rows->bytes;
+	rows->bytes += room;
+	rows->bytes_left -= room;
+	rows->bytes_used += room;
+}
+
+/*
+ * The number of an encoded value, which is taken if it is new.  It is in next_place()
+ * already unless values vary in size.
+ */
+static uint32
+enter_next(BuildRows *rows, const void *encoded)
+{
+	Size size = index_space_size(rows->space, encoded);
+	uint32 hash = hash_bytes(encoded, size);
+	int64 found = find_equal(rows, encoded, size, hash);
 
 	if (found < 0)
 	{
+		if (index_space_varies(rows->space))
+			keep_bytes(rows, encoded, size);
 		found = rows->nvalues++;
 		if (rows->nvalues > rows->table_size / 2)
 			grow_table(rows);
@@ -214,18 +263,28 @@ enter_next(BuildRows *rows)
 	return (uint32) found;
 }
 
+/* Brings an encoded value to the next place, or leaves it where it is if values vary in size. */
+static const void *
+copy_to_next(BuildRows *rows, const void *encoded)
+{
+	void *place = next_place(rows);
+
+	if (index_space_varies(rows->space))
+		return encoded;
+	return memcpy(place, encoded, rows->space->encoded_size);
+}
+
 uint32
 build_rows_enter(BuildRows *rows, const void *encoded)
 {
-	memcpy(next_place(rows), encoded, rows->space->encoded_size);
-	return enter_next(rows);
+	return enter_next(rows, copy_to_next(rows, encoded));
 }
 
 /* Bytes that count against the limit */
 static Size
 memory_used(const BuildRows *rows)
 {
-	return rows->nvalues * (rows->stride + rows->memory_per_value) +
+	return rows->nvalues * (rows->stride + rows->memory_per_value) + rows->bytes_used +
 		   rows->ntids * 2 * sizeof(BuildTid) + rows->nvalues * 4 * sizeof(uint64);
 }
 
@@ -238,37 +297,39 @@ build_rows_spare(const BuildRows *rows)
 	return used < rows->memory_limit ? rows->memory_limit - used : 0;
 }
 
-/* Is there room for another row, one with a new value? */
+/* Is there room for another row, one with a new value of so many bytes? */
 static bool
-has_room(const BuildRows *rows)
+has_room(const BuildRows *rows, Size size)
 {
 	Size used = memory_used(rows);
 
-	return used + own_memory_per_value(rows) + rows->memory_per_value <= rows->memory_limit &&
+	return used + own_memory_per_value(rows, size) + rows->memory_per_value <= rows->memory_limit &&
 		   rows->nvalues < PG_INT32_MAX;
 }
 
 bool
 build_rows_add(BuildRows *rows, const void *value, ItemPointer tid)
 {
-	void *place = next_place(rows);
+	void *place;
 
-	if (!has_room(rows))
+	/* a value of varying size is its encoded form */
+	if (index_space_varies(rows->space))
+		return build_rows_add_encoded(rows, value, tid);
+	place = next_place(rows);
+	if (!has_room(rows, rows->space->encoded_size))
 		return false;
 	space_encode(&rows->space->context, value, place);
-	add_tid(rows, tid, enter_next(rows));
+	add_tid(rows, tid, enter_next(rows, place));
 	return true;
 }
 
 bool
 build_rows_add_encoded(BuildRows *rows, const void *encoded, ItemPointer tid)
 {
-	void *place = next_place(rows);
-
-	if (!has_room(rows))
+	(void) next_place(rows);
+	if (!has_room(rows, index_space_size(rows->space, encoded)))
 		return false;
-	memcpy(place, encoded, rows->space->encoded_size);
-	add_tid(rows, tid, enter_next(rows));
+	add_tid(rows, tid, build_rows_enter(rows, encoded));
 	return true;
 }
 
@@ -357,7 +418,9 @@ build_rows_free(BuildRows *rows)
 }
 
 int
-build_threads(void)
+build_threads(const IndexSpace *space)
 {
+	if (space->context.space->calls_back)
+		return 1;
 	return Max(1, Min(max_parallel_maintenance_workers + 1, parallel_processors()));
 }

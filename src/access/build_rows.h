@@ -5,7 +5,8 @@
  *
  * The table scan hands over one row at a time; its value is encoded into
  * memory that threads may read (chunks of equal size, every value aligned to
- * a cache line).  Equal values are kept once, with the TIDs of all their
+ * a cache line).  Values of different sizes lie one behind the other, and the
+ * chunks have their addresses.  Equal values are kept once, with the TIDs of all their
  * rows.  Everything is counted against maintenance_work_mem, together with
  * what the access method says it needs per value; build_rows_add() refuses
  * the row that would pass the limit.
@@ -18,6 +19,7 @@
 #include "postgres.h"
 
 #include "access/index_space.h"
+#include "core/graph.h"
 #include "storage/itemptr.h"
 
 /* One row: its TID and the number of its value */
@@ -40,7 +42,10 @@ typedef struct BuildRows
 	Size stride;
 	int nchunks;
 	int chunks_capacity;
-	uint32 nvalues; /* distinct values */
+	uint32 nvalues;	 /* distinct values */
+	char *bytes;	 /* where the next value of varying size goes, */
+	Size bytes_left; /* so many are left there, */
+	Size bytes_used; /* and all such values take these */
 
 	BuildTid *tids; /* in order of arrival until build_rows_finish() sorts them by value */
 	uint64 ntids;
@@ -91,14 +96,30 @@ extern bool build_rows_narrow(BuildRows *rows, SpaceElement element);
 
 extern void build_rows_free(BuildRows *rows);
 
+/* The values as the structures in src/core take them */
+static inline GraphValues
+build_rows_values(const BuildRows *rows)
+{
+	return (GraphValues){.chunks = rows->chunks,
+						 .chunk_shift = rows->chunk_shift,
+						 .addresses = index_space_varies(rows->space),
+						 .stride = rows->stride,
+						 .value_size = index_space_varies(rows->space) ? rows->space->usual_size
+																	   : rows->space->stored_size};
+}
+
 static inline const void *
 build_rows_value(const BuildRows *rows, uint32 value)
 {
-	return rows->chunks[value >> rows->chunk_shift] +
-		   (value & ((1u << rows->chunk_shift) - 1)) * rows->stride;
+	GraphValues values = build_rows_values(rows);
+
+	return graph_value(&values, value);
 }
 
-/* Threads a build may use: max_parallel_maintenance_workers + 1, at most the cores */
-extern int build_threads(void);
+/*
+ * Threads a build may use: max_parallel_maintenance_workers + 1, at most the cores; one
+ * where distances call back
+ */
+extern int build_threads(const IndexSpace *space);
 
 #endif /* ANN_BUILD_ROWS_H */

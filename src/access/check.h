@@ -168,8 +168,8 @@ extern void check_values_init(CheckState *check);
 extern void check_report_owner(CheckState *check, CheckSeverity severity, uint32 owner,
 							   const char *problem);
 
-/* Is this a value that may have been stored?  Reports it if not. */
-extern bool check_encoded(CheckState *check, uint32 owner, const char *value);
+/* Is this a value, of so many bytes, that may have been stored?  Reports it if not. */
+extern bool check_encoded(CheckState *check, uint32 owner, const char *value, Size size);
 
 /*
  * Puts a value of some size together from its value pages; the first time,

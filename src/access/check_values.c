@@ -139,12 +139,19 @@ derived_is_sound(CheckState *check, const char *value)
 }
 
 bool
-check_encoded(CheckState *check, uint32 owner, const char *value)
+check_encoded(CheckState *check, uint32 owner, const char *value, Size size)
 {
 	const SpaceContext *context = &check->space.context;
 	char problem[160];
 	uint32 where = 0;
 
+	if (function_space_is(context->space))
+	{
+		if (function_space_is_sound(context, value, size))
+			return true;
+		check_report_owner(check, CHECK_ERROR, owner, "its value is none of the column's type");
+		return false;
+	}
 	while (where < context->dim && is_finite(context, value, where))
 		where++;
 	if (where < context->dim)

@@ -136,4 +136,11 @@
 #define RestrictSearchPath() ((void) 0)
 #endif
 
+/* Whether a lock is held can also mean a stronger one since 17 */
+#if PG_VERSION_NUM >= 170000
+#define lock_held_compat(tag_, mode_) LockHeldByMe((tag_), (mode_), false)
+#else
+#define lock_held_compat(tag_, mode_) LockHeldByMe((tag_), (mode_))
+#endif
+
 #endif /* ANN_COMPAT_H */

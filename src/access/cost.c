@@ -86,6 +86,10 @@ is_sphere_around(Node *sphere, Node *query)
 
 	if (IsA(sphere, FuncExpr) && ((FuncExpr *) sphere)->args != NIL)
 		return equal(linitial(((FuncExpr *) sphere)->args), query);
+	if (IsA(sphere, RowExpr)) /* a class over a function */
+		return equal(linitial(((RowExpr *) sphere)->args), query);
+	if (type_is_rowtype(exprType(sphere)))
+		return false;
 	if (!IsA(sphere, Const) || ((Const *) sphere)->constisnull || !IsA(query, Const) ||
 		((Const *) query)->constisnull)
 		return false;
@@ -171,8 +175,12 @@ distance_function(IndexPath *path)
 }
 
 Cost
-cost_distance(IndexPath *path, int dim)
+cost_distance(Relation index, IndexPath *path, int dim)
 {
+	Oid user = index_getprocid(index, 1, SUPPORT_DISTANCE);
+
+	if (OidIsValid(user))
+		return distance_cost(user, DISTANCE_COST_DIM);
 	return STORED_SHARE * distance_cost(distance_function(path), dim);
 }
 

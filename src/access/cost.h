@@ -24,7 +24,7 @@
 extern Cost cost_page_visits(PlannerInfo *root, IndexOptInfo *info, double visits);
 
 /* Cost of a distance between a stored value of so many dimensions and the path's query */
-extern Cost cost_distance(IndexPath *path, int dim);
+extern Cost cost_distance(Relation index, IndexPath *path, int dim);
 
 /* What a method knows of a scan to be priced: its own, behind this */
 typedef struct CostShape

@@ -12,14 +12,14 @@
 #include "postgres.h"
 
 #include "access/index_space.h"
+#include "core/graph.h"
 
 typedef struct EstimateInput
 {
 	const char *name;	/* of the table, for messages */
 	IndexSpace space;	/* with its dimensions */
 	double rows;		/* that will be in the index */
-	const char *sample; /* encoded values of rows, sample_stride bytes apart */
-	Size sample_stride;
+	GraphValues sample; /* encoded values of rows */
 	uint32 nsample;
 	bytea *options; /* as amoptions of the method returned them */
 	double seconds; /* that measuring may take, about */

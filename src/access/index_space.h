@@ -7,9 +7,10 @@
  * Support functions of an operator class, the same for every access method:
  *
  *	1	space(internal) returns internal: the address of a constant Space
- *	3	options(internal) returns void: the parameters of a parametrised space
- *
- * (2 is kept for classes over a distance function in SQL.)
+ *	2	distance(T, T) returns float8: a function of SQL, in place of 1
+ *		(function_space.h)
+ *	3	options(internal) returns void: the parameters of a parametrised space;
+ *		with 2, distance_is_metric()
  *
  *-------------------------------------------------------------------------
  */
@@ -19,6 +20,7 @@
 #include "postgres.h"
 
 #include "nodes/primnodes.h"
+#include "access/function_space.h"
 #include "space/space.h"
 #include "utils/rel.h"
 
@@ -39,8 +41,9 @@ typedef struct IndexSpace
 	SpaceContext context;		  /* dim is 0 while no value has been seen */
 	char label[SPACE_LABEL_SIZE]; /* the space as messages name it */
 	Size value_size;			  /* bytes of the three forms (space.h); 0 while dim is 0 */
-	Size encoded_size;
+	Size encoded_size;			  /* where they differ, the most that there can be */
 	Size query_size;
+	Size usual_size;	 /* of encoded values, as far as known */
 	SpaceContext stored; /* as the index stores values: maybe with a narrower element */
 	Size stored_size;	 /* bytes of an encoded value in that form */
 } IndexSpace;
@@ -51,8 +54,54 @@ typedef struct IndexSpace
  */
 extern void index_space_init(IndexSpace *space, Relation index);
 
-/* The space with these parameters (NAN: not given, an error) and dimensions, 0 if unknown */
+/*
+ * The space of an operator class without an index: of this family, for its input type.
+ * type and collation are the column's.
+ */
+extern const Space *index_space_of_class(Oid family, Oid input_type, Oid type, Oid collation);
+
+/*
+ * Warns if the planner may put the body of a function of SQL in its place: it finds no index
+ * for what it then sees.
+ */
+extern void index_space_warn(const IndexSpace *space, Relation index);
+
+/*
+ * The space with these parameters (NAN: not given, an error but for what a class says of
+ * its function) and dimensions, 0 if unknown
+ */
 extern void index_space_bind(IndexSpace *space, const Space *to, const double *params, uint32 dim);
+
+/* Bytes of an encoded value; are two of them the same? */
+static inline Size
+index_space_size(const IndexSpace *space, const void *encoded)
+{
+	if (space->context.space->size_of == NULL)
+		return space->encoded_size;
+	return space->context.space->size_of(&space->context, encoded);
+}
+
+static inline bool
+index_space_equal(const IndexSpace *space, const void *a, const void *b)
+{
+	Size size = index_space_size(space, a);
+
+	return size == index_space_size(space, b) && memcmp(a, b, size) == 0;
+}
+
+/* Do values differ in size?  Then `addresses` in GraphValues and sizes beside values. */
+static inline bool
+index_space_varies(const IndexSpace *space)
+{
+	return space->context.space->size_of != NULL;
+}
+
+/*
+ * An error, the index is damaged, if a value of so many bytes that was read from it cannot
+ * be one.  To be called before a function of SQL sees it.
+ */
+extern void index_space_require_sound(const IndexSpace *space, Relation index, const void *encoded,
+									  Size size);
 
 /* Fixes the number of dimensions. */
 extern void index_space_set_dim(IndexSpace *space, uint32 dim);
@@ -71,7 +120,8 @@ extern bool index_space_store_as(IndexSpace *space, SpaceElement element);
  */
 extern const void *index_space_value(IndexSpace *space, Datum datum, void **copy);
 
-/* The same value in its encoded form, palloc'ed */
+/* The encoded form of such a value, palloc'ed; of a datum */
+extern void *index_space_encode_value(const IndexSpace *space, const void *value);
 extern void *index_space_encode(IndexSpace *space, Datum datum);
 
 /*
@@ -87,9 +137,16 @@ extern void index_space_check_dim(uint32 expected, uint32 dim);
  */
 extern void index_space_encode_query(IndexSpace *space, Relation index, Datum datum, void *encoded);
 
-/* The same for the centre of a sphere, the right operand of a range operator.  Returns the radius. */
-extern double index_space_encode_sphere(IndexSpace *space, Relation index, Datum datum,
-										void *encoded);
+/*
+ * The same for the centre of a sphere, the right operand of a range operator.  Sets the
+ * radius.  False: it has no centre or no radius, which only a row made by a user can lack.
+ */
+extern bool index_space_encode_sphere(IndexSpace *space, Relation index, Datum datum, void *encoded,
+									  double *radius);
+
+/* For amvalidate: is this distance_is_metric(); is this a row of a value and a radius? */
+extern bool index_space_is_metric_option(Oid function);
+extern bool index_space_is_sphere_type(Oid type, Oid value_type);
 
 /*
  * For the planner: can the index serve an operator of the given strategy with

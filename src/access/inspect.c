@@ -80,6 +80,11 @@ info_add_header(InfoReport *report, const MetaHeader *header, const Space *space
 	info_add(report, "space", "%s", header->space);
 	for (int i = 0; i < space->nparams; i++)
 		info_add(report, space->params[i].name, "%g", header->params[i]);
+	if (function_space_is(space))
+	{
+		info_add(report, "distance_function", "%s", function_space_function(space));
+		return;
+	}
 	info_add(report, "element", "%s", info_element(space->element));
 	info_add(report, "dimensions", "%u", header->dim);
 }

@@ -80,6 +80,7 @@ typedef struct Validation
 	const char *class_name;
 	const char *family_name;
 	const char *method_name;
+	Oid distance; /* support function 2 of that type, or invalid */
 	bool valid;
 } Validation;
 
@@ -115,6 +116,10 @@ validate_function(Validation *validation, Form_pg_amproc proc)
 		case SUPPORT_SPACE:
 			sound = check_amproc_signature(proc->amproc, INTERNALOID, true, 1, 1, INTERNALOID);
 			break;
+		case SUPPORT_DISTANCE:
+			sound = check_amproc_signature(proc->amproc, FLOAT8OID, true, 2, 2,
+										   proc->amproclefttype, proc->amprocrighttype);
+			break;
 		case SUPPORT_OPTIONS:
 			sound = check_amoptsproc_signature(proc->amproc);
 			break;
@@ -128,21 +133,49 @@ validate_function(Validation *validation, Form_pg_amproc proc)
 					  psprintf("with wrong signature for support number %d", proc->amprocnum));
 }
 
-/* All support functions of the family; one of the class's type must give its space. */
+/*
+ * All support functions of the family.  Either a space or a distance is that of the
+ * class's type; other options than those of a distance do not go with one.
+ */
 static void
 validate_functions(Validation *validation, CatCList *functions)
 {
-	bool has_space = false;
+	Oid own[SUPPORT_COUNT + 1] = {InvalidOid};
 
 	for (int i = 0; i < functions->n_members; i++)
 	{
 		Form_pg_amproc proc = (Form_pg_amproc) GETSTRUCT(&functions->members[i]->tuple);
 
 		validate_function(validation, proc);
-		has_space |= proc->amprocnum == SUPPORT_SPACE && proc->amproclefttype == validation->type;
+		if (proc->amproclefttype == validation->type && proc->amprocnum <= SUPPORT_COUNT)
+			own[proc->amprocnum] = proc->amproc;
 	}
-	if (!has_space)
-		report_missing(validation, psprintf("support function %d", SUPPORT_SPACE));
+	validation->distance = own[SUPPORT_DISTANCE];
+	if (!OidIsValid(own[SUPPORT_SPACE]) && !OidIsValid(own[SUPPORT_DISTANCE]))
+		report_missing(validation, psprintf("support function %d, or %d for a distance function",
+											SUPPORT_SPACE, SUPPORT_DISTANCE));
+	if (OidIsValid(own[SUPPORT_SPACE]) && OidIsValid(own[SUPPORT_DISTANCE]))
+		report_member(validation, psprintf("function %s", format_procedure(own[SUPPORT_DISTANCE])),
+					  psprintf("besides support function %d", SUPPORT_SPACE));
+	if (OidIsValid(own[SUPPORT_DISTANCE]) && OidIsValid(own[SUPPORT_OPTIONS]) &&
+		!index_space_is_metric_option(own[SUPPORT_OPTIONS]))
+		report_member(validation, psprintf("function %s", format_procedure(own[SUPPORT_OPTIONS])),
+					  psprintf("that does not go with support number %d", SUPPORT_DISTANCE));
+}
+
+/* The operators of a class over a distance function: they must be about that function. */
+static void
+validate_for_distance(Validation *validation, const char *name, Form_pg_amop op)
+{
+	if (op->amopstrategy == STRATEGY_ORDER_BY_DISTANCE &&
+		get_opcode(op->amopopr) != validation->distance)
+		report_member(validation, name,
+					  psprintf("that does not compute support function %d", SUPPORT_DISTANCE));
+	if (op->amopstrategy == STRATEGY_WITHIN &&
+		!index_space_is_sphere_type(op->amoprighttype, validation->type))
+		report_member(validation, name,
+					  psprintf("whose right operand is no row of types %s and %s",
+							   format_type_be(validation->type), format_type_be(FLOAT8OID)));
 }
 
 static void
@@ -171,6 +204,8 @@ validate_operator(Validation *validation, Form_pg_amop op)
 		report_member(validation, name, "with incorrect ORDER BY operator family");
 	if (!check_amop_signature(op->amopopr, facts->result, op->amoplefttype, op->amoprighttype))
 		report_member(validation, name, "with wrong signature");
+	if (OidIsValid(validation->distance) && op->amoplefttype == validation->type)
+		validate_for_distance(validation, name, op);
 }
 
 /* All operators of the family; one must give the distance from the class's type. */

@@ -16,14 +16,19 @@
 
 #include "access/scan_target.h"
 
-/*
- * The centre of every sphere, encoded, one after the other; radii[] gets their
- * radii.  NULL: one of the conditions is null.
- */
-static char *
-encode_spheres(IndexSpace *space, IndexScanDesc scan, double *radii)
+/* A sphere of a range condition */
+typedef struct TargetSphere
 {
-	char *centres = palloc(Max(scan->numberOfKeys, 1) * space->encoded_size);
+	void *centre; /* encoded */
+	double radius;
+	bool known; /* it has a centre and a radius; else the executor alone can check it */
+} TargetSphere;
+
+/* The spheres of all conditions; NULL: one of the conditions is null. */
+static TargetSphere *
+encode_spheres(IndexSpace *space, IndexScanDesc scan)
+{
+	TargetSphere *spheres = palloc(Max(scan->numberOfKeys, 1) * sizeof(TargetSphere));
 
 	for (int i = 0; i < scan->numberOfKeys; i++)
 	{
@@ -32,22 +37,23 @@ encode_spheres(IndexSpace *space, IndexScanDesc scan, double *radii)
 		if (key->sk_flags & SK_ISNULL)
 			return NULL;
 		Assert(key->sk_strategy == STRATEGY_WITHIN);
-		radii[i] = index_space_encode_sphere(space, scan->indexRelation, key->sk_argument,
-											 centres + i * space->encoded_size);
+		spheres[i].centre = palloc(space->encoded_size);
+		spheres[i].known = index_space_encode_sphere(space, scan->indexRelation, key->sk_argument,
+													 spheres[i].centre, &spheres[i].radius);
 	}
-	return centres;
+	return spheres;
 }
 
-/* The number of the sphere with the smallest radius, or -1 when there is none. */
-static int
-smallest_sphere(const double *radii, int nspheres)
+/* The one with the smallest radius, or NULL when there is none. */
+static const TargetSphere *
+smallest_sphere(const TargetSphere *spheres, int nspheres)
 {
-	int smallest = -1;
+	const TargetSphere *smallest = NULL;
 
 	for (int i = 0; i < nspheres; i++)
 	{
-		if (smallest < 0 || radii[i] < radii[smallest])
-			smallest = i;
+		if (spheres[i].known && (smallest == NULL || spheres[i].radius < smallest->radius))
+			smallest = &spheres[i];
 	}
 	return smallest;
 }
@@ -62,39 +68,50 @@ scan_target_begin(Relation index, int nkeys, int norderbys)
 	return scan;
 }
 
+/*
+ * The query.  A null operand is no nearer to one row than to another: any order will
+ * do, and any query where there is no sphere either; for a function, none.
+ */
+static void *
+choose_query(const ScanTarget *target, IndexSpace *space, IndexScanDesc scan,
+			 const TargetSphere *sphere)
+{
+	void *query;
+
+	if (!target->ordered && sphere != NULL)
+		return sphere->centre;
+	if (!target->ordered && function_space_is(space->context.space))
+		return NULL;
+	query = palloc0(space->encoded_size);
+	if (target->ordered)
+		index_space_encode_query(space, scan->indexRelation, scan->orderByData[0].sk_argument,
+								 query);
+	return query;
+}
+
 bool
 scan_target_init(ScanTarget *target, IndexSpace *space, IndexScanDesc scan)
 {
-	double *radii = palloc(Max(scan->numberOfKeys, 1) * sizeof(double));
-	char *centres = encode_spheres(space, scan, radii);
-	int smallest = smallest_sphere(radii, scan->numberOfKeys);
+	TargetSphere *spheres = encode_spheres(space, scan);
 
 	memset(target, 0, sizeof(*target));
 	target->radius = INFINITY;
-	if (centres == NULL)
+	if (spheres == NULL)
 		return false;
 	target->ordered =
 		scan->numberOfOrderBys > 0 && (scan->orderByData[0].sk_flags & SK_ISNULL) == 0;
+	target->query = choose_query(target, space, scan, smallest_sphere(spheres, scan->numberOfKeys));
 
-	/*
-	 * A null operand is no nearer to one row than to another: any order will do,
-	 * and any query where there is no sphere either.
-	 */
-	target->query = palloc0(space->encoded_size);
-	if (target->ordered)
-		index_space_encode_query(space, scan->indexRelation, scan->orderByData[0].sk_argument,
-								 target->query);
-	else if (smallest >= 0)
-		memcpy(target->query, centres + smallest * space->encoded_size, space->encoded_size);
-
+	/* keys of a function are lower bounds of its distances */
+	target->recheck = scan->numberOfKeys > 0 && function_space_is(space->context.space);
 	for (int i = 0; i < scan->numberOfKeys; i++)
 	{
-		if (memcmp(target->query, centres + i * space->encoded_size, space->encoded_size) != 0)
+		if (!spheres[i].known || !index_space_equal(space, target->query, spheres[i].centre))
 			target->recheck = true;
 		else
 		{
 			target->limited = true;
-			target->radius = Min(target->radius, radii[i]);
+			target->radius = Min(target->radius, spheres[i].radius);
 		}
 	}
 	return true;
@@ -108,8 +125,10 @@ scan_target_report_order(const ScanTarget *target, const IndexSpace *space, Inde
 	Oid *types;
 	IndexOrderByDistance *bounds;
 
-	scan->xs_recheckorderby = norders > 1;
-	if (norders <= 1)
+	/* keys of a function are lower bounds of its distances */
+	scan->xs_recheckorderby =
+		norders > 1 || (norders > 0 && function_space_is(space->context.space));
+	if (!scan->xs_recheckorderby)
 		return;
 	types = palloc(norders * sizeof(Oid));
 	bounds = palloc(norders * sizeof(IndexOrderByDistance));

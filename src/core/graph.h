@@ -16,7 +16,8 @@
  * in layer 0.
  *
  * With one thread the same values, parameters and seed give the same graph,
- * however the work is cut into steps.
+ * however the work is cut into steps.  With one thread distances() may also leave
+ * a step by longjmp(); nothing but graph_free() may follow.
  *
  *-------------------------------------------------------------------------
  */
@@ -54,11 +55,15 @@ typedef struct GraphDistance
 					  float *keys);
 } GraphDistance;
 
-/* Values of equal size in chunks of 2^chunk_shift, each `stride` bytes apart */
+/*
+ * Values in chunks of 2^chunk_shift, each `stride` bytes apart.  Values of different
+ * sizes lie elsewhere, and their addresses in the chunks.
+ */
 typedef struct GraphValues
 {
 	char *const *chunks;
 	int chunk_shift;
+	bool addresses; /* the chunks hold the addresses of values */
 	size_t stride;
 	size_t value_size; /* bytes that distances() reads, for prefetching */
 } GraphValues;
@@ -66,8 +71,10 @@ typedef struct GraphValues
 static inline const void *
 graph_value(const GraphValues *values, uint32_t vertex)
 {
-	return values->chunks[vertex >> values->chunk_shift] +
-		   (vertex & ((1u << values->chunk_shift) - 1)) * values->stride;
+	const char *place = values->chunks[vertex >> values->chunk_shift] +
+						(vertex & ((1u << values->chunk_shift) - 1)) * values->stride;
+
+	return values->addresses ? *(const void *const *) place : place;
 }
 
 typedef struct GraphParams

@@ -21,7 +21,8 @@
  * leave it out without a distance computation.
  *
  * With the same values, parameters and seed the tree is the same, whatever the
- * number of threads.
+ * number of threads.  With one thread distances() may leave a step by longjmp();
+ * nothing but tree_free() may follow.
  *
  *-------------------------------------------------------------------------
  */

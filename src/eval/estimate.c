@@ -35,6 +35,7 @@
 #include "utils/rel.h"
 
 #include "access/inspect.h"
+#include "access/value_list.h"
 #include "core/random.h"
 
 PG_FUNCTION_INFO_V1(ann_estimate);
@@ -60,10 +61,12 @@ typedef struct Estimate
 	AttrNumber column;
 	Oid type; /* of the column */
 	int32 typmod;
+	Oid collation;
 	const InspectMethod *method;
 	IndexAmRoutine *routine;
 	EstimateInput input;
-	char *sample;
+	MemoryContext context;
+	ValueList *sample; /* NULL while it is empty */
 	double null_share;
 	double seconds_per_row; /* to read it */
 	double params[SPACE_MAX_PARAMS];
@@ -73,8 +76,6 @@ static void
 find_column(Estimate *estimate, Oid table, const char *column)
 {
 	char kind = get_rel_relkind(table);
-	int32 typmod;
-	Oid collation;
 
 	if (kind == RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -89,8 +90,8 @@ find_column(Estimate *estimate, Oid table, const char *column)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
 						errmsg("column \"%s\" of relation \"%s\" does not exist", column,
 							   get_rel_name(table))));
-	get_atttypetypmodcoll(table, estimate->column, &estimate->type, &typmod, &collation);
-	estimate->typmod = typmod;
+	get_atttypetypmodcoll(table, estimate->column, &estimate->type, &estimate->typmod,
+						  &estimate->collation);
 	estimate->input.name = get_rel_name(table);
 }
 
@@ -114,7 +115,6 @@ find_space(const Estimate *estimate, Oid method, const char *class_name)
 	Oid opclass;
 	Oid family;
 	Oid input_type;
-	Oid support;
 
 	if (class_name != NULL)
 		opclass = get_opclass_oid(method, list_make1(makeString(pstrdup(class_name))), false);
@@ -131,8 +131,7 @@ find_space(const Estimate *estimate, Oid method, const char *class_name)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("operator class \"%s\" does not accept data type %s", class_name,
 							   format_type_be(estimate->type))));
-	support = get_opfamily_proc(family, input_type, input_type, SUPPORT_SPACE);
-	return (const Space *) DatumGetPointer(OidFunctionCall1(support, PointerGetDatum(NULL)));
+	return index_space_of_class(family, input_type, estimate->type, estimate->collation);
 }
 
 static char *
@@ -228,36 +227,46 @@ sample_query(const Estimate *estimate, double rows, BlockNumber pages, uint32 n)
 					column, table, 100 * share, n);
 }
 
+/* Adds a value to the sample, which may come to have `most`; it lives in the function's context. */
+static void
+add_to_sample(Estimate *estimate, const void *encoded, uint32 most)
+{
+	if (estimate->sample == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(estimate->context);
+
+		estimate->sample = value_list_make(&estimate->input.space, most);
+		MemoryContextSwitchTo(old);
+	}
+	value_list_set(estimate->sample, estimate->input.nsample++, encoded);
+	estimate->input.sample = value_list_values(estimate->sample);
+}
+
 /* Encodes the values that were read; nulls only count. */
 static void
 encode_sample(Estimate *estimate)
 {
 	IndexSpace *space = &estimate->input.space;
 	uint64 nulls = 0;
+	Size bytes = 0;
 
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool isnull;
 		Datum datum = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
-		const void *value;
-		void *copy;
+		void *encoded;
 
 		CHECK_FOR_INTERRUPTS();
 		nulls += isnull;
 		if (isnull)
 			continue;
-		value = index_space_value(space, datum, &copy);
-		if (estimate->sample == NULL)
-		{
-			estimate->input.sample_stride = TYPEALIGN(64, space->encoded_size);
-			estimate->sample = SPI_palloc(SPI_processed * estimate->input.sample_stride);
-			estimate->input.sample = estimate->sample;
-		}
-		space_encode(&space->context, value,
-					 estimate->sample + estimate->input.nsample++ * estimate->input.sample_stride);
-		if (copy != NULL)
-			pfree(copy);
+		encoded = index_space_encode(space, datum);
+		add_to_sample(estimate, encoded, SPI_processed);
+		bytes += index_space_size(space, encoded);
+		pfree(encoded);
 	}
+	if (index_space_varies(space) && estimate->input.nsample > 0)
+		space->usual_size = bytes / estimate->input.nsample;
 	if (SPI_processed > 0)
 		estimate->null_share = (double) nulls / SPI_processed;
 }
@@ -267,7 +276,7 @@ static void
 take_sample(Estimate *estimate, double rows, BlockNumber pages)
 {
 	uint32 dim = estimate->input.space.context.dim;
-	Size size = dim > 0 ? estimate->input.space.encoded_size : SAMPLE_BYTES / MIN_SAMPLE_VALUES;
+	Size size = dim > 0 ? estimate->input.space.usual_size : SAMPLE_BYTES / MIN_SAMPLE_VALUES;
 	uint32 n = Max(MIN_SAMPLE_VALUES, Min(SAMPLE_VALUES, SAMPLE_BYTES / Max(size, 1)));
 	instr_time start;
 	instr_time end;
@@ -294,13 +303,12 @@ make_sample(Estimate *estimate)
 	IndexSpace *space = &estimate->input.space;
 	uint32 n = Max(MIN_SAMPLE_VALUES, Min(SAMPLE_VALUES, SAMPLE_BYTES / space->encoded_size));
 	char *value = palloc0(space->value_size);
+	char *encoded = palloc(space->encoded_size);
 	Random random;
 
 	random_seed(&random, SEED_OF_VALUES);
-	estimate->input.sample_stride = TYPEALIGN(64, space->encoded_size);
-	estimate->sample = palloc_extended(n * estimate->input.sample_stride, MCXT_ALLOC_HUGE);
-	estimate->input.sample = estimate->sample;
-	for (; estimate->input.nsample < n; estimate->input.nsample++)
+	estimate->sample = NULL;
+	while (estimate->input.nsample < n)
 	{
 		for (uint32 d = 0; d < space->context.dim; d++)
 		{
@@ -309,8 +317,8 @@ make_sample(Estimate *estimate)
 			else
 				((float *) value)[d] = (float) (0.5 + random_double(&random) / 2);
 		}
-		space_encode(&space->context, value,
-					 estimate->sample + estimate->input.nsample * estimate->input.sample_stride);
+		space_encode(&space->context, value, encoded);
+		add_to_sample(estimate, encoded, n);
 	}
 }
 
@@ -325,6 +333,7 @@ make_row(FunctionCallInfo fcinfo, const Estimate *estimate, const EstimateResult
 		elog(ERROR, "return type must be a row type");
 	values[0] = Int64GetDatum((int64) estimate->input.rows);
 	values[1] = Int32GetDatum((int32) estimate->input.space.context.dim);
+	nulls[1] = function_space_is(estimate->input.space.context.space);
 	values[2] = Int64GetDatum((int64) result->memory);
 	values[3] = BoolGetDatum(result->fits);
 	values[4] = Int64GetDatum((int64) result->size);
@@ -366,6 +375,7 @@ ann_estimate(PG_FUNCTION_ARGS)
 	Oid method;
 
 	check_arguments(fcinfo);
+	estimate->context = CurrentMemoryContext;
 	find_column(estimate, PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)));
 	method = find_method(estimate, NameStr(*PG_GETARG_NAME(2)));
 	space = find_space(estimate, method,
@@ -374,6 +384,10 @@ ann_estimate(PG_FUNCTION_ARGS)
 	index_space_bind(&input->space, space, estimate->params, Max(estimate->typmod, 0));
 	rows = count_rows(estimate, &pages);
 	take_sample(estimate, rows, pages);
+	if (!PG_ARGISNULL(6) && function_space_is(space))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("values of type %s have no dimensions", format_type_be(estimate->type))));
 	if (!PG_ARGISNULL(6) && PG_GETARG_INT32(6) != (int32) input->space.context.dim)
 	{
 		index_space_set_dim(&input->space, PG_GETARG_INT32(6));
@@ -383,7 +397,7 @@ ann_estimate(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("column has neither dimensions nor values"),
 						errhint("Give the number of dimensions to assume.")));
-	if (input->nsample == 0)
+	if (input->nsample == 0 && !function_space_is(space))
 		make_sample(estimate);
 	input->rows = PG_ARGISNULL(5) ? rint(rows * (1 - estimate->null_share)) : PG_GETARG_INT64(5);
 	input->seconds = MEASURE_SECONDS;

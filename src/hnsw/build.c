@@ -67,6 +67,7 @@ typedef struct Layout
 	uint32 *anchors;		 /* anchor of each vertex of the graph */
 	BlockNumber item_start;	 /* first item page */
 	BlockNumber value_start; /* first value page */
+	BlockNumber next_value;	 /* the same of the next value that has a size of its own */
 	ItemPointerData *upper;	 /* by place, while there is one: places in layout order
 							 * start with the vertices of upper layers */
 	uint32 nupper;
@@ -211,9 +212,38 @@ anchor_first(HnswBuild *build, const Layout *layout, uint32 vertex, uint32 *link
 	return Max(n, at + 1);
 }
 
+/* Pages that a value of a size of its own takes; 0: it fits an item */
+static int
+pages_outside(const HnswBuild *build, const void *value)
+{
+	Size size = index_space_size(&build->index.space, value);
+
+	return HNSW_WIDE_ITEM(size) ? 0 : value_pages_of(size);
+}
+
+/* Places a value that has a size of its own: its item, or its pages. */
+static void
+place_outside(HnswBuild *build, Layout *layout, const void *value, HnswVertex record)
+{
+	HnswIndex *index = &build->index;
+	int pages = pages_outside(build, value);
+
+	record->flags |= HNSW_VERTEX_WIDE;
+	hnsw_note_outside(index, record, value);
+	if (pages == 0)
+	{
+		ItemPointerData tid =
+			hnsw_place_item(&layout->item, HNSW_WIDE_SIZE(hnsw_wide_size(index, record)));
+
+		memcpy(hnsw_wide_where(index, record), &tid, sizeof(tid));
+	}
+	for (int i = 0; i < pages; i++)
+		((BlockNumber *) hnsw_wide_where(index, record))[i] = layout->next_value++;
+}
+
 /*
- * Fills one zeroed record; `tids` is the head of the vertex's further TID lists.  May
- * run in a thread.
+ * Fills one zeroed record, in which a value that has a size of its own is placed already;
+ * `tids` is the head of the vertex's further TID lists.  May run in a thread.
  */
 static void
 fill_vertex(HnswBuild *build, const Layout *layout, uint32 place, ItemPointerData tids,
@@ -238,6 +268,8 @@ fill_vertex(HnswBuild *build, const Layout *layout, uint32 place, ItemPointerDat
 	record->nlinks = copy_links(build, layout, vertex, 0, hnsw_vertex_links(index, record));
 	record->nlinks =
 		anchor_first(build, layout, vertex, hnsw_vertex_links(index, record), record->nlinks);
+	if (index_space_varies(&index->space))
+		return;
 	if (index->meta.value_pages == 0)
 		memcpy(hnsw_vertex_value(index, record), build_rows_value(rows, vertex),
 			   index->space.stored_size);
@@ -329,12 +361,14 @@ fill_records(void *arg, int thread, uint32_t from, uint32_t to)
 {
 	const RecordBatch *batch = (const RecordBatch *) arg;
 	Size slot_size = batch->build->index.meta.slot_size;
+	bool varies = index_space_varies(&batch->build->index.space);
 
 	for (uint32 i = from; i < to; i++)
 	{
 		HnswVertex record = (HnswVertex) (batch->records + i * slot_size);
 
-		memset(record, 0, slot_size);
+		if (!varies)
+			memset(record, 0, slot_size);
 		fill_vertex(batch->build, batch->layout, batch->first + i, batch->tids[i], record);
 		if (batch->coders != NULL)
 			code_record(batch, batch->coders[thread], i, record);
@@ -345,11 +379,20 @@ fill_records(void *arg, int thread, uint32_t from, uint32_t to)
 static void
 make_records(HnswBuild *build, Layout *layout, RecordBatch *batch, int n)
 {
+	Size slot_size = build->index.meta.slot_size;
+
 	for (int i = 0; i < n; i++)
 	{
 		uint32 vertex = layout->order[batch->first + i];
 
 		batch->tids[i] = hnsw_place_tids(&layout->item, extra_tids(build, vertex));
+		if (index_space_varies(&build->index.space))
+		{
+			HnswVertex record = (HnswVertex) (batch->records + i * slot_size);
+
+			memset(record, 0, slot_size);
+			place_outside(build, layout, build_rows_value(build->rows, vertex), record);
+		}
 	}
 	parallel_for(build->params.threads, 0, n, RECORD_GRAIN, fill_records, batch);
 }
@@ -614,7 +657,26 @@ write_tid_lists(HnswItemWriter *writer, const Layout *layout, uint32 place)
 					next_tid_of_rows, &tid);
 }
 
-/* Upper links first, then TID lists: the order in which they were planned. */
+/* Writes the item of a value that has a size of its own, unless it is too large for one. */
+static void
+write_outside_item(HnswItemWriter *writer, const void *value)
+{
+	Size size = index_space_size(&writer->build->index.space, value);
+	HnswWide wide;
+
+	if (!HNSW_WIDE_ITEM(size))
+		return;
+	wide = palloc0(HNSW_WIDE_SIZE(size));
+	wide->kind = HNSW_ITEM_WIDE;
+	memcpy(wide->value, value, size);
+	hnsw_write_item(writer, (Item) wide, HNSW_WIDE_SIZE(size));
+	pfree(wide);
+}
+
+/*
+ * Upper links first, then for each vertex TID lists and value: the order in which they
+ * were planned.
+ */
 static void
 write_item_pages(HnswBuild *build, const Layout *layout)
 {
@@ -627,25 +689,47 @@ write_item_pages(HnswBuild *build, const Layout *layout)
 	for (uint32 place = 0; place < layout->nupper; place++)
 		write_upper_links(&writer, layout, place);
 	for (uint32 place = 0; place < layout->nvertices; place++)
+	{
 		write_tid_lists(&writer, layout, place);
+		if (index_space_varies(&build->index.space))
+			write_outside_item(&writer, build_rows_value(build->rows, layout->order[place]));
+	}
 	hnsw_end_items(&writer);
 }
 
 /* Writes the pages of one value, from block `start` on. */
 void
-hnsw_write_value_pages(HnswBuild *build, const char *value, BlockNumber start)
+hnsw_write_value_pages(HnswBuild *build, const char *value, Size size, BlockNumber start)
 {
-	Size stored_size = build->index.space.stored_size;
-
-	for (int i = 0; i < build->index.meta.value_pages; i++)
+	for (int i = 0; i < value_pages_of(size); i++)
 	{
 		Buffer buffer = hnsw_next_page(build, PAGE_VALUE, start + i);
 		Size offset = (Size) i * VALUE_PAGES_PIECE;
-		Size piece = Min(stored_size - offset, VALUE_PAGES_PIECE);
+		Size piece = Min(size - offset, VALUE_PAGES_PIECE);
 
 		memcpy((char *) BufferGetPage(buffer) + PAGE_DATA_OFFSET, value + offset, piece);
 		page_set_data_size(BufferGetPage(buffer), piece);
 		hnsw_finish_page(buffer);
+	}
+}
+
+/* Writes the values that have sizes of their own and do not fit items. */
+static void
+write_outside_pages(HnswBuild *build, const Layout *layout)
+{
+	BlockNumber next = layout->value_start;
+
+	if (!index_space_varies(&build->index.space))
+		return;
+	for (uint32 place = 0; place < layout->nvertices; place++)
+	{
+		const void *value = build_rows_value(build->rows, layout->order[place]);
+		int pages = pages_outside(build, value);
+
+		if (pages > 0)
+			hnsw_write_value_pages(build, value, index_space_size(&build->index.space, value),
+								   next);
+		next += pages;
 	}
 }
 
@@ -656,7 +740,9 @@ write_value_pages(HnswBuild *build, const Layout *layout)
 
 	for (uint32 place = 0; pieces > 0 && place < layout->nvertices; place++)
 		hnsw_write_value_pages(build, build_rows_value(build->rows, layout->order[place]),
+							   build->index.space.stored_size,
 							   layout->value_start + place * pieces);
+	write_outside_pages(build, layout);
 }
 
 /* Item pages are planned while slot pages are written, so count lists up front. */
@@ -666,7 +752,14 @@ find_value_start(HnswBuild *build, const Layout *layout)
 	Layout plan = *layout;
 
 	for (uint32 place = 0; place < layout->nvertices; place++)
+	{
+		const void *value = build_rows_value(build->rows, layout->order[place]);
+
 		hnsw_place_tids(&plan.item, extra_tids(build, layout->order[place]));
+		if (index_space_varies(&build->index.space) && pages_outside(build, value) == 0)
+			(void) hnsw_place_item(&plan.item,
+								   HNSW_WIDE_SIZE(index_space_size(&build->index.space, value)));
+	}
 	return plan.item.block + 1;
 }
 
@@ -681,6 +774,7 @@ write_graph(HnswBuild *build)
 	build_phase(BUILD_PHASE_WRITE, build->rows->nvalues);
 	plan_layout(build, &layout);
 	layout.value_start = find_value_start(build, &layout);
+	layout.next_value = layout.value_start;
 	write_slot_pages(build, &layout, mean);
 	write_item_pages(build, &layout);
 	write_value_pages(build, &layout);
@@ -715,17 +809,13 @@ progress_of_graph(const void *graph)
 void
 hnsw_build_graph(HnswBuild *build, const BuildRows *rows, const GraphParams *params, uint64 done)
 {
-	GraphValues values;
+	GraphValues values = build_rows_values(rows);
 	BuildSteps steps = {.step = graph_step,
 						.progress = progress_of_graph,
 						.total = rows->nvalues,
 						.max_units = MAX_STEP_ITEMS,
 						.units = Max(FIRST_STEP_ITEMS, build->step_items / STEP_CAUTION)};
 
-	values.chunks = rows->chunks;
-	values.chunk_shift = rows->chunk_shift;
-	values.stride = rows->stride;
-	values.value_size = build->index.space.stored_size;
 	hnsw_build_distance(&build->distance, &build->index.space.stored);
 	build->graph = graph_create(rows->nvalues, params, &build->distance, &values);
 	if (build->graph == NULL)
@@ -771,12 +861,10 @@ choose_stored_element(HnswBuild *build)
 	}
 }
 
-/* BuildMethod.build: turns the rows in memory into pages */
-static void
-build_of_rows(void *arg, BuildRows *rows)
+/* Turns rows in memory into the pages of the index. */
+void
+hnsw_build_rows(HnswBuild *build, BuildRows *rows)
 {
-	HnswBuild *build = (HnswBuild *) arg;
-
 	if (rows->nvalues == 0)
 		return;
 	build->rows = rows;
@@ -792,12 +880,26 @@ build_of_rows(void *arg, BuildRows *rows)
 	build->rows = NULL;
 }
 
+/* BuildMethod.build */
+static void
+build_of_rows(void *arg, BuildRows *rows)
+{
+	hnsw_build_rows((HnswBuild *) arg, rows);
+}
+
 /* BuildMethod.spool */
 static void
 spool_row(void *arg, const void *encoded, ItemPointer tid)
 {
 	HnswBuild *build = (HnswBuild *) arg;
 
+	if (index_space_varies(&build->index.space))
+	{
+		if (build->rest == NULL)
+			build->rest = hnsw_rest_create(build);
+		hnsw_rest_add(build->rest, encoded, tid);
+		return;
+	}
 	if (build->parts == NULL)
 		build->parts = hnsw_parts_create(build);
 	hnsw_parts_add(build->parts, encoded, tid);
@@ -807,7 +909,12 @@ spool_row(void *arg, const void *encoded, ItemPointer tid)
 static void
 build_of_parts(void *arg)
 {
-	hnsw_parts_build(((HnswBuild *) arg)->parts);
+	HnswBuild *build = (HnswBuild *) arg;
+
+	if (build->rest != NULL)
+		hnsw_rest_build(build->rest);
+	else
+		hnsw_parts_build(build->parts);
 }
 
 /* BuildMethod.release: the graph is not palloc'ed */
@@ -861,7 +968,7 @@ init_build(HnswBuild *build, Relation relation)
 								  build->params.ef_construction, build->params.m)));
 	check_quantization(&build->index.space, relation);
 	build->quantization = hnsw_option_quantization(relation);
-	build->params.threads = build_threads();
+	build->params.threads = build_threads(&build->index.space);
 	build->params.seed = 1;
 	hnsw_meta_init(&build->index.meta, &build->index.space, build->params.m,
 				   build->params.ef_construction, build->quantization,

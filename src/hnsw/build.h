@@ -15,6 +15,7 @@
 #include "hnsw/hnsw.h"
 
 typedef struct HnswParts HnswParts;
+typedef struct HnswRest HnswRest;
 
 typedef struct HnswBuild
 {
@@ -24,6 +25,7 @@ typedef struct HnswBuild
 	GraphDistance distance;
 	BuildRows *rows;  /* all of them, or NULL */
 	HnswParts *parts; /* rows that do not fit memory, or NULL */
+	HnswRest *rest;	  /* the same where values vary in size */
 	Graph *graph;
 	uint32 step_items; /* of the last graph: units of work done in one step */
 } HnswBuild;
@@ -65,7 +67,9 @@ extern void hnsw_write_item(HnswItemWriter *writer, Item item, Size size);
 extern void hnsw_write_tids(HnswItemWriter *writer, uint32 owner, uint64 ntids, HnswNextTid next,
 							void *arg);
 extern void hnsw_end_items(HnswItemWriter *writer);
-extern void hnsw_write_value_pages(HnswBuild *build, const char *value, BlockNumber start);
+extern void hnsw_write_value_pages(HnswBuild *build, const char *value, Size size,
+								   BlockNumber start);
+extern void hnsw_build_rows(HnswBuild *build, BuildRows *rows);
 extern float *hnsw_build_mean(HnswBuild *build, const SpaceContext *space, HnswNthValue value,
 							  const void *values, uint32 n);
 extern void hnsw_write_mean(HnswBuild *build, const float *mean);
@@ -89,13 +93,17 @@ extern HnswParts *hnsw_parts_create(HnswBuild *build);
 extern void hnsw_parts_add(HnswParts *parts, const void *encoded, ItemPointer tid);
 extern void hnsw_parts_build(HnswParts *parts);
 
+/* build_rest.c */
+extern HnswRest *hnsw_rest_create(HnswBuild *build);
+extern void hnsw_rest_add(HnswRest *rest, const void *encoded, ItemPointer tid);
+extern void hnsw_rest_build(HnswRest *rest);
+
 /* estimate.c */
 
 /* Some stored values */
 typedef struct HnswSample
 {
-	char *values;
-	Size stride;
+	GraphValues values;
 	uint32 n;
 } HnswSample;
 

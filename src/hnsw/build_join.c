@@ -507,7 +507,8 @@ write_value_pages(PartsJoin *join)
 	for (uint64 i = 0; i < join->nwritten; i++)
 	{
 		read_vertex(join);
-		hnsw_write_value_pages(join->build, join->value, join->value_start + i * pages);
+		hnsw_write_value_pages(join->build, join->value, join->build->index.space.stored_size,
+							   join->value_start + i * pages);
 	}
 }
 

@@ -534,8 +534,10 @@ predict_seconds(const HnswParts *parts)
 {
 	const IndexSpace *space = &parts->build->index.space;
 	GraphParams params = parts->build->params;
-	HnswSample sample = {.stride = MAXALIGN(space->encoded_size),
-						 .values = parts->sample,
+	HnswSample sample = {.values = {.chunks = &parts->sample,
+									.chunk_shift = 31,
+									.stride = MAXALIGN(space->encoded_size),
+									.value_size = space->encoded_size},
 						 .n = Min(parts->sample_capacity, parts->nrows)};
 	HnswCalibration calibration;
 	double part_rows = (double) HNSW_PART_COPIES * hnsw_parts_distinct(parts) / parts->nparts;

@@ -203,31 +203,40 @@ static const char *
 read_wide_value(HnswCheck *state, HnswVertex record, uint32 vertex, bool first_time)
 {
 	const IndexSpace *space = &state->index.space;
+	Size value_size = hnsw_wide_size(&state->index, record);
 	ItemPointerData tid;
 	Size size;
 	Item item;
 	char label[LABEL_SIZE];
 
-	if (space->stored.space == space->context.space || !state->index.meta.has_wide)
+	if ((space->stored.space == space->context.space && !index_space_varies(space)) ||
+		!state->index.meta.has_wide)
 	{
 		check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),
 					 vertex_label(label, vertex),
 					 "vertex has a value apart from its record, which the metapage rules out");
 		return NULL;
 	}
-	if (!HNSW_WIDE_ITEM(&state->index))
-		return check_gather_value(state->check, hnsw_vertex_value(&state->index, record),
-								  space->encoded_size, vertex, first_time);
-	tid = *(ItemPointer) hnsw_vertex_value(&state->index, record);
+	if (value_size > space->encoded_size)
+	{
+		check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),
+					 vertex_label(label, vertex), "its value has %zu bytes, more than %zu",
+					 (size_t) value_size, (size_t) space->encoded_size);
+		return NULL;
+	}
+	if (!HNSW_WIDE_ITEM(value_size))
+		return check_gather_value(state->check, hnsw_wide_where(&state->index, record), value_size,
+								  vertex, first_time);
+	tid = *(ItemPointer) hnsw_wide_where(&state->index, record);
 	item = hnsw_check_item(state, vertex, tid, HNSW_ITEM_WIDE, &size);
 	if (item == NULL)
 		return NULL;
-	if (size == HNSW_WIDE_SIZE(space->encoded_size))
+	if (size == HNSW_WIDE_SIZE(value_size))
 		return ((HnswWide) item)->value;
 	check_report(state->check, CHECK_ERROR, hnsw_block(&state->index, vertex),
 				 vertex_label(label, vertex), "item (%u,%u) holds no value of %zu bytes",
 				 ItemPointerGetBlockNumber(&tid), ItemPointerGetOffsetNumber(&tid),
-				 (size_t) space->encoded_size);
+				 (size_t) value_size);
 	return NULL;
 }
 
@@ -243,6 +252,11 @@ read_value(HnswCheck *state, HnswVertex record, uint32 vertex, bool first_time)
 
 	if (record->flags & HNSW_VERTEX_WIDE)
 		return read_wide_value(state, record, vertex, first_time);
+	if (index_space_varies(space))
+	{
+		check_report_owner(state->check, CHECK_ERROR, vertex, "it does not say where its value is");
+		return NULL;
+	}
 	if (state->index.meta.value_pages > 0)
 		stored = check_gather_value(state->check, (const BlockNumber *) stored, space->stored_size,
 									vertex, first_time);
@@ -351,7 +365,7 @@ check_vertex(HnswCheck *state, HnswVertex record, uint32 vertex)
 	if (value != NULL)
 	{
 		state->place[vertex] |= PLACE_VALUE;
-		(void) check_encoded(state->check, vertex, value);
+		(void) check_encoded(state->check, vertex, value, hnsw_wide_size(&state->index, record));
 	}
 }
 
@@ -626,5 +640,11 @@ hnsw_holds_value(CheckState *check, uint32 owner, const void *value)
 								  owner);
 		stored = read_value(state, record, owner, false);
 	}
-	return stored == NULL || memcmp(stored, value, state->index.space.value_size) == 0;
+	if (stored == NULL)
+		return true;
+	if (index_space_varies(&state->index.space))
+		return hnsw_wide_size(&state->index, record) ==
+				   index_space_size(&state->index.space, value) &&
+			   index_space_equal(&state->index.space, value, stored);
+	return memcmp(stored, value, state->index.space.value_size) == 0;
 }

@@ -93,11 +93,13 @@ static void
 keep_remains(HnswCheck *state, HnswVertex record, uint32 vertex)
 {
 	const HnswIndex *index = &state->index;
-	const void *where = hnsw_vertex_value(index, record);
 	bool wide = (record->flags & HNSW_VERTEX_WIDE) != 0;
-	Size left = wide ? index->space.encoded_size : index->space.stored_size;
+	const void *where = wide ? hnsw_wide_where(index, record) : hnsw_vertex_value(index, record);
+	Size left = wide ? hnsw_wide_size(index, record) : index->space.stored_size;
 
-	if (wide && HNSW_WIDE_ITEM(index))
+	if (left > index->space.encoded_size)
+		return;
+	if (wide && HNSW_WIDE_ITEM(left))
 	{
 		if (ItemPointerIsValid((const ItemPointerData *) where))
 			check_entries_add(state->check, &state->remains, *(const ItemPointerData *) where,

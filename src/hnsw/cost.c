@@ -56,7 +56,7 @@ read_shape(CostShape *base, Relation index)
 	shape->dim = meta.header.dim > 0 ? meta.header.dim : DISTANCE_COST_DIM;
 	shape->ef_search = hnsw_option_ef_search(index);
 	shape->quantized = meta.codes_size != 0;
-	shape->distance = cost_distance(base->path, shape->dim);
+	shape->distance = cost_distance(index, base->path, shape->dim);
 }
 
 /*

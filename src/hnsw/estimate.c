@@ -38,10 +38,10 @@
 
 /* Seconds a distance takes, the objects being anywhere among n values */
 static double
-time_distance(const GraphDistance *distance, const char *values, Size stride, uint32 n)
+time_distance(const GraphDistance *distance, const GraphValues *values, uint32 n)
 {
 	void *scratch = palloc(distance->query_size + 1);
-	const void *query = distance->prepare_query(distance->context, values, scratch);
+	const void *query = distance->prepare_query(distance->context, graph_value(values, 0), scratch);
 	const void *objects[BATCH];
 	float keys[BATCH];
 	uint64 batches = 0;
@@ -56,10 +56,10 @@ time_distance(const GraphDistance *distance, const char *values, Size stride, ui
 		{
 			for (int i = 0; i < BATCH; i++)
 			{
-				const char *object = values + (Size) random_below(&random, n) * stride;
+				const char *object = graph_value(values, random_below(&random, n));
 
 				objects[i] = object;
-				for (Size line = 0; line < stride; line += 64)
+				for (Size line = 0; line < values->value_size; line += 64)
 					__builtin_prefetch(object + line);
 			}
 			distance->distances(distance->context, query, objects, BATCH, keys);
@@ -86,16 +86,11 @@ build_sample(void *arg, uint32 n)
 	GraphSample *graphs = (GraphSample *) arg;
 	HnswCalibration *calibration = graphs->calibration;
 	const HnswSample *sample = graphs->sample;
-	char *chunks[1] = {sample->values};
-	GraphValues values = {.chunks = chunks,
-						  .chunk_shift = 31,
-						  .stride = sample->stride,
-						  .value_size = sample->stride};
 	double start = calibrate_clock();
 	double seconds;
 	Graph *graph;
 
-	graph = graph_create(n, &graphs->params, &graphs->distance, &values);
+	graph = graph_create(n, &graphs->params, &graphs->distance, &sample->values);
 	if (graph == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
 	PG_TRY();
@@ -134,7 +129,7 @@ hnsw_calibrate(HnswCalibration *calibration, const HnswSample *sample, const Spa
 	graphs.params.threads = 1; /* the first thousand vertices have but one anyway */
 	hnsw_build_distance(&graphs.distance, space);
 	taken = calibrate(build_sample, &graphs, FIRST_GRAPH, sample->n, seconds, &n);
-	calibration->bare_seconds = time_distance(&graphs.distance, sample->values, sample->stride, n);
+	calibration->bare_seconds = time_distance(&graphs.distance, &sample->values, n);
 	calibration->distance_seconds = taken / (n * calibration->distances[1]);
 }
 
@@ -175,8 +170,8 @@ choose_element(IndexSpace *space, const HnswMeta *meta, const EstimateInput *inp
 					index_space_store_as(&narrow, hnsw_narrow_elements[i]);
 
 		for (uint32 v = 0; fits && v < input->nsample; v++)
-			fits = space_narrow(&space->context, &narrow.stored,
-								input->sample + v * input->sample_stride, scratch);
+			fits = space_narrow(&space->context, &narrow.stored, graph_value(&input->sample, v),
+								scratch);
 		if (fits && input->nsample > 0)
 		{
 			*space = narrow;
@@ -188,34 +183,37 @@ choose_element(IndexSpace *space, const HnswMeta *meta, const EstimateInput *inp
 
 /* Bytes of the index of so many distinct values */
 static double
-predict_size(const HnswMeta *meta, double rows)
+predict_size(const HnswMeta *meta, const IndexSpace *space, double rows)
 {
 	double slot_pages = ceil(rows / meta->slots_per_page);
 	double upper = rows / meta->m; /* the lists of vertices above layer 0, nearly all in layer 1 */
-	double item_pages = ceil(upper * (MAXALIGN(HNSW_UPPER_SIZE(meta->m, 1)) + sizeof(ItemIdData)) /
-							 HNSW_MAX_ITEM_SIZE);
+	double item_bytes = upper * (MAXALIGN(HNSW_UPPER_SIZE(meta->m, 1)) + sizeof(ItemIdData));
+	double item_pages;
+
+	if (index_space_varies(space))
+		item_bytes += rows * (MAXALIGN(HNSW_WIDE_SIZE(space->usual_size)) + sizeof(ItemIdData));
+	item_pages = ceil(item_bytes / HNSW_MAX_ITEM_SIZE);
 
 	return (1 + slot_pages + item_pages + rows * meta->value_pages) * BLCKSZ;
 }
 
 /* The sample in the form in which values are stored */
-static void
-narrow_sample(HnswSample *sample, const IndexSpace *space, const EstimateInput *input)
+static HnswSample
+narrow_sample(const IndexSpace *space, const EstimateInput *input)
 {
-	sample->n = input->nsample;
-	sample->stride = TYPEALIGN(64, space->stored_size);
-	sample->values =
-		palloc_extended(Max(1, sample->n) * sample->stride, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	for (uint32 v = 0; v < sample->n; v++)
-	{
-		const char *encoded = input->sample + v * input->sample_stride;
-		char *stored = sample->values + v * sample->stride;
+	Size stride = TYPEALIGN(64, space->stored_size);
+	char **chunk;
 
-		if (space->stored.space == space->context.space)
-			memcpy(stored, encoded, space->encoded_size);
-		else
-			(void) space_narrow(&space->context, &space->stored, encoded, stored);
-	}
+	if (space->stored.space == space->context.space)
+		return (HnswSample){.values = input->sample, .n = input->nsample};
+	chunk = palloc(sizeof(char *));
+	*chunk = palloc_extended(input->nsample * stride, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (uint32 v = 0; v < input->nsample; v++)
+		(void) space_narrow(&space->context, &space->stored, graph_value(&input->sample, v),
+							*chunk + v * stride);
+	return (HnswSample){
+		.values = {.chunks = chunk, .chunk_shift = 31, .stride = stride, .value_size = stride},
+		.n = input->nsample};
 }
 
 /* InspectMethod.estimate */
@@ -223,7 +221,7 @@ void
 hnsw_estimate(const EstimateInput *input, EstimateResult *result)
 {
 	const HnswOptions *options = (const HnswOptions *) input->options;
-	GraphParams params = {.seed = 1, .threads = build_threads()};
+	GraphParams params = {.seed = 1, .threads = build_threads(&input->space)};
 	HnswQuantization quantization = HNSW_QUANTIZATION_AUTO;
 	IndexSpace space = input->space;
 	HnswMeta meta;
@@ -240,14 +238,13 @@ hnsw_estimate(const EstimateInput *input, EstimateResult *result)
 	hnsw_meta_init(&meta, &space, params.m, params.ef_construction, quantization, input->name);
 	choose_element(&space, &meta, input);
 	hnsw_meta_init(&meta, &space, params.m, params.ef_construction, quantization, input->name);
-	result->size = predict_size(&meta, input->rows);
+	result->size = predict_size(&meta, &space, input->rows);
 	if (input->nsample == 0)
 		return;
-	narrow_sample(&sample, &space, input);
+	sample = narrow_sample(&space, input);
 	if (!result->fits)
 		params.ef_construction = HNSW_PART_EF(params.m, params.ef_construction);
 	hnsw_calibrate(&calibration, &sample, &space.stored, &params, input->seconds);
 	result->seconds = (result->fits ? 1 : HNSW_PART_COPIES) *
 					  hnsw_predict_seconds(&calibration, input->rows, params.threads);
-	pfree(sample.values);
 }

@@ -234,7 +234,20 @@ typedef struct HnswWideData
 typedef HnswWideData *HnswWide;
 
 #define HNSW_WIDE_SIZE(encoded_size) (offsetof(HnswWideData, value) + (encoded_size))
-#define HNSW_WIDE_ITEM(index) (HNSW_WIDE_SIZE((index)->space.encoded_size) <= HNSW_MAX_ITEM_SIZE)
+#define HNSW_WIDE_ITEM(encoded_size) (HNSW_WIDE_SIZE(encoded_size) <= HNSW_MAX_ITEM_SIZE)
+
+/*
+ * Where values vary in size every vertex is WIDE, and its record has this in the room
+ * for the value: what tells where that is comes last.
+ */
+typedef struct HnswOutsideData
+{
+	uint32 size; /* bytes of the encoded value */
+	uint32 hash; /* of them: the pages of a large value are read without a lock */
+	BlockNumber where[(FUNCTION_SPACE_MAX_VALUE + VALUE_PAGES_PIECE - 1) / VALUE_PAGES_PIECE];
+} HnswOutsideData;
+
+typedef HnswOutsideData *HnswOutside;
 
 /* Largest item that fits an empty item page */
 #define HNSW_MAX_ITEM_SIZE \
@@ -420,6 +433,30 @@ hnsw_vertex_value(const HnswIndex *index, HnswVertex vertex)
 	return (char *) vertex + index->meta.value_offset;
 }
 
+/* Bytes of a record's room for the value that a search reads */
+static inline Size
+hnsw_value_room(const HnswIndex *index)
+{
+	return index_space_varies(&index->space) ? sizeof(HnswOutsideData) : index->space.stored_size;
+}
+
+/* Bytes of the value of a WIDE vertex, and what tells where it is: a TID or block numbers */
+static inline Size
+hnsw_wide_size(const HnswIndex *index, HnswVertex vertex)
+{
+	if (index_space_varies(&index->space))
+		return ((HnswOutside) hnsw_vertex_value(index, vertex))->size;
+	return index->space.encoded_size;
+}
+
+static inline void *
+hnsw_wide_where(const HnswIndex *index, HnswVertex vertex)
+{
+	if (index_space_varies(&index->space))
+		return ((HnswOutside) hnsw_vertex_value(index, vertex))->where;
+	return hnsw_vertex_value(index, vertex);
+}
+
 /* Is the vertex among n links? */
 static inline bool
 hnsw_contains(const uint32 *links, int n, uint32 vertex)
@@ -434,6 +471,7 @@ hnsw_contains(const uint32 *links, int n, uint32 vertex)
 
 extern void hnsw_check_vertex(HnswIndex *index, HnswVertex record, uint32 vertex);
 extern HnswVertex hnsw_pin_vertex(HnswIndex *index, uint32 vertex, int lockmode, Buffer *buffer);
+extern void hnsw_note_outside(HnswIndex *index, HnswVertex record, const void *encoded);
 extern const void *hnsw_read_stored(HnswIndex *index, HnswVertex vertex, char *scratch);
 extern bool hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *encoded);
 extern void hnsw_store_value(HnswIndex *index, HnswVertex record, const char *encoded);
@@ -548,6 +586,7 @@ extern int hnsw_option_ef_search(Relation index);
 extern HnswQuantization hnsw_option_quantization(Relation index);
 
 /* insert.c */
+extern void hnsw_merge_if_long(HnswIndex *index);
 extern bool hnsw_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid,
 						Relation heap, IndexUniqueCheck check_unique,
 						INSERT_UNCHANGED_PARAM IndexInfo *index_info);
@@ -582,6 +621,7 @@ extern void hnsw_graph_distance(GraphDistance *distance, const SpaceContext *spa
 extern void hnsw_build_distance(GraphDistance *distance, const SpaceContext *space);
 extern const SpaceContext *hnsw_copy_space(const HnswIndex *index);
 extern Size hnsw_copy_size(const HnswIndex *index);
+extern bool hnsw_is_same_copy(const HnswIndex *index, const void *a, const void *b);
 extern Size hnsw_copy_query_size(const HnswIndex *index);
 extern void hnsw_copy_value(HnswIndex *index, uint32 vertex, char *copy);
 extern const void **hnsw_copy_values(HnswIndex *index, const uint32 *vertices, int n);

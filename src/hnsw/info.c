@@ -132,6 +132,15 @@ report_counts(const HnswInfo *info, InfoReport *report)
 	info_add(report, "entry_level", "%u", meta->entry_level);
 }
 
+/* How values of one size are stored */
+static void
+report_value_form(const IndexSpace *space, InfoReport *report)
+{
+	info_add(report, "stored_element", "%s", info_element(space->stored.space->element));
+	info_add(report, "stored_value_size", "%zu", (size_t) space->stored_size);
+	info_add(report, "value_size", "%zu", (size_t) space->encoded_size);
+}
+
 /* InspectMethod.info */
 void
 hnsw_info(Relation relation, InfoReport *report)
@@ -159,9 +168,8 @@ hnsw_info(Relation relation, InfoReport *report)
 	info_add(report, "links_without_code", UINT64_FORMAT, info->uncoded);
 	info_add(report, "vertex_size", "%u", meta->slot_size + meta->codes_size);
 	info_add(report, "vertices_per_page", "%u", meta->slots_per_page);
-	info_add(report, "stored_element", "%s", info_element(info->index.space.stored.space->element));
-	info_add(report, "stored_value_size", "%zu", (size_t) info->index.space.stored_size);
-	info_add(report, "value_size", "%zu", (size_t) info->index.space.encoded_size);
+	if (!index_space_varies(&info->index.space))
+		report_value_form(&info->index.space, report);
 	info_add(report, "wide_vertices", UINT64_FORMAT, info->wide);
 	info_add(report, "value_pages_per_vertex", "%u", meta->value_pages);
 	info_add_pages(report, &info->pages, kinds, lengthof(kinds));

@@ -28,8 +28,11 @@ open_cached(Relation relation, IndexInfo *index_info)
 
 	if (index == NULL)
 	{
-		index = MemoryContextAllocZero(index_info->ii_Context, sizeof(HnswIndex));
+		MemoryContext old = MemoryContextSwitchTo(index_info->ii_Context);
+
+		index = palloc0(sizeof(HnswIndex));
 		hnsw_open(index, relation);
+		MemoryContextSwitchTo(old);
 		index_info->ii_AmCache = index;
 	}
 	index->relation = relation;
@@ -42,8 +45,8 @@ open_cached(Relation relation, IndexInfo *index_info)
  * already, the insert goes on; when what they leave is several times too long,
  * it waits for one of them first.
  */
-static void
-merge_if_long(HnswIndex *index)
+void
+hnsw_merge_if_long(HnswIndex *index)
 {
 	if (hnsw_pending_list_limit > 0 && !hnsw_pending_is_long(index, 1))
 		return;
@@ -65,6 +68,6 @@ hnsw_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid, Rel
 	encoded = index_space_encode(&index->space, values[0]);
 	hnsw_append(index, encoded, tid);
 	pfree(encoded);
-	merge_if_long(index);
+	hnsw_merge_if_long(index);
 	return false;
 }

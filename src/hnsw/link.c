@@ -172,38 +172,67 @@ hnsw_copy_query_size(const HnswIndex *index)
 	return Max(space_query_size(&index->space.context), space_query_size(&index->space.stored));
 }
 
-/* Copies the value of a record the caller has pinned, in that form. */
-static void
+/* Copies the value of a record the caller has pinned, in that form.  False: it has gone. */
+static bool
 copy_record_value(HnswIndex *index, HnswVertex record, char *copy)
 {
 	const void *value;
 
 	if (index->meta.has_wide)
-	{
-		hnsw_read_value(index, record, copy);
-		return;
-	}
+		return hnsw_read_value(index, record, copy);
 	value = hnsw_read_stored(index, record, copy);
 	if (value != copy)
 		memcpy(copy, value, index->space.stored_size);
+	return true;
 }
 
-/* Copies the value of a vertex in that form. */
+/* Are two values in that form the same? */
+bool
+hnsw_is_same_copy(const HnswIndex *index, const void *a, const void *b)
+{
+	if (index_space_varies(&index->space))
+		return a != NULL && index_space_equal(&index->space, a, b);
+	return memcmp(a, b, hnsw_copy_size(index)) == 0;
+}
+
+/* Copies the value of a vertex in that form.  An error if it has none and that must not be. */
 void
 hnsw_copy_value(HnswIndex *index, uint32 vertex, char *copy)
 {
 	Buffer buffer = recent_read(index->relation, hnsw_block(index, vertex));
+	bool found =
+		copy_record_value(index, hnsw_page_vertex(index, BufferGetPage(buffer), vertex), copy);
 
-	copy_record_value(index, hnsw_page_vertex(index, BufferGetPage(buffer), vertex), copy);
 	ReleaseBuffer(buffer);
+	if (unlikely(!found && index_space_varies(&index->space)))
+		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
+						errmsg("index \"%s\" has no value of vertex %u",
+							   RelationGetRelationName(index->relation), vertex),
+						errhint("Please REINDEX it.")));
 }
 
-/* Copies the values of n vertices into memory of the current context. */
+/* Copies a value of varying size into memory of its own; NULL: it has gone. */
+static const void *
+copy_varying(HnswIndex *index, HnswVertex record, char *scratch)
+{
+	Size size;
+
+	if (!copy_record_value(index, record, scratch))
+		return NULL;
+	size = index_space_size(&index->space, scratch);
+	return memcpy(palloc(size), scratch, size);
+}
+
+/*
+ * Copies the values of n vertices into memory of the current context.  NULL stands for one
+ * of varying size that has gone: a function's distances take that.
+ */
 const void **
 hnsw_copy_values(HnswIndex *index, const uint32 *vertices, int n)
 {
+	bool varies = index_space_varies(&index->space);
 	Size stride = MAXALIGN(hnsw_copy_size(index));
-	char *copies = palloc_extended(stride * Max(n, 1), MCXT_ALLOC_HUGE);
+	char *copies = palloc_extended(varies ? stride : stride * Max(n, 1), MCXT_ALLOC_HUGE);
 	const void **values = palloc(sizeof(void *) * Max(n, 1));
 
 	for (int i = 0; i < Min(READ_AHEAD, n); i++)
@@ -217,10 +246,17 @@ hnsw_copy_values(HnswIndex *index, const uint32 *vertices, int n)
 			hnsw_prefetch_vertex(index, vertices[i + READ_AHEAD]);
 		buffer = recent_read(index->relation, hnsw_block(index, vertices[i]));
 		record = hnsw_page_vertex(index, BufferGetPage(buffer), vertices[i]);
-		copy_record_value(index, record, copies + stride * i);
+		if (varies)
+			values[i] = copy_varying(index, record, copies);
+		else
+		{
+			(void) copy_record_value(index, record, copies + stride * i);
+			values[i] = copies + stride * i;
+		}
 		ReleaseBuffer(buffer);
-		values[i] = copies + stride * i;
 	}
+	if (varies)
+		pfree(copies);
 	return values;
 }
 

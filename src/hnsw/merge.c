@@ -101,6 +101,26 @@ merge_chain(HnswIndex *index, int lane, bool alone)
 }
 
 /*
+ * Is a merge of this session's under way?  Then a distance function of SQL, which the merge
+ * has called, has inserted rows into the same table.
+ */
+static bool
+merge_is_under_way_here(const HnswIndex *index)
+{
+	const LockRelId *relation = &index->relation->rd_lockInfo.lockRelId;
+
+	for (int i = 0; i < HNSW_MERGES; i++)
+	{
+		LOCKTAG tag;
+
+		SET_LOCKTAG_PAGE(tag, relation->dbId, relation->relId, i);
+		if (lock_held_compat(&tag, ExclusiveLock))
+			return true;
+	}
+	return false;
+}
+
+/*
  * Links pending vertices.  With `wait`, all that are pending when this is
  * called, alone; that is what vacuum needs.  Else those that no other merge
  * works on; false, with nothing done, if as many merges as there may be are
@@ -115,6 +135,8 @@ hnsw_merge_pending(HnswIndex *index, bool wait)
 {
 	int lane = 0;
 
+	if (merge_is_under_way_here(index))
+		return false;
 	if (wait)
 	{
 		for (int i = 0; i < HNSW_MERGES; i++)
@@ -141,6 +163,8 @@ hnsw_merge_pending(HnswIndex *index, bool wait)
 void
 hnsw_await_merge(HnswIndex *index)
 {
+	if (merge_is_under_way_here(index))
+		return;
 	LockPage(index->relation, 0, ExclusiveLock);
 	UnlockPage(index->relation, 0, ExclusiveLock);
 	hnsw_read_meta(index);

@@ -100,7 +100,7 @@ join_equal_vertex(MergeState *state, MergeVertex *pending)
 		if (vertex == pending->vertex)
 			continue;
 		value = hnsw_copy_values(index, &vertex, 1);
-		if (memcmp(value[0], state->encoded, hnsw_copy_size(index)) == 0 &&
+		if (hnsw_is_same_copy(index, value[0], state->encoded) &&
 			hnsw_join_equal(index, vertex, pending->vertex))
 			return true;
 	}

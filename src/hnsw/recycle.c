@@ -188,7 +188,7 @@ free_item(HnswIndex *index, uint32 vertex, ItemPointerData item, bool wide)
 	page = page_change_page(&change, slot_buffer, false);
 	record = hnsw_page_vertex(index, page, vertex);
 	if (wide)
-		memcpy(hnsw_vertex_value(index, record), &none, sizeof(none));
+		memcpy(hnsw_wide_where(index, record), &none, sizeof(none));
 	else
 		record->upper = none;
 	page_delete_item(page_change_page(&change, item_buffer, false), offset);
@@ -243,6 +243,7 @@ free_belongings(HnswIndex *index, uint32 vertex)
 	ItemPointerData upper;
 	ItemPointerData value;
 	int nblocks = index->meta.value_pages;
+	const void *where;
 	Buffer buffer;
 	int done;
 
@@ -250,13 +251,17 @@ free_belongings(HnswIndex *index, uint32 vertex)
 	record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_SHARE, &buffer);
 	upper = record->upper;
 	done = hnsw_vertex_deleted(record)->freed_values;
+	where = hnsw_vertex_value(index, record);
 	if ((record->flags & HNSW_VERTEX_WIDE) != 0)
 	{
-		nblocks = HNSW_WIDE_ITEM(index) ? 0 : value_pages_of(index->space.encoded_size);
-		if (HNSW_WIDE_ITEM(index))
-			memcpy(&value, hnsw_vertex_value(index, record), sizeof(value));
+		Size size = Min(hnsw_wide_size(index, record), index->space.encoded_size);
+
+		where = hnsw_wide_where(index, record);
+		nblocks = HNSW_WIDE_ITEM(size) ? 0 : value_pages_of(size);
+		if (HNSW_WIDE_ITEM(size))
+			memcpy(&value, where, sizeof(value));
 	}
-	memcpy(blocks, hnsw_vertex_value(index, record), nblocks * sizeof(BlockNumber));
+	memcpy(blocks, where, nblocks * sizeof(BlockNumber));
 	UnlockReleaseBuffer(buffer);
 	if (ItemPointerIsValid(&upper))
 		free_item(index, vertex, upper, false);

@@ -188,7 +188,7 @@ prefetch_value(HnswIndex *index, uint32 vertex, Size size)
 void
 hnsw_prefetch_vertex(HnswIndex *index, uint32 vertex)
 {
-	prefetch_value(index, vertex, Min(index->space.stored_size, PREFETCH_LINES * CACHE_LINE));
+	prefetch_value(index, vertex, Min(hnsw_value_room(index), PREFETCH_LINES * CACHE_LINE));
 }
 
 /* Asks for the links of the vertex that will probably be expanded next. */
@@ -221,6 +221,21 @@ any_wide(const HnswVertex *records, int n)
 	return (flags & HNSW_VERTEX_WIDE) != 0;
 }
 
+/* The same where values vary in size; what has just gone is infinitely far. */
+static void
+score_outside(HnswSearch *search, const HnswVertex *records, int n, float *keys)
+{
+	HnswIndex *index = search->index;
+
+	for (int i = 0; i < n; i++)
+	{
+		const void *value =
+			hnsw_read_value(index, records[i], search->value) ? search->value : NULL;
+
+		space_link_distances(&index->space.context, search->query, &value, 1, &keys[i]);
+	}
+}
+
 /* Sets keys[i] to the key of the pinned records[i], for n <= SCORE_BATCH of them. */
 static inline void
 score_records(HnswSearch *search, const HnswVertex *records, int n, float *keys)
@@ -230,6 +245,11 @@ score_records(HnswSearch *search, const HnswVertex *records, int n, float *keys)
 	const SpaceContext *space = wide ? &index->space.context : &index->space.stored;
 	const void *values[SCORE_BATCH];
 
+	if (index_space_varies(&index->space))
+	{
+		score_outside(search, records, n, keys);
+		return;
+	}
 	for (int i = 0; i < n; i++)
 	{
 		char *scratch =
@@ -267,7 +287,7 @@ void
 hnsw_score(HnswSearch *search, const uint32 *vertices, int n)
 {
 	HnswIndex *index = search->index;
-	Size size = Min(index->space.stored_size, PREFETCH_LINES * CACHE_LINE);
+	Size size = Min(hnsw_value_room(index), PREFETCH_LINES * CACHE_LINE);
 	int ahead = Max(1, (int) (PREFETCH_LINES * CACHE_LINE / Max(size, CACHE_LINE)));
 
 	for (int i = 0; i < Min(ahead, n); i++)
@@ -303,10 +323,10 @@ bool
 hnsw_search_key(HnswSearch *search, Buffer buffer, HnswVertex record, float *key)
 {
 	HnswIndex *index = search->index;
-	bool wide = (record->flags & HNSW_VERTEX_WIDE) != 0;
+	bool wide = (record->flags & HNSW_VERTEX_WIDE) != 0 || index_space_varies(&index->space);
 	const SpaceContext *space = wide ? &index->space.context : &index->space.stored;
 	uint16 version = record->version;
-	const void *value;
+	const void *value = NULL;
 	bool found = true;
 
 	if (wide)
@@ -315,6 +335,9 @@ hnsw_search_key(HnswSearch *search, Buffer buffer, HnswVertex record, float *key
 		make_value_room(search);
 		LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
 		found = hnsw_read_value(index, record, search->value);
+		value = search->value;
+		if (found)
+			space->space->distances(space, search->query, &value, 1, key);
 		LockBuffer(buffer, BUFFER_LOCK_SHARE);
 		if (record->version != version || (record->flags & HNSW_VERTEX_DELETED) != 0)
 			return false;
@@ -324,10 +347,9 @@ hnsw_search_key(HnswSearch *search, Buffer buffer, HnswVertex record, float *key
 					 errmsg("index \"%s\" has no value of vertex on block %u",
 							RelationGetRelationName(index->relation), BufferGetBlockNumber(buffer)),
 					 errhint("Please REINDEX it.")));
-		value = search->value;
+		return true;
 	}
-	else
-		value = hnsw_read_stored(index, record, search->value);
+	value = hnsw_read_stored(index, record, search->value);
 	space->space->distances(space, search->query, &value, 1, key);
 	return true;
 }

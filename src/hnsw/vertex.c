@@ -9,6 +9,8 @@
 
 #include "miscadmin.h"
 
+#include "common/hashfn.h"
+
 #include "hnsw/hnsw.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
@@ -59,7 +61,12 @@ hnsw_meta_set_geometry(HnswMeta *meta, const IndexSpace *space, const char *inde
 						errmsg("values of index \"%s\" take %zu bytes, more than the limit of %zu",
 							   index_name, space->encoded_size,
 							   (Size) HNSW_MAX_VALUE_PAGES * VALUE_PAGES_PIECE)));
-	if (place_value(meta, space))
+	if (index_space_varies(space))
+	{
+		meta->has_wide = true;
+		size = TYPEALIGN(CACHE_LINE, meta->value_offset + sizeof(HnswOutsideData));
+	}
+	else if (place_value(meta, space))
 		size = TYPEALIGN(CACHE_LINE, meta->value_offset + space->stored_size);
 	else
 	{
@@ -269,11 +276,13 @@ locate_item(HnswIndex *index, Page page, ItemPointer tid, uint16 kind, Size *siz
 	return found == kind ? PageGetItem(page, id) : NULL;
 }
 
-/* Copies the value of an item.  False if tid, which may be garbage, leads to none. */
+/*
+ * Copies the value of an item, of so many bytes.  False if tid, which may be garbage, leads
+ * to none.
+ */
 static bool
-read_wide_item(HnswIndex *index, ItemPointer tid, char *encoded)
+read_wide_item(HnswIndex *index, ItemPointer tid, char *encoded, Size size)
 {
-	Size size = HNSW_WIDE_SIZE(index->space.encoded_size);
 	BlockNumber blkno = ItemPointerGetBlockNumberNoCheck(tid);
 	HnswWide wide = NULL;
 	Size item_size = 0;
@@ -287,48 +296,63 @@ read_wide_item(HnswIndex *index, ItemPointer tid, char *encoded)
 	if (page_is(BufferGetPage(buffer), PAGE_ITEMS))
 		wide =
 			(HnswWide) locate_item(index, BufferGetPage(buffer), tid, HNSW_ITEM_WIDE, &item_size);
-	if (wide != NULL && item_size == size)
-		memcpy(encoded, wide->value, index->space.encoded_size);
+	if (wide != NULL && item_size == HNSW_WIDE_SIZE(size))
+		memcpy(encoded, wide->value, size);
 	else
 		wide = NULL;
 	UnlockReleaseBuffer(buffer);
 	return wide != NULL;
 }
 
+/* The same for a value that is where the record, which may be changing, says. */
+static bool
+read_outside(HnswIndex *index, const void *where, char *encoded, Size size)
+{
+	BlockNumber blocks[HNSW_MAX_VALUE_PAGES];
+	ItemPointerData tid;
+
+	if (HNSW_WIDE_ITEM(size))
+	{
+		memcpy(&tid, where, sizeof(tid));
+		return read_wide_item(index, &tid, encoded, size);
+	}
+	memcpy(blocks, where, value_pages_of(size) * sizeof(BlockNumber));
+	return value_pages_read(index->relation, blocks, encoded, size);
+}
+
 /*
  * Copies the encoded value of a HNSW_VERTEX_WIDE vertex, or zeros if there is
- * none where the record, which may be changing, says: then false.
+ * none where the record, which may be changing, says: then false.  What is read for a
+ * function is the value of some vertex, or nothing.
  */
 static bool
 read_wide_value(HnswIndex *index, HnswVertex vertex, char *encoded)
 {
-	Size size = index->space.encoded_size;
-	BlockNumber blocks[HNSW_MAX_VALUE_PAGES];
-	ItemPointerData tid;
+	const IndexSpace *space = &index->space;
+	HnswOutsideData outside;
 	bool found;
 
-	if (HNSW_WIDE_ITEM(index))
+	if (!index_space_varies(space))
 	{
-		memcpy(&tid, hnsw_vertex_value(index, vertex), sizeof(tid));
-		found = read_wide_item(index, &tid, encoded);
+		found = read_outside(index, hnsw_wide_where(index, vertex), encoded, space->encoded_size);
+		if (!found)
+			memset(encoded, 0, space->encoded_size);
+		return found;
 	}
-	else
-	{
-		int n = value_pages_of(size);
-
-		memcpy(blocks, hnsw_vertex_value(index, vertex), n * sizeof(BlockNumber));
-		found = value_pages_read(index->relation, blocks, encoded, size);
-	}
-	if (!found)
-		memset(encoded, 0, size);
-	return found;
+	memcpy(&outside, hnsw_vertex_value(index, vertex), sizeof(outside));
+	return outside.size > 0 && outside.size <= space->encoded_size &&
+		   read_outside(index, outside.where, encoded, outside.size) &&
+		   (HNSW_WIDE_ITEM(outside.size) ||
+			hash_bytes((const unsigned char *) encoded, outside.size) == outside.hash) &&
+		   function_space_is_sound(&space->context, encoded, outside.size);
 }
 
 /*
  * Copies the encoded value (encoded_size bytes) of a record, in whatever form
  * it is stored.  The record's page is pinned, or the record a copy.  Takes a
  * lock on another page, so no page may be locked.  False, with any value, if
- * the slot or what belongs to it has just been given to another vertex.
+ * the slot or what belongs to it has just been given to another vertex; a function
+ * must not see that.
  */
 bool
 hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *encoded)
@@ -338,6 +362,8 @@ hnsw_read_value(HnswIndex *index, HnswVertex vertex, char *encoded)
 
 	if (vertex->flags & HNSW_VERTEX_WIDE)
 		return read_wide_value(index, vertex, encoded);
+	if (index_space_varies(space)) /* an empty slot */
+		return false;
 	stored = hnsw_read_stored(index, vertex, encoded);
 	if (space->stored.space != space->context.space)
 	{
@@ -576,16 +602,29 @@ set_has_wide(HnswIndex *index)
 	page_change_finish(&change);
 }
 
-/* Stores a value that does not fit the stored element. */
+/* Notes the size of a value that will be outside of a record, if that is to have it. */
+void
+hnsw_note_outside(HnswIndex *index, HnswVertex record, const void *encoded)
+{
+	HnswOutside outside = hnsw_vertex_value(index, record);
+
+	if (!index_space_varies(&index->space))
+		return;
+	outside->size = index_space_size(&index->space, encoded);
+	outside->hash = hash_bytes(encoded, outside->size);
+}
+
+/* Stores a value that does not fit the stored element, or of a size of its own. */
 static void
 store_wide_value(HnswIndex *index, HnswVertex record, const char *encoded)
 {
-	Size size = index->space.encoded_size;
-	void *where = hnsw_vertex_value(index, record);
+	Size size = index_space_size(&index->space, encoded);
+	void *where = hnsw_wide_where(index, record);
 
+	hnsw_note_outside(index, record, encoded);
 	if (!index->meta.has_wide)
 		set_has_wide(index);
-	if (HNSW_WIDE_ITEM(index))
+	if (HNSW_WIDE_ITEM(size))
 	{
 		HnswWide wide = palloc0(HNSW_WIDE_SIZE(size));
 
@@ -610,6 +649,11 @@ hnsw_store_value(HnswIndex *index, HnswVertex record, const char *encoded)
 	const char *stored = encoded;
 	char *narrow = NULL;
 
+	if (index_space_varies(space))
+	{
+		store_wide_value(index, record, encoded);
+		return;
+	}
 	if (space->stored.space != space->context.space)
 	{
 		stored = narrow = palloc(Max(space->stored_size, 1));

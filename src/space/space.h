@@ -32,7 +32,7 @@
  * the same order of additions, so they agree to the last bit.
  *
  * Plain C, no allocation, no state of its own: every function
- * may be called from any thread.
+ * may be called from any thread, but for spaces that call back.
  *
  *-------------------------------------------------------------------------
  */
@@ -101,6 +101,12 @@ struct Space
 	size_t (*encoded_size)(const SpaceContext *context);
 	void (*encode)(const SpaceContext *context, const void *value, void *encoded);
 
+	/*
+	 * Bytes of this encoded value, where they differ: then encoded_size() is the most
+	 * that there can be.  NULL: all have as many.
+	 */
+	size_t (*size_of)(const SpaceContext *context, const void *encoded);
+
 	/* Bytes of a query; NULL: the encoded value is the query. */
 	size_t (*query_size)(const SpaceContext *context);
 	void (*prepare_query)(const SpaceContext *context, const void *encoded, void *query);
@@ -132,6 +138,14 @@ struct Space
 	 * distances from a metric, where this space has none.  NULL: no such is known.
 	 */
 	const Space *relative;
+
+	/*
+	 * distances() runs code of a user's: on the main thread only, while no page is locked,
+	 * and with encoded values at multiples of 8 bytes.  It may leave by an error.  A query
+	 * that is NULL is as far from everything as from anything else, and an object that is
+	 * NULL infinitely far.
+	 */
+	bool calls_back;
 };
 
 /* An error that grows with the number of dimensions */

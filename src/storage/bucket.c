@@ -78,7 +78,8 @@ find_problem(const BucketShape *shape, BucketEntry entry, Size size)
 		return "entry has unknown flags";
 	if (entry->ntids == 0 || entry->ntids > BUCKET_MAX_TIDS)
 		return "entry has no rows or too many";
-	if (shape->value_size != 0 && entry->value_size != shape->value_size)
+	if ((shape->value_size != 0 && entry->value_size != shape->value_size) ||
+		entry->value_size > shape->max_value)
 		return "entry has a value of the wrong size";
 	if (wide != (entry->value_size > BUCKET_MAX_INLINE_VALUE) ||
 		size != bucket_entry_size(shape, entry->value_size, entry->ntids))

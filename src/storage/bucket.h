@@ -49,6 +49,7 @@ typedef struct BucketShape
 {
 	Size extra_size; /* a multiple of 4 */
 	Size value_size; /* of every value; 0 if they differ */
+	Size max_value;	 /* the most that one can have */
 } BucketShape;
 
 /* Values of more bytes are on value pages. */

@@ -17,6 +17,7 @@
 
 /* Distance computations in the first step of a tree build, and in any */
 #define FIRST_STEP_DISTANCES 100000
+#define FIRST_STEP_CALLS 1000 /* where they are calls of a function of SQL */
 #define MAX_STEP_DISTANCES UINT64_C(10000000000)
 
 /* Entries written between two reports of progress */
@@ -58,7 +59,8 @@ vptree_build_tree(VptreeBuild *build, uint32 *items, uint32 nitems, const GraphV
 						.progress = progress_of_tree,
 						.total = nitems,
 						.max_units = MAX_STEP_DISTANCES,
-						.units = FIRST_STEP_DISTANCES};
+						.units = vptree_calls_back(&build->index) ? FIRST_STEP_CALLS
+																  : FIRST_STEP_DISTANCES};
 
 	build->tree = tree_create(items, nitems, params, &build->index.distance, values);
 	if (build->tree == NULL)
@@ -67,15 +69,6 @@ vptree_build_tree(VptreeBuild *build, uint32 *items, uint32 nitems, const GraphV
 								  RelationGetRelationName(build->index.relation))));
 	steps.work = build->tree;
 	build_steps(&steps, done);
-}
-
-GraphValues
-vptree_values_of_rows(const BuildRows *rows)
-{
-	return (GraphValues){.chunks = rows->chunks,
-						 .chunk_shift = rows->chunk_shift,
-						 .stride = rows->stride,
-						 .value_size = rows->space->encoded_size};
 }
 
 /* Entries that a value takes, one for BUCKET_MAX_TIDS rows */
@@ -192,7 +185,7 @@ write_rows(VptreeBuild *build, BuildRows *rows, const GraphValues *values,
 VptreeSubtree
 vptree_build_rows(VptreeBuild *build, BuildRows *rows, const VptreePivots *above, uint64 done)
 {
-	GraphValues values = vptree_values_of_rows(rows);
+	GraphValues values = build_rows_values(rows);
 	VptreeSubtree result;
 	uint32 nitems;
 	uint32 *items = list_items(rows, &nitems);
@@ -248,7 +241,7 @@ build_of_rows(void *arg, BuildRows *rows)
 {
 	VptreeBuild *build = (VptreeBuild *) arg;
 	VptreePivots none = {.n = 0};
-	GraphValues values = vptree_values_of_rows(rows);
+	GraphValues values = build_rows_values(rows);
 	VptreeSubtree subtree;
 
 	if (rows->nvalues == 0)
@@ -320,7 +313,7 @@ vptree_init_params(VptreeBuild *build)
 	build->params.bucket_size = Max(build->index.meta.bucket_size, VPTREE_AUTO_BUCKET);
 	build->params.fill = VPTREE_BUILD_FILL;
 	build->params.path_length = build->index.meta.path_length;
-	build->params.threads = build_threads();
+	build->params.threads = build_threads(&build->index.space);
 	build->params.seed = build->index.meta.seed;
 }
 

@@ -25,7 +25,6 @@ typedef struct VptreeBuild
 	double nentries;	/* written */
 
 	/* some values, where not all are in memory */
-	char *example_values;
 	GraphValues examples;
 	uint32 nexamples;
 } VptreeBuild;
@@ -42,7 +41,6 @@ typedef struct VptreePivots
 /* Sets build->params by the metapage; the size of buckets may still be unknown. */
 extern void vptree_init_params(VptreeBuild *build);
 extern Size vptree_memory_per_value(const VptreeBuild *build);
-extern GraphValues vptree_values_of_rows(const BuildRows *rows);
 
 /*
  * Builds build->tree, in steps short enough for a cancel to be heard in between.

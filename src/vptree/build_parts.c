@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 
 #include "access/spool.h"
+#include "access/value_list.h"
 #include "core/parallel.h"
 #include "core/random.h"
 #include "vptree/build.h"
@@ -51,7 +52,17 @@
 #define SEED_OF_SAMPLE UINT64_C(0x746F70)
 #define SEED_OF_TIES UINT64_C(0x74696573)
 
-/* Rows that are to be a subtree.  A row is its TID, padded, and its encoded value. */
+/* What stands before the encoded value of a row that is spooled; it ends at a multiple of 8. */
+typedef struct RowHeader
+{
+	ItemPointerData tid;
+	uint16 size; /* of the value, where values vary in size */
+} RowHeader;
+
+StaticAssertDecl(sizeof(RowHeader) == MAXALIGN(sizeof(RowHeader)),
+				 "values must follow at a multiple of 8");
+
+/* Rows that are to be a subtree */
 typedef struct Part
 {
 	Spool *rows;
@@ -62,9 +73,9 @@ struct VptreeParts
 {
 	VptreeBuild *build;
 	MemoryContext context;
-	Size memory; /* bytes that may be used at a time */
-	Size held;	 /* by tops of the tree and files of parts */
-	Size row_size;
+	Size memory;   /* bytes that may be used at a time */
+	Size held;	   /* by tops of the tree and files of parts */
+	Size row_size; /* at most */
 	char *row;
 	Part all;
 	uint64 total;  /* rows in all */
@@ -76,7 +87,7 @@ struct VptreeParts
 typedef struct Top
 {
 	Tree tree; /* nodes, root and number of leaves alone; pivots are numbered like nodes */
-	char *pivots;
+	ValueList *pivots;
 	GraphValues values;
 	Size size; /* bytes */
 } Top;
@@ -84,13 +95,43 @@ typedef struct Top
 static char *
 row_value(char *row)
 {
-	return row + MAXALIGN(sizeof(ItemPointerData));
+	return row + sizeof(RowHeader);
 }
 
-static Size
-value_size(const VptreeParts *parts)
+static const IndexSpace *
+space_of(const VptreeParts *parts)
 {
-	return parts->build->index.space.encoded_size;
+	return &parts->build->index.space;
+}
+
+/* Bytes of a row in a file */
+static Size
+size_of_row(const VptreeParts *parts, const RowHeader *header)
+{
+	if (!index_space_varies(space_of(parts)))
+		return parts->row_size;
+	return sizeof(RowHeader) + MAXALIGN(header->size);
+}
+
+static void
+write_row(const VptreeParts *parts, Part *part, const char *row)
+{
+	spool_write(part->rows, row, size_of_row(parts, (const RowHeader *) row));
+	part->nrows++;
+}
+
+/* Reads the next row of a part; false: that was the last. */
+static bool
+read_row(const VptreeParts *parts, Part *part, char *row)
+{
+	Size size;
+
+	if (!index_space_varies(space_of(parts)))
+		return spool_read(part->rows, row, parts->row_size);
+	if (!spool_read(part->rows, row, sizeof(RowHeader)))
+		return false;
+	size = size_of_row(parts, (const RowHeader *) row);
+	return spool_read(part->rows, row_value(row), size - sizeof(RowHeader));
 }
 
 VptreeParts *
@@ -104,7 +145,7 @@ vptree_parts_create(VptreeBuild *build)
 	parts->build = build;
 	parts->context = context;
 	parts->memory = (Size) maintenance_work_mem * 1024;
-	parts->row_size = MAXALIGN(sizeof(ItemPointerData)) + MAXALIGN(value_size(parts));
+	parts->row_size = sizeof(RowHeader) + MAXALIGN(build->index.space.encoded_size);
 	parts->row = palloc0(parts->row_size);
 	parts->all.rows = spool_create();
 	MemoryContextSwitchTo(old);
@@ -114,10 +155,13 @@ vptree_parts_create(VptreeBuild *build)
 void
 vptree_parts_add(VptreeParts *parts, const void *encoded, ItemPointer tid)
 {
-	memcpy(parts->row, tid, sizeof(ItemPointerData));
-	memcpy(row_value(parts->row), encoded, value_size(parts));
-	spool_write(parts->all.rows, parts->row, parts->row_size);
-	parts->all.nrows++;
+	RowHeader *header = (RowHeader *) parts->row;
+	Size size = index_space_size(space_of(parts), encoded);
+
+	header->tid = *tid;
+	header->size = index_space_varies(space_of(parts)) ? size : 0;
+	memcpy(row_value(parts->row), encoded, size);
+	write_row(parts, &parts->all, parts->row);
 }
 
 /* Memory that is left beside what is held, but a quarter at least */
@@ -139,7 +183,7 @@ load_part(VptreeParts *parts, Part *part)
 
 	rows->memory_limit = Max(memory_left(parts), build_rows_memory(rows, MIN_CAPACITY));
 	spool_rewind(part->rows);
-	while (spool_read(part->rows, parts->row, parts->row_size))
+	while (read_row(parts, part, parts->row))
 	{
 		if (!build_rows_add_encoded(rows, row_value(parts->row), (ItemPointer) parts->row))
 		{
@@ -154,9 +198,9 @@ load_part(VptreeParts *parts, Part *part)
 
 /* ------------------------------------------------------------ the top of a tree */
 
-/* Reads a random sample of n of a part's rows: their values, one behind the other. */
+/* Reads the values of a random sample of n of a part's rows. */
 static void
-read_sample(VptreeParts *parts, Part *part, uint32 n, char *values, Size stride)
+read_sample(VptreeParts *parts, Part *part, uint32 n, ValueList *sample)
 {
 	Random random;
 	uint64 left = part->nrows;
@@ -166,14 +210,13 @@ read_sample(VptreeParts *parts, Part *part, uint32 n, char *values, Size stride)
 	spool_rewind(part->rows);
 	for (; wanted > 0; left--)
 	{
-		if (!spool_read(part->rows, parts->row, parts->row_size))
+		if (!read_row(parts, part, parts->row))
 			elog(ERROR, "temporary file has too few rows");
 		if (left % ROWS_PER_LOOK == 0)
 			CHECK_FOR_INTERRUPTS();
 		if (random_below(&random, left) >= wanted)
 			continue;
-		memcpy(values, row_value(parts->row), value_size(parts));
-		values += stride;
+		value_list_set(sample, n - wanted, row_value(parts->row));
 		wanted--;
 	}
 }
@@ -192,7 +235,7 @@ choose_sizes(VptreeParts *parts, const Part *part, uint32 *nparts, uint32 *nsamp
 	build_rows_free(rows);
 	sample = Min(sample, (double) part->nrows);
 	n = Min(n, sample / MIN_PART_SAMPLE);
-	n = Min(n, memory / 4 / (FILE_MEMORY + MAXALIGN(value_size(parts))));
+	n = Min(n, memory / 4 / (FILE_MEMORY + MAXALIGN(space_of(parts)->usual_size)));
 	*nparts = (uint32) Max(2, Min(n, MAX_PARTS));
 	*nsample = (uint32) Max(Min(2 * *nparts, part->nrows),
 							Min(sample, (double) *nparts * MAX_PART_SAMPLE));
@@ -204,7 +247,6 @@ keep_top(VptreeParts *parts, const GraphValues *values)
 {
 	Tree *tree = parts->build->tree;
 	Top *top = palloc0(sizeof(Top));
-	Size stride = MAXALIGN(value_size(parts));
 
 	top->tree.params = tree->params;
 	top->tree.root = tree->root;
@@ -215,19 +257,15 @@ keep_top(VptreeParts *parts, const GraphValues *values)
 	top->size = tree->nleaves * FILE_MEMORY + tree->nnodes * sizeof(TreeNode);
 	if (tree->params.partition == TREE_VP)
 	{
-		top->pivots = palloc_extended(Max(tree->nnodes, 1) * stride, MCXT_ALLOC_HUGE);
+		top->pivots = value_list_make(space_of(parts), tree->nnodes);
 		for (uint32 i = 0; i < tree->nnodes; i++)
 		{
-			memcpy(top->pivots + i * stride, graph_value(values, tree->nodes[i].pivot),
-				   value_size(parts));
+			value_list_set(top->pivots, i, graph_value(values, tree->nodes[i].pivot));
 			top->tree.nodes[i].pivot = i;
 		}
-		top->size += tree->nnodes * stride;
+		top->values = value_list_values(top->pivots);
+		top->size += tree->nnodes * value_list_usual_size(space_of(parts));
 	}
-	top->values.chunks = &top->pivots;
-	top->values.chunk_shift = 31;
-	top->values.stride = stride;
-	top->values.value_size = value_size(parts);
 	tree_free(tree);
 	parts->build->tree = NULL;
 	return top;
@@ -238,36 +276,35 @@ static void
 keep_examples(VptreeParts *parts, const GraphValues *sample, uint32 n)
 {
 	VptreeBuild *build = parts->build;
+	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(build));
+	ValueList *examples;
 
 	build->nexamples = Min(n, MAX_EXAMPLES);
-	build->examples = *sample;
-	build->examples.chunks = &build->example_values;
-	build->example_values =
-		MemoryContextAlloc(GetMemoryChunkContext(build), build->nexamples * sample->stride);
+	examples = value_list_make(space_of(parts), build->nexamples);
 	for (uint32 i = 0; i < build->nexamples; i++)
-		memcpy(build->example_values + i * sample->stride,
-			   graph_value(sample, (uint32) ((uint64) i * n / build->nexamples)),
-			   value_size(parts));
+		value_list_set(examples, i,
+					   graph_value(sample, (uint32) ((uint64) i * n / build->nexamples)));
+	build->examples = value_list_values(examples);
+	MemoryContextSwitchTo(old);
 }
 
 /* The tree of a sample of a part's rows */
 static Top *
 build_top(VptreeParts *parts, Part *part)
 {
-	Size stride = MAXALIGN(value_size(parts));
 	TreeParams params = parts->build->params;
-	GraphValues values = {.chunk_shift = 31, .stride = stride, .value_size = value_size(parts)};
+	GraphValues values;
 	uint32 nparts;
 	uint32 n;
-	char *sample;
+	ValueList *sample;
 	uint32 *items;
 	Top *top;
 
 	choose_sizes(parts, part, &nparts, &n);
-	sample = palloc_extended(n * stride, MCXT_ALLOC_HUGE);
-	values.chunks = &sample;
+	sample = value_list_make(space_of(parts), n);
 	items = palloc_extended(n * sizeof(uint32), MCXT_ALLOC_HUGE);
-	read_sample(parts, part, n, sample, stride);
+	read_sample(parts, part, n, sample);
+	values = value_list_values(sample);
 	for (uint32 i = 0; i < n; i++)
 		items[i] = i;
 	if (parts->nparts == 0)
@@ -282,7 +319,7 @@ build_top(VptreeParts *parts, Part *part)
 	vptree_build_tree(parts->build, items, n, &values, &params, 0);
 	top = keep_top(parts, &values);
 	pfree(items);
-	pfree(sample);
+	value_list_free(sample);
 	return top;
 }
 
@@ -367,15 +404,14 @@ deal_out(VptreeParts *parts, Part *part, const Top *top)
 	{
 		CHECK_FOR_INTERRUPTS();
 		n = Min(size, part->nrows - done);
-		spool_read(part->rows, chunk.rows, n * parts->row_size);
-		parallel_for(threads, 0, n, DESCENT_GRAIN, find_leaves, &chunk);
 		for (uint32 i = 0; i < n; i++)
 		{
-			Part *to = &dealt[chunk.leaves[i]];
-
-			spool_write(to->rows, chunk.rows + i * parts->row_size, parts->row_size);
-			to->nrows++;
+			if (!read_row(parts, part, chunk.rows + i * parts->row_size))
+				elog(ERROR, "temporary file has too few rows");
 		}
+		parallel_for(threads, 0, n, DESCENT_GRAIN, find_leaves, &chunk);
+		for (uint32 i = 0; i < n; i++)
+			write_row(parts, &dealt[chunk.leaves[i]], chunk.rows + i * parts->row_size);
 		build_progress(done + n);
 	}
 	for (int i = 0; i < threads; i++)

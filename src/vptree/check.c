@@ -87,9 +87,10 @@ take_pivots(VptreeCheck *state)
 	Size size = vptree_pivots_size(&state->index);
 	char *memory;
 
-	if (size == 0)
+	if (meta->num_pivot == 0)
 		return;
-	if (!(meta->pivot_unit > 0 && isfinite(meta->pivot_unit)) || size > VPTREE_PIVOT_ROOM)
+	if (!(meta->pivot_unit > 0 && isfinite(meta->pivot_unit)) || size == 0 ||
+		size > VPTREE_PIVOT_ROOM)
 	{
 		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
 					 "metapage says the pivot table has %u pivots and a unit of %g",
@@ -114,7 +115,9 @@ take_pivots(VptreeCheck *state)
 		state->use[meta->pivot_pages[i]] = USE_PIVOTS;
 		memcpy(memory + i * VALUE_PAGES_PIECE, (char *) page + PAGE_DATA_OFFSET, piece);
 	}
-	vptree_use_pivots(&state->index, memory, CurrentMemoryContext);
+	if (!vptree_use_pivots(&state->index, memory, CurrentMemoryContext))
+		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+					 "a pivot of the pivot table is none of the column's type");
 }
 
 /* The line pointer of an owner */
@@ -320,5 +323,10 @@ vptree_holds_value(CheckState *check, uint32 owner, const void *value)
 							 &problem);
 	if (entry != NULL)
 		stored = vptree_check_value(state, entry, owner, false);
-	return stored == NULL || memcmp(stored, value, state->index.space.value_size) == 0;
+	if (stored == NULL)
+		return true;
+	if (index_space_varies(&state->index.space))
+		return entry->value_size == index_space_size(&state->index.space, value) &&
+			   memcmp(stored, value, entry->value_size) == 0;
+	return memcmp(stored, value, state->index.space.value_size) == 0;
 }

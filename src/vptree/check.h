@@ -9,6 +9,7 @@
 #define ANN_VPTREE_CHECK_H
 
 #include "access/check.h"
+#include "access/value_list.h"
 #include "vptree/vptree.h"
 
 /* Uses of pages in VptreeCheck.use; 0: none is known */
@@ -38,8 +39,7 @@ typedef struct VptreeCheck
 	CheckPage *entries; /* and that of a bucket */
 
 	CheckAncestor *ancestors; /* from the root on */
-	char *pivots;			  /* theirs, pivot_stride bytes apart */
-	Size pivot_stride;
+	ValueList *pivots;		  /* theirs, as far as known */
 	uint32 ancestor_capacity;
 	const void **pivot_pointers;
 	float *keys;		/* distances of an entry to them */

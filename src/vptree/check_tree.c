@@ -55,7 +55,7 @@ add_capacity(VptreeCheck *state, uint32 depth)
 	state->ancestor_capacity *= 2;
 	state->ancestors =
 		repalloc_huge(state->ancestors, state->ancestor_capacity * sizeof(CheckAncestor));
-	state->pivots = repalloc_huge(state->pivots, state->ancestor_capacity * state->pivot_stride);
+	value_list_grow(state->pivots, state->ancestor_capacity);
 	state->pivot_pointers =
 		repalloc_huge(state->pivot_pointers, state->ancestor_capacity * sizeof(void *));
 	state->keys = repalloc_huge(state->keys, state->ancestor_capacity * sizeof(float));
@@ -64,10 +64,9 @@ add_capacity(VptreeCheck *state, uint32 depth)
 static void
 allocate(VptreeCheck *state)
 {
-	state->pivot_stride = TYPEALIGN(64, state->index.space.encoded_size);
 	state->ancestor_capacity = FIRST_CAPACITY;
 	state->ancestors = palloc(FIRST_CAPACITY * sizeof(CheckAncestor));
-	state->pivots = palloc(FIRST_CAPACITY * state->pivot_stride);
+	state->pivots = value_list_make(&state->index.space, FIRST_CAPACITY);
 	state->pivot_pointers = palloc(FIRST_CAPACITY * sizeof(void *));
 	state->keys = palloc(FIRST_CAPACITY * sizeof(float));
 	state->coordinates = palloc(state->index.space.context.dim * sizeof(float));
@@ -83,9 +82,10 @@ take_pivot(VptreeCheck *state, VptreeNode node, uint32 owner, uint32 depth)
 	if (node->value_size > BUCKET_MAX_INLINE_VALUE)
 		value = check_gather_value(state->check, (const BlockNumber *) value, node->value_size,
 								   owner, true);
-	state->ancestors[depth].known = value != NULL && check_encoded(state->check, owner, value);
+	state->ancestors[depth].known =
+		value != NULL && check_encoded(state->check, owner, value, node->value_size);
 	if (state->ancestors[depth].known)
-		memcpy(state->pivots + depth * state->pivot_stride, value, node->value_size);
+		value_list_set(state->pivots, depth, value);
 }
 
 /* Checks a node and adds its children to what is to be visited. */
@@ -191,17 +191,23 @@ check_distances(VptreeCheck *state, const char *value, BucketEntry entry, uint32
 	const void *query = space_prepare_query(context, value, state->query);
 	const float *path = bucket_entry_extra(entry);
 
-	context->space->distances(context, query, state->pivot_pointers, depth, state->keys);
+	if (!vptree_calls_back(index))
+		context->space->distances(context, query, state->pivot_pointers, depth, state->keys);
 	for (uint32 above = 1; above <= depth; above++)
 	{
 		const CheckAncestor *ancestor = &state->ancestors[depth - above];
-		double x = index->distance.finish(index, state->keys[depth - above]);
+		double x;
 
 		if (!ancestor->known)
 			continue;
+		if (vptree_calls_back(index))
+			context->space->distances(context, query, &state->pivot_pointers[depth - above], 1,
+									  &state->keys[depth - above]);
+		x = index->distance.finish(index, state->keys[depth - above]);
 		check_side(state, owner, above, ancestor, x,
 				   tolerance(state, x) + tolerance(state, ancestor->radius));
 		if (above <= index->meta.path_length && path[above - 1] != x &&
+			!(isinf(path[above - 1]) && vptree_calls_back(index)) &&
 			!(fabs(path[above - 1] - x) <= tolerance(state, x)))
 			report_distance(state, owner, "has a wrong distance to", above, path[above - 1], x);
 	}
@@ -253,7 +259,7 @@ check_entry(VptreeCheck *state, BucketEntry entry, uint32 owner, uint32 depth)
 
 	check_add_rows(check, owner, bucket_entry_tids(&state->index.shape, entry), entry->ntids);
 	value = vptree_check_value(state, entry, owner, true);
-	if (value == NULL || !check_encoded(check, owner, value))
+	if (value == NULL || !check_encoded(check, owner, value, entry->value_size))
 		return;
 	check_codes(state, value, entry, owner);
 	if (state->index.meta.partition == TREE_KD)
@@ -336,7 +342,7 @@ check_bucket(VptreeCheck *state, const Visit *visit)
 	state->nbuckets++;
 	state->max_depth = Max(state->max_depth, visit->depth);
 	for (uint32 i = 0; i < visit->depth; i++)
-		state->pivot_pointers[i] = state->pivots + i * state->pivot_stride;
+		state->pivot_pointers[i] = value_list_get(state->pivots, i);
 	for (uint32 place = 0; block != InvalidBlockNumber; place++)
 	{
 		CHECK_FOR_INTERRUPTS();

@@ -74,7 +74,7 @@ read_shape(CostShape *base, Relation index)
 	dim = meta.header.dim > 0 ? meta.header.dim : DISTANCE_COST_DIM;
 	shape->bucket_size = Max(meta.bucket_size * VPTREE_BUILD_FILL, 1.0);
 	shape->max_leaves = vptree_max_leaves(index);
-	shape->distance = cost_distance(base->path, dim);
+	shape->distance = cost_distance(index, base->path, dim);
 	read_probes(shape, &meta);
 }
 

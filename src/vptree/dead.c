@@ -94,6 +94,25 @@ is_listed(ItemPointer tid, void *state)
 	return bsearch(tid, dead->tids, dead->ntids, sizeof(ItemPointerData), compare_tids) != NULL;
 }
 
+/*
+ * Removes the dead rows of a page, unless the bucket that it was in has gone.  Whoever copies the
+ * bucket has its head locked, and reads large values after their entries: so no value goes between.
+ */
+static void
+clean_page(VptreeIndex *index, const VptreeChild *bucket, BucketRows *dead, int number,
+		   BucketVacuumCounts *counts)
+{
+	Buffer head = InvalidBuffer;
+
+	if (number > 0 &&
+		!bucket_lock_head(index->relation, bucket->block, bucket->number, BUFFER_LOCK_SHARE, &head))
+		return;
+	bucket_vacuum_page(index->relation, &index->shape, VPTREE_FREE_PAGES, dead->blocks[number],
+					   NULL, is_listed, dead, counts);
+	if (BufferIsValid(head))
+		UnlockReleaseBuffer(head);
+}
+
 static void
 note_met_dead(void *meta)
 {
@@ -118,8 +137,7 @@ vptree_remove_dead(VptreeIndex *index, Relation heap, const VptreeChild *bucket)
 	else
 		rows.ntids = 0;
 	for (int i = 0; i < rows.nblocks && rows.ntids > 0; i++)
-		bucket_vacuum_page(index->relation, &index->shape, VPTREE_FREE_PAGES, rows.blocks[i], NULL,
-						   is_listed, &rows, &counts);
+		clean_page(index, bucket, &rows, i, &counts);
 	if (counts.removed > 0 && index->meta.met_dead == 0)
 	{
 		index->meta.met_dead = 1;

@@ -33,7 +33,6 @@ typedef struct TreeSample
 	VptreeBuild *build;
 	TreeParams params;
 	GraphValues values;
-	char *chunk;
 	double seconds_per_level; /* of one item, by the last tree */
 } TreeSample;
 
@@ -84,11 +83,7 @@ predict_seconds(VptreeBuild *build, const EstimateInput *input)
 	TreeSample sample = {.build = build, .params = build->params};
 	uint32 n;
 
-	sample.chunk = unconstify(char *, input->sample);
-	sample.values.chunks = &sample.chunk;
-	sample.values.chunk_shift = 31;
-	sample.values.stride = input->sample_stride;
-	sample.values.value_size = input->space.encoded_size;
+	sample.values = input->sample;
 	sample.params.threads = 1;
 	(void) calibrate(build_sample, &sample, FIRST_TREE, input->nsample, input->seconds, &n);
 	return sample.seconds_per_level * input->rows *
@@ -100,7 +95,7 @@ predict_seconds(VptreeBuild *build, const EstimateInput *input)
 static double
 predict_size(const VptreeIndex *index, const TreeParams *params, double rows)
 {
-	Size value_size = index->space.encoded_size;
+	Size value_size = index->space.usual_size;
 	bool wide = value_size > BUCKET_MAX_INLINE_VALUE;
 	double buckets = Max(1, ceil(rows / (params->bucket_size * params->fill)));
 	double on_page = floor(BUCKET_PAGE_ROOM /

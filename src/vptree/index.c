@@ -20,6 +20,7 @@ static const char *const coordinate_spaces[] = {"l1", "l2", "linf", "lp"};
 
 /* Pairs of values of which the least distance is looked for */
 #define SHIFT_PAIRS 10000
+#define SHIFT_PAIRS_OF_FUNCTION 1000
 #define SEED_OF_SHIFT UINT64_C(0x7368696674)
 
 static bool
@@ -50,6 +51,15 @@ keeps_paths(const VptreeIndex *index)
 	return index->meta.partition == TREE_VP && space_has_metric(&index->space.context);
 }
 
+/* What entries have in common, by the metapage and the space */
+static void
+set_shape(VptreeIndex *index)
+{
+	index->shape.extra_size = vptree_extra_size(&index->meta);
+	index->shape.value_size = index_space_varies(&index->space) ? 0 : index->space.encoded_size;
+	index->shape.max_value = index->space.encoded_size;
+}
+
 /*
  * Fixes what depends on the dimensions: how many entries a bucket has.  Called
  * once, when they are known; the metapage has it from then on.
@@ -58,12 +68,11 @@ void
 vptree_set_geometry(VptreeIndex *index, const VptreeOptions *options)
 {
 	VptreeMeta *meta = &index->meta;
-	Size value_size = index->space.encoded_size;
+	Size value_size = index->space.usual_size;
 	int bucket_size = options->bucket_size;
 
 	meta->header.dim = index->space.context.dim;
-	index->shape.extra_size = vptree_extra_size(meta);
-	index->shape.value_size = value_size;
+	set_shape(index);
 	if (bucket_size == VPTREE_AUTO_BUCKET_SIZE)
 	{
 		Size entry = BUCKET_ENTRY_ROOM(bucket_entry_size(&index->shape, value_size, 1));
@@ -113,8 +122,7 @@ is_sound(const VptreeMeta *meta)
 void
 vptree_use_meta(VptreeIndex *index)
 {
-	index->shape.extra_size = vptree_extra_size(&index->meta);
-	index->shape.value_size = index->space.encoded_size;
+	set_shape(index);
 	vptree_init_distance(index);
 }
 
@@ -132,7 +140,8 @@ vptree_read_meta(VptreeIndex *index)
 		return;
 	if (index->space.context.dim != index->meta.header.dim)
 		index_space_set_dim(&index->space, index->meta.header.dim);
-	if (unlikely(vptree_pivots_size(index) > VPTREE_PIVOT_ROOM))
+	if (unlikely(vptree_pivots_size(index) > VPTREE_PIVOT_ROOM ||
+				 (vptree_pivots_size(index) == 0) != (index->meta.num_pivot == 0)))
 		meta_report_invalid(index->relation);
 	vptree_use_meta(index);
 }
@@ -188,10 +197,20 @@ vptree_report_circle(const VptreeIndex *index)
 					errhint("Please REINDEX it.")));
 }
 
+/* Can the pivot of a node have so many bytes? */
+static bool
+has_pivot_size(const VptreeIndex *index, Size size)
+{
+	if (index->meta.partition != TREE_VP)
+		return size == 0;
+	if (index_space_varies(&index->space))
+		return size <= index->space.encoded_size;
+	return size == index->space.encoded_size;
+}
+
 VptreeNode
 vptree_find_node(const VptreeIndex *index, Page page, OffsetNumber offset)
 {
-	Size value_size = index->meta.partition == TREE_VP ? index->space.encoded_size : 0;
 	VptreeNode node;
 	ItemId id;
 
@@ -199,12 +218,13 @@ vptree_find_node(const VptreeIndex *index, Page page, OffsetNumber offset)
 		offset > PageGetMaxOffsetNumber(page))
 		return NULL;
 	id = PageGetItemId(page, offset);
-	if (!ItemIdIsNormal(id) ||
-		ItemIdGetLength(id) != MAXALIGN(sizeof(VptreeNodeData)) + bucket_inline_size(value_size) ||
+	if (!ItemIdIsNormal(id) || ItemIdGetLength(id) < MAXALIGN(sizeof(VptreeNodeData)) ||
 		ItemIdGetOffset(id) + (Size) ItemIdGetLength(id) > BLCKSZ - PAGE_SPECIAL_SIZE)
 		return NULL;
 	node = (VptreeNode) PageGetItem(page, id);
-	if (node->value_size != value_size || node->dimension >= index->meta.header.dim)
+	if (!has_pivot_size(index, node->value_size) ||
+		ItemIdGetLength(id) != vptree_node_size(node->value_size) ||
+		node->dimension >= index->meta.header.dim)
 		return NULL;
 	return node;
 }
@@ -244,11 +264,30 @@ vptree_lock_node(VptreeIndex *index, const VptreeChild *child, Buffer *buffer)
 const void *
 vptree_node_pivot(VptreeIndex *index, VptreeNode node, char *scratch)
 {
-	if (node->value_size <= BUCKET_MAX_INLINE_VALUE)
-		return VPTREE_NODE_VALUE(node);
-	value_pages_require(index->relation, (BlockNumber *) VPTREE_NODE_VALUE(node), scratch,
-						node->value_size);
-	return scratch;
+	const void *value = VPTREE_NODE_VALUE(node);
+
+	if (node->value_size > BUCKET_MAX_INLINE_VALUE)
+	{
+		value_pages_require(index->relation, value, scratch, node->value_size);
+		value = scratch;
+	}
+	index_space_require_sound(&index->space, index->relation, value, node->value_size);
+	return value;
+}
+
+const void *
+vptree_entry_value(VptreeIndex *index, BucketEntry entry, char *scratch)
+{
+	const void *value = bucket_read_value(index->relation, &index->shape, entry, scratch);
+
+	index_space_require_sound(&index->space, index->relation, value, entry->value_size);
+	return value;
+}
+
+VptreeNode
+vptree_copy_node(const VptreeIndex *index, VptreeNode node, VptreeNode copy)
+{
+	return memcpy(copy, node, vptree_node_size(node->value_size));
 }
 
 static const void *
@@ -344,6 +383,7 @@ vptree_choose_shift(VptreeIndex *index, const GraphValues *values, uint32 nvalue
 {
 	const SpaceContext *space = &index->space.context;
 	void *scratch;
+	int pairs = space->space->calls_back ? SHIFT_PAIRS_OF_FUNCTION : SHIFT_PAIRS;
 	double least = 0;
 	Random random;
 
@@ -351,7 +391,7 @@ vptree_choose_shift(VptreeIndex *index, const GraphValues *values, uint32 nvalue
 		return;
 	scratch = palloc(index->space.query_size + 1);
 	random_seed(&random, index->meta.seed + SEED_OF_SHIFT);
-	for (int i = 0; i < SHIFT_PAIRS; i++)
+	for (int i = 0; i < pairs; i++)
 	{
 		const void *object = graph_value(values, random_below(&random, nvalues));
 		const void *value = graph_value(values, random_below(&random, nvalues));

@@ -140,6 +140,7 @@ vptree_info(Relation relation, InfoReport *report)
 	info_add(report, "alpha_pivot", "%g", pruner.alpha_pivot);
 	info_add(report, "exp_pivot", "%g", pruner.exp_pivot);
 	report_tuning(meta, report);
-	info_add(report, "value_size", "%zu", (size_t) info->index.space.encoded_size);
+	if (!index_space_varies(&info->index.space))
+		info_add(report, "value_size", "%zu", (size_t) info->index.space.encoded_size);
 	info_add_pages(report, &info->pages, kinds, lengthof(kinds));
 }

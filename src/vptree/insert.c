@@ -40,6 +40,7 @@ typedef struct NewRow
 {
 	uint32 dim;
 	const void *value;	/* encoded */
+	Size size;			/* of it */
 	const void *query;	/* its query form */
 	const uint8 *codes; /* of its distances to the pivots of the pivot table */
 	float *coordinates; /* TREE_KD */
@@ -53,8 +54,11 @@ open_cached(Relation relation, IndexInfo *index_info)
 
 	if (inserter == NULL)
 	{
-		inserter = MemoryContextAllocZero(index_info->ii_Context, sizeof(VptreeInserter));
+		MemoryContext old = MemoryContextSwitchTo(index_info->ii_Context);
+
+		inserter = palloc0(sizeof(VptreeInserter));
 		vptree_open(&inserter->index, relation);
+		MemoryContextSwitchTo(old);
 		inserter->context =
 			AllocSetContextCreate(index_info->ii_Context, "vptree insert", ALLOCSET_DEFAULT_SIZES);
 		index_info->ii_AmCache = inserter;
@@ -77,10 +81,11 @@ add_step(VptreePlace *place)
 
 /*
  * Goes down from one node: place->bucket becomes the child.  False: another node is in its place
- * by now.
+ * by now.  copy: room for the node where its page must not be locked while the distance is
+ * computed, else NULL.
  */
 static bool
-descend_one(VptreeIndex *index, const NewRow *row, uint64 *chance, char *scratch,
+descend_one(VptreeIndex *index, const NewRow *row, uint64 *chance, char *scratch, VptreeNode copy,
 			VptreePlace *place)
 {
 	int path_length = index->meta.path_length;
@@ -91,6 +96,11 @@ descend_one(VptreeIndex *index, const NewRow *row, uint64 *chance, char *scratch
 
 	if (unlikely(node == NULL))
 		return false;
+	if (copy != NULL)
+	{
+		node = vptree_copy_node(index, node, copy);
+		UnlockReleaseBuffer(buffer);
+	}
 	step = add_step(place);
 	step->node = place->bucket;
 	if (index->meta.partition == TREE_KD)
@@ -99,7 +109,8 @@ descend_one(VptreeIndex *index, const NewRow *row, uint64 *chance, char *scratch
 		x = vptree_pivot_distance(index, vptree_node_pivot(index, node, scratch), row->query);
 	step->left = vptree_goes_left(x, node->radius, chance);
 	place->bucket = step->left ? node->left : node->right;
-	UnlockReleaseBuffer(buffer);
+	if (copy == NULL)
+		UnlockReleaseBuffer(buffer);
 	if (path_length > 0)
 	{
 		memmove(place->path + 1, place->path, (path_length - 1) * sizeof(float));
@@ -116,6 +127,7 @@ static bool
 descend(VptreeIndex *index, const NewRow *row, VptreePlace *place)
 {
 	char *scratch = palloc(index->space.encoded_size);
+	VptreeNode copy = vptree_calls_back(index) ? palloc(VPTREE_MAX_NODE_SIZE) : NULL;
 	uint64 chance = random_hash(((uint64) ItemPointerGetBlockNumber(row->tid) << 16) |
 								ItemPointerGetOffsetNumber(row->tid));
 
@@ -127,9 +139,11 @@ descend(VptreeIndex *index, const NewRow *row, VptreePlace *place)
 	while (found && !vptree_child_is_bucket(&place->bucket))
 	{
 		CHECK_FOR_INTERRUPTS();
-		found = descend_one(index, row, &chance, scratch, place);
+		found = descend_one(index, row, &chance, scratch, copy, place);
 	}
 	pfree(scratch);
+	if (copy != NULL)
+		pfree(copy);
 	return found;
 }
 
@@ -159,7 +173,7 @@ make_root(VptreeIndex *index, const NewRow *row)
 	HOLD_INTERRUPTS();
 	vptree_set_geometry(index, vptree_get_options(index->relation));
 	entry = bucket_make_entry(index->relation, &index->shape, VPTREE_FREE_PAGES, false, NULL,
-							  row->value, index->space.encoded_size, row->tid, 1, &size);
+							  row->value, row->size, row->tid, 1, &size);
 	index->meta.root.offset = InvalidOffsetNumber;
 	index->meta.root.block = bucket_write(index->relation, VPTREE_FREE_PAGES, false, &entry, &size,
 										  1, 1.0, &index->meta.root.number);
@@ -228,8 +242,9 @@ find_equal(VptreeIndex *index, Page page, BlockNumber block, const NewRow *row,
 		(*nentries)++;
 		if (found == InvalidOffsetNumber &&
 			memcmp(bucket_entry_extra(entry), place->path, npath * sizeof(float)) == 0 &&
+			entry->value_size == row->size &&
 			memcmp(bucket_read_value(index->relation, &index->shape, entry, scratch), row->value,
-				   index->space.encoded_size) == 0 &&
+				   row->size) == 0 &&
 			bucket_has_tid_room(&index->shape, page, offset))
 			found = offset;
 	}
@@ -279,7 +294,7 @@ add_to_bucket(VptreeIndex *index, Buffer head, const NewRow *row, const VptreePl
 	memcpy(vptree_extra_codes(&index->meta, extra), row->codes,
 		   VPTREE_CODES_SIZE(index->meta.num_pivot));
 	entry = bucket_make_entry(index->relation, &index->shape, VPTREE_FREE_PAGES, false, extra,
-							  row->value, index->space.encoded_size, row->tid, 1, &size);
+							  row->value, row->size, row->tid, 1, &size);
 	bucket_add(index->relation, VPTREE_FREE_PAGES, head, entry, size);
 	return true;
 }
@@ -356,6 +371,7 @@ vptree_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid, R
 	encoded = index_space_encode(&index->space, values[0]);
 	row.dim = index->space.context.dim;
 	row.value = encoded;
+	row.size = index_space_size(&index->space, encoded);
 	row.query =
 		space_prepare_query(&index->space.context, encoded, palloc(index->space.query_size + 1));
 	vptree_load_pivots(index, index_info->ii_Context);

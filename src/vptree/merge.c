@@ -90,6 +90,9 @@ choose_leaves(const VptreeGroup *group)
 	nleaves = Max(nleaves, 1);
 	for (uint32 i = 0; i < group->nbuckets; i++)
 		pages += group->buckets[i].pages;
+	/* no distance may be computed here, nor is known how many pages values of any size take */
+	if (vptree_calls_back(group->index))
+		return nleaves == 1 && group->nbuckets > 1 ? 1 : 0;
 	if (nleaves > group->nbuckets ||
 		vptree_pages_of(group->index, group->nentries, nleaves) > WORTHWHILE_SHARE * pages)
 		return 0;

@@ -34,15 +34,16 @@
 
 /* Values among which pivots are looked for */
 #define CANDIDATES 2000
+#define CANDIDATES_OF_FUNCTION 500
 #define SEED_OF_PIVOTS UINT64_C(0x7069766f7473)
 
 #define LARGEST_CODE 255
 
-/* Bytes from one pivot to the next in memory and on pages */
+/* Bytes from a pivot to the next in memory and on pages */
 static Size
-pivot_stride(const VptreeIndex *index)
+pivot_stride(const VptreeIndex *index, const void *pivot)
 {
-	return MAXALIGN(index->space.encoded_size);
+	return MAXALIGN(index_space_size(&index->space, pivot));
 }
 
 void
@@ -50,22 +51,48 @@ vptree_plan_pivots(VptreeIndex *index, const VptreeOptions *options)
 {
 	if (!space_has_metric(&index->measure))
 		return;
-	index->meta.num_pivot = Min((Size) options->num_pivot, VPTREE_PIVOT_ROOM / pivot_stride(index));
+	index->meta.num_pivot =
+		Min((Size) options->num_pivot, VPTREE_PIVOT_ROOM / MAXALIGN(index->space.usual_size));
 	vptree_set_geometry(index, options);
 }
 
 Size
 vptree_pivots_size(const VptreeIndex *index)
 {
-	return index->meta.num_pivot * pivot_stride(index);
+	if (index_space_varies(&index->space))
+		return index->meta.num_pivot > 0 ? index->meta.pivots_size : 0;
+	return index->meta.num_pivot * MAXALIGN(index->space.encoded_size);
 }
 
-void
+/* The number of the first pivot that is damaged, or that of all */
+static uint32
+find_pivots(const VptreeIndex *index, const char *memory, Size size, const void **pivots)
+{
+	const SpaceContext *context = &index->space.context;
+	const char *end = memory + size;
+	uint32 i;
+
+	for (i = 0; i < index->meta.num_pivot; i++)
+	{
+		if (index_space_varies(&index->space) &&
+			(memory >= end ||
+			 function_space_size_within(context, memory, (Size) (end - memory)) == 0))
+			break;
+		pivots[i] = memory;
+		memory += pivot_stride(index, memory);
+	}
+	return i;
+}
+
+bool
 vptree_use_pivots(VptreeIndex *index, const char *memory, MemoryContext context)
 {
-	index->pivots = MemoryContextAlloc(context, index->meta.num_pivot * sizeof(void *));
-	for (uint32 i = 0; i < index->meta.num_pivot; i++)
-		index->pivots[i] = memory + i * pivot_stride(index);
+	const void **pivots = MemoryContextAlloc(context, index->meta.num_pivot * sizeof(void *));
+
+	if (find_pivots(index, memory, vptree_pivots_size(index), pivots) < index->meta.num_pivot)
+		return false;
+	index->pivots = pivots;
+	return true;
 }
 
 void
@@ -78,7 +105,8 @@ vptree_load_pivots(VptreeIndex *index, MemoryContext context)
 		return;
 	memory = MemoryContextAlloc(context, size);
 	value_pages_require(index->relation, index->meta.pivot_pages, memory, size);
-	vptree_use_pivots(index, memory, context);
+	if (!vptree_use_pivots(index, memory, context))
+		meta_report_invalid(index->relation);
 }
 
 /* The candidates and what is known of them while pivots are chosen */
@@ -129,6 +157,7 @@ vptree_choose_pivots(VptreeIndex *index, const GraphValues *values, uint32 nvalu
 {
 	Choice *choice;
 	double farthest = 0;
+	Size used = 0;
 	char *memory;
 	void *scratch;
 	Random random;
@@ -139,23 +168,33 @@ vptree_choose_pivots(VptreeIndex *index, const GraphValues *values, uint32 nvalu
 	choice = palloc(sizeof(Choice));
 	scratch = palloc(index->space.query_size + 1);
 	random_seed(&random, index->meta.seed + SEED_OF_PIVOTS);
-	choice->n = Min(CANDIDATES, nvalues);
+	choice->n = Min(vptree_calls_back(index) ? CANDIDATES_OF_FUNCTION : CANDIDATES, nvalues);
 	for (int i = 0; i < choice->n; i++)
 	{
 		choice->values[i] = graph_value(values, (uint32) random_below(&random, nvalues));
 		choice->nearest[i] = INFINITY;
 	}
-	memory = MemoryContextAllocZero(context, vptree_pivots_size(index));
+	memory = MemoryContextAllocZero(context, VPTREE_PIVOT_ROOM);
 	next = (int) random_below(&random, choice->n);
 	for (uint32 i = 0; i < index->meta.num_pivot; i++)
 	{
+		const void *pivot = choice->values[next];
+
 		CHECK_FOR_INTERRUPTS();
-		memcpy(memory + i * pivot_stride(index), choice->values[next], index->space.encoded_size);
-		farthest = fmax(farthest, compare_with_pivot(index, choice, choice->values[next], scratch));
+		if (used + pivot_stride(index, pivot) > VPTREE_PIVOT_ROOM)
+		{
+			index->meta.num_pivot = i;
+			vptree_use_meta(index);
+			break;
+		}
+		memcpy(memory + used, pivot, index_space_size(&index->space, pivot));
+		farthest = fmax(farthest, compare_with_pivot(index, choice, pivot, scratch));
 		next = farthest_candidate(choice);
+		used += pivot_stride(index, pivot);
 	}
+	index->meta.pivots_size = used;
 	index->meta.pivot_unit = farthest > 0 ? farthest / LARGEST_CODE : 1;
-	vptree_use_pivots(index, memory, context);
+	(void) vptree_use_pivots(index, memory, context);
 	value_pages_write(index->relation, VPTREE_FREE_PAGES, true, memory, vptree_pivots_size(index),
 					  index->meta.pivot_pages);
 	pfree(choice);

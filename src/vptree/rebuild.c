@@ -12,17 +12,18 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
+#include "access/value_list.h"
 #include "storage/recent.h"
 #include "vptree/vptree.h"
 
-#define CACHE_LINE 64
-
-/* Distance computations between two looks at nothing: the buckets are locked all the time */
+/* Distance computations between two looks at nothing: most trees are built under locks */
 #define ALL_DISTANCES UINT64_MAX
 
 /* Heads that are retired together with the change of the pointer, and in each further record */
@@ -30,16 +31,19 @@
 #define FURTHER_HEADS MAX_GENERIC_XLOG_PAGES
 #define MAX_CHANGES (1 + (VPTREE_MAX_GROUP - FIRST_HEADS + FURTHER_HEADS - 1) / FURTHER_HEADS)
 
-typedef struct Rebuild
+struct VptreeRebuild
 {
+	MemoryContext context; /* of all this */
 	VptreeIndex *index;
-	const VptreeGroup *group;
+	VptreeGroup *group;
 	Tree *tree;
+	double shift; /* of the metapage, once the tree is computed */
 
 	/* copies of the entries, where those of each bucket end, and their values */
 	BucketCopy copy;
+	BucketEntry *copied; /* the same before any were joined, if distances call back */
 	uint32 end[VPTREE_MAX_GROUP];
-	char *values;
+	ValueList *values;
 	GraphValues graph_values;
 	uint32 *items; /* entries that are not joined with one before */
 	uint32 nitems;
@@ -51,15 +55,20 @@ typedef struct Rebuild
 	const void *pivots[TREE_MAX_PATH]; /* from the nearest upwards, as far as they were needed */
 	int npivots;
 	void *query; /* scratch for the query form of a value */
-} Rebuild;
+};
 
 /* ----------------------------------------------------------------- groups */
 
 uint32
 vptree_group_limit(const VptreeIndex *index)
 {
-	/* large values are copied, too, so as few as possible; and then all heads fit one record */
-	return index->space.encoded_size > BUCKET_MAX_INLINE_VALUE ? FIRST_HEADS : VPTREE_MAX_GROUP;
+	/*
+	 * Large values are copied, too, so as few as possible; and then all heads fit one record.
+	 * Where distances call back vacuum joins two buckets, for which it needs none.
+	 */
+	if (vptree_calls_back(index) || index->space.encoded_size > BUCKET_MAX_INLINE_VALUE)
+		return FIRST_HEADS;
+	return VPTREE_MAX_GROUP;
 }
 
 bool
@@ -182,7 +191,7 @@ vptree_group_unlock(VptreeGroup *group, uint32 first)
 uint32
 vptree_pages_of(const VptreeIndex *index, uint32 nentries, uint32 nbuckets)
 {
-	Size size = bucket_entry_size(&index->shape, index->space.encoded_size, 1);
+	Size size = bucket_entry_size(&index->shape, index->space.usual_size, 1);
 	uint32 on_page = BUCKET_PAGE_ROOM / BUCKET_ENTRY_ROOM(size);
 	uint32 smaller = nentries / nbuckets;
 	uint32 larger = nentries % nbuckets; /* so many buckets have one entry more */
@@ -195,16 +204,23 @@ vptree_pages_of(const VptreeIndex *index, uint32 nentries, uint32 nbuckets)
 
 /* Copies the entries of all buckets. */
 static void
-copy_entries(Rebuild *rebuild)
+copy_entries(VptreeRebuild *rebuild)
 {
 	VptreeIndex *index = rebuild->index;
 	const VptreeGroup *group = rebuild->group;
+	Size size;
 
 	for (uint32 i = 0; i < group->nbuckets; i++)
 	{
 		bucket_copy(index->relation, &index->shape, group->buckets[i].head, &rebuild->copy);
 		rebuild->end[i] = rebuild->copy.n;
 	}
+	if (!vptree_calls_back(index))
+		return;
+	size = rebuild->copy.n * sizeof(BucketEntry);
+	rebuild->copied = palloc_extended(Max(size, 1), MCXT_ALLOC_HUGE);
+	if (size > 0)
+		memcpy(rebuild->copied, rebuild->copy.entries, size);
 }
 
 /*
@@ -212,12 +228,12 @@ copy_entries(Rebuild *rebuild)
  * it as one that others may be joined with.
  */
 static bool
-join_entry(Rebuild *rebuild, uint32 number)
+join_entry(VptreeRebuild *rebuild, uint32 number)
 {
-	Size size = rebuild->index->space.encoded_size;
+	const IndexSpace *space = &rebuild->index->space;
 	const void *value = graph_value(&rebuild->graph_values, number);
 	BucketEntry entry = rebuild->copy.entries[number];
-	uint32 place = hash_bytes(value, (int) size);
+	uint32 place = hash_bytes(value, (int) entry->value_size);
 
 	for (;; place++)
 	{
@@ -228,7 +244,7 @@ join_entry(Rebuild *rebuild, uint32 number)
 			break;
 		before = &rebuild->copy.entries[other - 1];
 		if ((*before)->ntids + entry->ntids > BUCKET_MAX_TIDS ||
-			memcmp(graph_value(&rebuild->graph_values, other - 1), value, size) != 0)
+			!index_space_equal(space, graph_value(&rebuild->graph_values, other - 1), value))
 			continue;
 		*before = bucket_join_entries(&rebuild->index->shape, *before, entry);
 		return true;
@@ -239,7 +255,7 @@ join_entry(Rebuild *rebuild, uint32 number)
 
 /* Makes room for the items: a hash table that is at most half full. */
 static void
-allocate_items(Rebuild *rebuild)
+allocate_items(VptreeRebuild *rebuild)
 {
 	uint32 size = pg_nextpower2_32(2 * rebuild->copy.n + 1);
 
@@ -250,42 +266,35 @@ allocate_items(Rebuild *rebuild)
 
 /* Lays the values out as the tree wants them. */
 static void
-gather_values(Rebuild *rebuild)
+gather_values(VptreeRebuild *rebuild)
 {
 	VptreeIndex *index = rebuild->index;
-	Size stride = TYPEALIGN(CACHE_LINE, index->space.encoded_size);
+	char *scratch = palloc(index->space.encoded_size);
 
-	rebuild->values = palloc_extended(rebuild->copy.n * stride + CACHE_LINE, MCXT_ALLOC_HUGE);
-	rebuild->values = (char *) TYPEALIGN(CACHE_LINE, rebuild->values);
-	rebuild->graph_values.chunks = &rebuild->values;
-	rebuild->graph_values.chunk_shift = 31;
-	rebuild->graph_values.stride = stride;
-	rebuild->graph_values.value_size = index->space.encoded_size;
+	rebuild->values = value_list_make(&index->space, rebuild->copy.n);
+	rebuild->graph_values = value_list_values(rebuild->values);
 	allocate_items(rebuild);
 	for (uint32 i = 0; i < rebuild->copy.n; i++)
 	{
-		char *to = rebuild->values + i * stride;
-		const void *value =
-			bucket_read_value(index->relation, &index->shape, rebuild->copy.entries[i], to);
-
-		if (value != to)
-			memcpy(to, value, index->space.encoded_size);
+		value_list_set(rebuild->values, i,
+					   vptree_entry_value(index, rebuild->copy.entries[i], scratch));
 		if (!join_entry(rebuild, i))
 			rebuild->items[rebuild->nitems++] = i;
 	}
+	pfree(scratch);
 }
 
 static void
 release_tree(void *arg)
 {
-	Rebuild *rebuild = (Rebuild *) arg;
+	VptreeRebuild *rebuild = (VptreeRebuild *) arg;
 
 	tree_free(rebuild->tree);
 	rebuild->tree = NULL;
 }
 
 static void
-build_tree(Rebuild *rebuild, uint32 nleaves)
+build_tree(VptreeRebuild *rebuild, uint32 nleaves)
 {
 	const VptreeMeta *meta = &rebuild->index->meta;
 	TreeParams params = {.partition = (TreePartition) meta->partition,
@@ -314,7 +323,7 @@ build_tree(Rebuild *rebuild, uint32 nleaves)
 static int
 tids_of_entry(void *arg, uint32 place, ItemPointerData *tids)
 {
-	const Rebuild *rebuild = (const Rebuild *) arg;
+	const VptreeRebuild *rebuild = (const VptreeRebuild *) arg;
 	BucketEntry entry = rebuild->copy.entries[rebuild->tree->items[place]];
 
 	memcpy(tids, bucket_entry_tids(&rebuild->index->shape, entry),
@@ -324,7 +333,7 @@ tids_of_entry(void *arg, uint32 place, ItemPointerData *tids)
 
 /* The pivot of a node above the group, counted from 0 upwards, in palloc'ed memory */
 static const void *
-read_pivot(Rebuild *rebuild, int above)
+read_pivot(VptreeRebuild *rebuild, int above)
 {
 	VptreeIndex *index = rebuild->index;
 	const VptreeChild *child = &rebuild->group->steps[rebuild->group->depth - 1 - above].node;
@@ -345,12 +354,13 @@ read_pivot(Rebuild *rebuild, int above)
 /*
  * VptreeEntries.above.  An entry has its distances to the nodes of the group in front of those to
  * the nodes above it.  If there are fewer of the former now, there is room for distances
- * that it does not have.
+ * that it does not have.  Infinity stands for one that must not be computed here, where
+ * buckets are locked: it tells nothing.
  */
 static const float *
 path_of_entry(void *arg, uint32 place, int n)
 {
-	Rebuild *rebuild = (Rebuild *) arg;
+	VptreeRebuild *rebuild = (VptreeRebuild *) arg;
 	VptreeIndex *index = rebuild->index;
 	uint32 item = rebuild->tree->items[place];
 	const float *path = bucket_entry_extra(rebuild->copy.entries[item]);
@@ -365,6 +375,12 @@ path_of_entry(void *arg, uint32 place, int n)
 	if (n <= known)
 		return path + (path_length - known);
 	memcpy(rebuild->path, path + (path_length - known), known * sizeof(float));
+	if (vptree_calls_back(index))
+	{
+		for (int i = known; i < n; i++)
+			rebuild->path[i] = INFINITY;
+		return rebuild->path;
+	}
 	while (rebuild->npivots < n)
 	{
 		rebuild->pivots[rebuild->npivots] = read_pivot(rebuild, rebuild->npivots);
@@ -381,7 +397,7 @@ path_of_entry(void *arg, uint32 place, int n)
 static void
 codes_of_entry(void *arg, uint32 place, uint8 *codes)
 {
-	const Rebuild *rebuild = (const Rebuild *) arg;
+	const VptreeRebuild *rebuild = (const VptreeRebuild *) arg;
 	const VptreeMeta *meta = &rebuild->index->meta;
 	BucketEntry entry = rebuild->copy.entries[rebuild->tree->items[place]];
 
@@ -391,7 +407,7 @@ codes_of_entry(void *arg, uint32 place, uint8 *codes)
 
 /* Writes the tree; nothing points to it yet. */
 static VptreeSubtree
-write_tree(Rebuild *rebuild)
+write_tree(VptreeRebuild *rebuild)
 {
 	const VptreeGroup *group = rebuild->group;
 	VptreeEntries entries = {.values = &rebuild->graph_values,
@@ -519,29 +535,113 @@ mark_dead(const VptreeGroup *group)
 	}
 }
 
+/* ------------------------------------------------------------------ steps */
+
 /* The metapage is read under the locks of the heads: the group is the whole tree, or it is not. */
-VptreeChild
-vptree_rebuild(VptreeGroup *group, uint32 nleaves)
+VptreeRebuild *
+vptree_rebuild_copy(VptreeGroup *group)
 {
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "vptree rebuild", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Rebuild *rebuild = palloc0(sizeof(Rebuild));
-	VptreeSubtree subtree;
+	VptreeRebuild *rebuild = palloc0(sizeof(VptreeRebuild));
 
+	rebuild->context = context;
 	rebuild->index = group->index;
 	rebuild->group = group;
 	rebuild->query = palloc(group->index->space.query_size + 1);
 	vptree_read_meta(group->index);
 	copy_entries(rebuild);
 	gather_values(rebuild);
-	if (group->depth == 0 && group->nnodes == 0)
-		vptree_choose_shift(group->index, &rebuild->graph_values, rebuild->copy.n);
-	build_tree(rebuild, nleaves);
-	subtree = write_tree(rebuild);
-	switch_pointer(group, &subtree);
-	mark_dead(group);
 	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
+	return rebuild;
+}
+
+void
+vptree_rebuild_compute(VptreeRebuild *rebuild, uint32 nleaves)
+{
+	const VptreeGroup *group = rebuild->group;
+	MemoryContext old = MemoryContextSwitchTo(rebuild->context);
+
+	if (group->depth == 0 && group->nnodes == 0 && nleaves > 1)
+		vptree_choose_shift(group->index, &rebuild->graph_values, rebuild->copy.n);
+	rebuild->shift = group->index->meta.shift;
+	build_tree(rebuild, nleaves);
+	MemoryContextSwitchTo(old);
+}
+
+/* Has a bucket, whose head is locked, just those entries that were copied from number `first` on? */
+static bool
+is_bucket_unchanged(VptreeRebuild *rebuild, Buffer head, uint32 first, uint32 n)
+{
+	VptreeIndex *index = rebuild->index;
+	char *scratch = palloc(index->space.encoded_size);
+	BucketCopy now = {.n = 0};
+
+	bucket_copy(index->relation, &index->shape, head, &now);
+	if (now.n != n)
+		return false;
+	for (uint32 i = 0; i < n; i++)
+	{
+		BucketEntry entry = now.entries[i];
+		BucketEntry before = rebuild->copied[first + i];
+		Size size = bucket_entry_size(&index->shape, before->value_size, before->ntids);
+
+		if (entry->value_size != before->value_size || entry->ntids != before->ntids ||
+			memcmp(entry, before, size) != 0 ||
+			!index_space_equal(&index->space, value_list_get(rebuild->values, first + i),
+							   vptree_entry_value(index, entry, scratch)))
+			return false;
+	}
+	return true;
+}
+
+bool
+vptree_rebuild_is_current(VptreeRebuild *rebuild)
+{
+	const VptreeGroup *group = rebuild->group;
+	MemoryContext old = MemoryContextSwitchTo(rebuild->context);
+	uint32 first = 0;
+	bool unchanged = true;
+
+	for (uint32 i = 0; i < group->nbuckets && unchanged; i++)
+	{
+		unchanged =
+			is_bucket_unchanged(rebuild, group->buckets[i].head, first, rebuild->end[i] - first);
+		first = rebuild->end[i];
+	}
+	vptree_read_meta(group->index);
+	group->index->meta.shift = rebuild->shift;
+	MemoryContextSwitchTo(old);
+	return unchanged;
+}
+
+VptreeChild
+vptree_rebuild_replace(VptreeRebuild *rebuild)
+{
+	MemoryContext old = MemoryContextSwitchTo(rebuild->context);
+	VptreeSubtree subtree = write_tree(rebuild);
+
+	switch_pointer(rebuild->group, &subtree);
+	mark_dead(rebuild->group);
+	MemoryContextSwitchTo(old);
 	return subtree.root;
+}
+
+void
+vptree_rebuild_free(VptreeRebuild *rebuild)
+{
+	MemoryContextDelete(rebuild->context);
+}
+
+VptreeChild
+vptree_rebuild(VptreeGroup *group, uint32 nleaves)
+{
+	VptreeRebuild *rebuild = vptree_rebuild_copy(group);
+	VptreeChild root;
+
+	vptree_rebuild_compute(rebuild, nleaves);
+	root = vptree_rebuild_replace(rebuild);
+	vptree_rebuild_free(rebuild);
+	return root;
 }

@@ -35,7 +35,7 @@ vptree_retire(VptreeMeta *meta, const VptreeGroup *group)
 static uint32
 resting_limit(const VptreeIndex *index)
 {
-	Size value_size = index->space.encoded_size;
+	Size value_size = index->space.usual_size;
 	uint32 pages = vptree_pages_of(index, index->meta.bucket_size, 1);
 
 	if (value_size > BUCKET_MAX_INLINE_VALUE)

@@ -142,6 +142,12 @@ vptree_search_init(VptreeSearch *search, VptreeIndex *index, const ScanTarget *t
 		search->limit = vptree_key_beyond(&index->space.context, target->radius);
 	search->ahead = FIRST_AHEAD;
 	search->scratch = MemoryContextAlloc(context, Max(index->space.encoded_size, 1));
+	if (vptree_calls_back(index))
+	{
+		search->node = MemoryContextAlloc(context, VPTREE_MAX_NODE_SIZE);
+		search->copies =
+			AllocSetContextCreate(context, "entries of a bucket", ALLOCSET_DEFAULT_SIZES);
+	}
 	search->usual_size = bucket_entry_size(&index->shape, index->space.encoded_size, 1);
 	search->usual_header = (BucketEntryData){
 		.ntids = 1,
@@ -326,13 +332,25 @@ begin_anew(VptreeSearch *search, const VptreeChild *lost)
 	push_root(search);
 }
 
+/* Puts a copy in the place of a node whose page is locked where that must not be so any more. */
+static inline VptreeNode
+leave_page(VptreeSearch *search, VptreeNode node, Buffer *buffer)
+{
+	if (likely(search->node == NULL) || node == NULL)
+		return node;
+	vptree_copy_node(search->index, node, search->node);
+	UnlockReleaseBuffer(*buffer);
+	*buffer = InvalidBuffer;
+	return search->node;
+}
+
 static inline const VptreeChild *
 child_on_side(VptreeNode node, int side)
 {
 	return side == 0 ? &node->left : &node->right;
 }
 
-/* Adds to the queue what one side of a node that is locked leads to now. */
+/* Adds to the queue what one side of a node, which is locked or a copy, leads to now. */
 static void
 push_side(VptreeSearch *search, VptreeNode node, VptreeOrigin origin)
 {
@@ -371,6 +389,7 @@ look_anew(VptreeSearch *search, const VptreeBranch *lost)
 		Buffer buffer;
 		VptreeNode node = vptree_lock_node(search->index, &opened.node, &buffer);
 
+		node = leave_page(search, node, &buffer);
 		if (node != NULL)
 		{
 			bool changed =
@@ -378,7 +397,8 @@ look_anew(VptreeSearch *search, const VptreeBranch *lost)
 
 			if (changed)
 				push_side(search, node, origin);
-			UnlockReleaseBuffer(buffer);
+			if (BufferIsValid(buffer))
+				UnlockReleaseBuffer(buffer);
 			if (changed)
 				return;
 		}
@@ -402,10 +422,56 @@ score_batch(VptreeSearch *search)
 	search->nbatch = 0;
 }
 
+/* Keeps an entry of a locked page, and its value, until the page is unlocked. */
+static void
+copy_entry(VptreeSearch *search, BucketEntry entry)
+{
+	const BucketShape *shape = &search->index->shape;
+	Size size = bucket_entry_size(shape, entry->value_size, entry->ntids);
+	VptreeCopy copy;
+	char *value;
+
+	copy.entry = memcpy(MemoryContextAlloc(search->copies, size), entry, size);
+	copy.value = bucket_entry_value(shape, copy.entry);
+	if ((entry->flags & BUCKET_ENTRY_WIDE) != 0)
+	{
+		value = MemoryContextAlloc(search->copies, entry->value_size);
+		copy.value = bucket_read_value(search->index->relation, shape, entry, value);
+	}
+	MAKE_ROOM(search, search->copied, search->copied_capacity, search->ncopied + 1);
+	search->copied[search->ncopied++] = copy;
+}
+
+/* Scores the entries that were kept; no page is locked. */
+static void
+score_copies(VptreeSearch *search)
+{
+	VptreeIndex *index = search->index;
+	const SpaceContext *context = &index->space.context;
+
+	for (uint32 i = 0; i < search->ncopied; i++)
+	{
+		const VptreeCopy *copy = &search->copied[i];
+
+		index_space_require_sound(&index->space, index->relation, copy->value,
+								  copy->entry->value_size);
+		context->space->distances(context, search->query, &copy->value, 1, search->keys);
+		search->distances++;
+		add_rows(search, copy->entry, search->keys[0]);
+	}
+	search->ncopied = 0;
+	MemoryContextReset(search->copies);
+}
+
 /* Scores an entry, or puts it into the batch that is scored next. */
 static inline void
 score(VptreeSearch *search, BucketEntry entry)
 {
+	if (unlikely(search->copies != NULL))
+	{
+		copy_entry(search, entry);
+		return;
+	}
 	search->entries[search->nbatch] = entry;
 	search->values[search->nbatch] =
 		bucket_read_value(search->index->relation, &search->index->shape, entry, search->scratch);
@@ -493,6 +559,8 @@ open_bucket(VptreeSearch *search, VptreeBranch *branch, float bound)
 		read_page(search, buffer, &filter);
 	}
 	UnlockReleaseBuffer(buffer);
+	if (search->copies != NULL)
+		score_copies(search);
 	if (filter.smallest < INFINITY || filter.smallest_squares < TREE_ALL_SQUARES)
 	{
 		bound = vptree_filter_bound(search, &filter);
@@ -566,6 +634,7 @@ descend(VptreeSearch *search, VptreeBranch *branch, float bound)
 
 		if (unlikely(node == NULL))
 			return false;
+		node = leave_page(search, node, &buffer);
 		vptree_bound_sides(search, node, branch->ancestor, &sides);
 		opened = note_opened(search, branch);
 		nearer = sides.nearer;
@@ -574,12 +643,13 @@ descend(VptreeSearch *search, VptreeBranch *branch, float bound)
 		far.ancestor = sides.ancestor[1 - nearer];
 		push_branch(search, &far, Max(bound, sides.bound[1 - nearer]));
 		branch->child = nearer == 0 ? node->left : node->right;
-		if (branch->child.block != BufferGetBlockNumber(buffer))
+		if (!BufferIsValid(buffer) || branch->child.block != BufferGetBlockNumber(buffer))
 			prefetch_child(search, &branch->child);
 		branch->origin = vptree_origin(opened, nearer);
 		branch->ancestor = sides.ancestor[nearer];
 	} while (branch->child.block != InvalidBlockNumber && !vptree_child_is_bucket(&branch->child));
-	UnlockReleaseBuffer(buffer);
+	if (BufferIsValid(buffer))
+		UnlockReleaseBuffer(buffer);
 	return true;
 }
 

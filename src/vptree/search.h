@@ -116,6 +116,13 @@ typedef struct VptreeFilter
 	uint32 smallest_squares; /* the smallest sum left out; TREE_ALL_SQUARES: none was */
 } VptreeFilter;
 
+/* An entry, and its value wherever it was, of a bucket that is not locked any more */
+typedef struct VptreeCopy
+{
+	BucketEntry entry;
+	const void *value;
+} VptreeCopy;
+
 #define VPTREE_SCORE_BATCH 64
 
 typedef struct VptreeSearch
@@ -185,6 +192,13 @@ typedef struct VptreeSearch
 	float keys[VPTREE_SCORE_BATCH];
 	int nbatch;
 	char *scratch; /* for a value that is not on its page */
+
+	/* Where no page may be locked while distances are computed: copies, else NULL */
+	VptreeNode node;	  /* of the node at hand */
+	MemoryContext copies; /* of the entries of a bucket that are to be scored */
+	VptreeCopy *copied;
+	uint32 ncopied;
+	uint32 copied_capacity;
 
 	int64 distances;
 	int64 max_distances; /* no branch is opened after more */

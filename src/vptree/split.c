@@ -44,6 +44,9 @@ static const SplitPolicy frugal = {6, 0.85, 0.88};
  */
 #define SETTLED_GROWTH 1.3
 
+/* How often the entries of a bucket that others add to are copied anew */
+#define MAX_TRIES 3
+
 static bool
 is_settled(const VptreeMeta *meta)
 {
@@ -96,6 +99,13 @@ extend_group(VptreeGroup *group, uint32 limit)
 	return false;
 }
 
+/* The leaves that so many entries get */
+static uint32
+leaves_of(const VptreeMeta *meta, const SplitPolicy *policy, uint32 nentries)
+{
+	return (uint32) ceil(nentries / (policy->split_fill * meta->bucket_size));
+}
+
 /* Extends a group until it has room; returns how many leaves it is to have. */
 static uint32
 choose_leaves(VptreeGroup *group, bool *has_room)
@@ -108,8 +118,26 @@ choose_leaves(VptreeGroup *group, bool *has_room)
 	*has_room = false;
 	while (!*has_room && extend_group(group, limit))
 		*has_room = group->nentries <= policy->spread_fill * meta->bucket_size * group->nbuckets;
-	wanted = (uint32) ceil(group->nentries / (policy->split_fill * meta->bucket_size));
+	wanted = leaves_of(meta, policy, group->nentries);
 	return *has_room ? Min(wanted, group->nbuckets) : Max(wanted, group->nbuckets + 1);
+}
+
+/* Begins a group with the bucket of a place and locks that; false: it has gone, or is not full. */
+static bool
+begin_group(VptreeIndex *index, const VptreePlace *place, VptreeGroup *group)
+{
+	*group = (VptreeGroup){.index = index,
+						   .steps = place->steps,
+						   .depth = place->depth,
+						   .root = place->bucket,
+						   .buckets = {{.bucket = place->bucket}},
+						   .nbuckets = 1};
+	if (!vptree_group_lock(group, 0, true))
+		return false;
+	if (group->nentries >= index->meta.bucket_size)
+		return true;
+	vptree_group_unlock(group, 0);
+	return false;
 }
 
 /*
@@ -122,19 +150,8 @@ make_room_in_group(VptreeIndex *index, const VptreePlace *place, bool patient, V
 	uint32 nleaves;
 	bool has_room;
 
-	*group = (VptreeGroup){.index = index,
-						   .steps = place->steps,
-						   .depth = place->depth,
-						   .root = place->bucket,
-						   .buckets = {{.bucket = place->bucket}},
-						   .nbuckets = 1};
-	if (!vptree_group_lock(group, 0, true))
+	if (!begin_group(index, place, group))
 		return true;
-	if (group->nentries < index->meta.bucket_size)
-	{
-		vptree_group_unlock(group, 0);
-		return true;
-	}
 	nleaves = choose_leaves(group, &has_room);
 	if (!has_room && patient)
 	{
@@ -146,23 +163,98 @@ make_room_in_group(VptreeIndex *index, const VptreePlace *place, bool patient, V
 	return true;
 }
 
+/* Takes VPTREE_SPLIT_LOCK, unless vacuum has it. */
+static bool
+try_split_lock(VptreeIndex *index)
+{
+	return ConditionalLockPage(index->relation, VPTREE_SPLIT_LOCK, ShareLock);
+}
+
+static void
+release_split_lock(VptreeIndex *index)
+{
+	UnlockPage(index->relation, VPTREE_SPLIT_LOCK, ShareLock);
+}
+
+/*
+ * Where distances call back: the tree is computed of copies while nothing is locked, and takes
+ * the place of the bucket if that has not changed meanwhile.  Begins and ends with
+ * VPTREE_SPLIT_LOCK, unless *locked is false.  False: there is still no room.
+ */
+static bool
+split_unlocked(VptreeIndex *index, const VptreePlace *place, bool *locked)
+{
+	VptreeRebuild *rebuild;
+	VptreeGroup group;
+	bool done = true;
+
+	if (!begin_group(index, place, &group))
+		return true;
+	rebuild = vptree_rebuild_copy(&group);
+	vptree_group_unlock(&group, 0);
+	release_split_lock(index);
+	vptree_rebuild_compute(rebuild, Max(leaves_of(&index->meta, &usual, group.nentries), 2));
+	PAUSE_POINT("vptree computed split", 0);
+	*locked = try_split_lock(index);
+	if (!*locked)
+		done = false;
+	else if (vptree_group_lock(&group, 0, true))
+	{
+		done = vptree_rebuild_is_current(rebuild);
+		if (done)
+			vptree_rebuild_replace(rebuild);
+		else
+			vptree_group_unlock(&group, 0);
+	}
+	vptree_rebuild_free(rebuild);
+	return done;
+}
+
+/* Splits a full bucket for itself where distances call back. */
+static bool
+make_room_unlocked(VptreeIndex *index, const VptreePlace *place, bool *locked)
+{
+	for (int tries = 0; tries < MAX_TRIES && *locked; tries++)
+	{
+		if (split_unlocked(index, place, locked))
+		{
+			vptree_trim_resting(index);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Makes room in the buckets beside a full one, too. */
+static void
+make_room_around(VptreeIndex *index, Relation heap, const VptreePlace *place, bool settled)
+{
+	VptreeGroup group;
+
+	if (make_room_in_group(index, place, settled, &group))
+		return;
+	for (uint32 i = 1; i < group.nbuckets; i++)
+		vptree_remove_dead(index, heap, &group.buckets[i].bucket);
+	(void) make_room_in_group(index, place, false, &group);
+}
+
 bool
 vptree_make_room(VptreeIndex *index, Relation heap, const VptreePlace *place)
 {
 	bool settled = is_settled(&index->meta);
-	VptreeGroup group;
+	bool done = true;
+	bool locked = try_split_lock(index);
 
-	if (!ConditionalLockPage(index->relation, VPTREE_SPLIT_LOCK, ShareLock))
+	if (!locked)
 		return false;
 	PAUSE_POINT("vptree splits", 0);
 	if (settled)
 		vptree_remove_dead(index, heap, &place->bucket);
-	if (!make_room_in_group(index, place, settled, &group))
-	{
-		for (uint32 i = 1; i < group.nbuckets; i++)
-			vptree_remove_dead(index, heap, &group.buckets[i].bucket);
-		(void) make_room_in_group(index, place, false, &group);
-	}
-	UnlockPage(index->relation, VPTREE_SPLIT_LOCK, ShareLock);
-	return true;
+	if (vptree_calls_back(index))
+		done = make_room_unlocked(index, place, &locked);
+	else
+		make_room_around(index, heap, place, settled);
+	if (locked)
+		release_split_lock(index);
+	return done;
 }

@@ -27,6 +27,7 @@
 #include "utils/memutils.h"
 
 #include "access/build.h"
+#include "access/value_list.h"
 #include "core/parallel.h"
 #include "core/random.h"
 #include "vptree/search.h"
@@ -156,7 +157,7 @@ make_params(const VptreeIndex *index, const TuneGoal *goal, double total)
 							 .bucket_size = index->meta.bucket_size,
 							 .fill = VPTREE_BUILD_FILL,
 							 .path_length = index->meta.path_length,
-							 .threads = build_threads(),
+							 .threads = build_threads(&index->space),
 							 .seed = index->meta.seed};
 
 	if (index->meta.num_pivot > 0)
@@ -306,7 +307,7 @@ vptree_tune_build(VptreeIndex *index, const GraphValues *values, uint32 nvalues)
 {
 	TuneGoal goal = goal_of_options(vptree_get_options(index->relation));
 	Size memory = (Size) maintenance_work_mem * 1024;
-	Size used = (Size) nvalues * values->stride;
+	Size used = (Size) nvalues * value_list_usual_size(&index->space);
 	TuneData data = {.total = index->meta.entries};
 	TreeTuneParams params;
 
@@ -340,8 +341,7 @@ vptree_tune_build(VptreeIndex *index, const GraphValues *values, uint32 nvalues)
 typedef struct Reservoir
 {
 	VptreeIndex *index;
-	char *values;
-	Size stride;
+	ValueList *values;
 	uint32 capacity;
 	uint64 seen;
 	char *scratch;
@@ -357,9 +357,8 @@ take_entry(Reservoir *reservoir, BucketEntry entry)
 	if (place >= reservoir->capacity)
 		place = random_below(&reservoir->random, reservoir->seen);
 	if (place < reservoir->capacity)
-		memcpy(reservoir->values + place * reservoir->stride,
-			   bucket_read_value(index->relation, &index->shape, entry, reservoir->scratch),
-			   index->space.encoded_size);
+		value_list_set(reservoir->values, place,
+					   vptree_entry_value(index, entry, reservoir->scratch));
 }
 
 /*
@@ -402,23 +401,18 @@ fill_reservoir(Reservoir *reservoir)
 static void
 draw_from_index(VptreeIndex *index, TuneData *data, TreeTuneParams *params)
 {
-	Reservoir reservoir = {.index = index, .stride = MAXALIGN(index->space.encoded_size)};
-	char **chunk = palloc(sizeof(char *));
+	Reservoir reservoir = {.index = index};
 
-	reservoir.capacity = choose_quantity(index, params, PG_INT32_MAX, data->nqueries,
-										 (Size) maintenance_work_mem * 1024, reservoir.stride);
-	reservoir.values =
-		palloc_extended((Size) reservoir.capacity * reservoir.stride, MCXT_ALLOC_HUGE);
+	reservoir.capacity =
+		choose_quantity(index, params, PG_INT32_MAX, data->nqueries,
+						(Size) maintenance_work_mem * 1024, value_list_usual_size(&index->space));
+	reservoir.values = value_list_make(&index->space, reservoir.capacity);
 	reservoir.scratch = palloc(index->space.encoded_size);
 	random_seed(&reservoir.random, index->meta.seed + SEED_OF_SAMPLE);
 	fill_reservoir(&reservoir);
-	*chunk = reservoir.values;
 	data->nvalues = (uint32) Min(reservoir.seen, reservoir.capacity);
 	data->total = params->total = reservoir.seen;
-	data->values = (GraphValues){.chunks = chunk,
-								 .chunk_shift = 31,
-								 .stride = reservoir.stride,
-								 .value_size = index->space.encoded_size};
+	data->values = value_list_values(reservoir.values);
 }
 
 /* The queries of an array, encoded */

@@ -111,6 +111,15 @@ typedef VptreeNodeData *VptreeNode;
 
 #define VPTREE_NODE_VALUE(node) ((char *) (node) + MAXALIGN(sizeof(VptreeNodeData)))
 
+/* Bytes of a node whose pivot has so many, and the most that one has */
+static inline Size
+vptree_node_size(Size value_size)
+{
+	return MAXALIGN(sizeof(VptreeNodeData)) + bucket_inline_size(value_size);
+}
+
+#define VPTREE_MAX_NODE_SIZE (MAXALIGN(sizeof(VptreeNodeData)) + MAXALIGN(BUCKET_MAX_INLINE_VALUE))
+
 /* The metapage */
 typedef struct VptreeMeta
 {
@@ -132,12 +141,13 @@ typedef struct VptreeMeta
 	double tuned_improvement;
 	double tune_r;
 	uint32 tune_k;
-	uint32 settled;	   /* buckets after the build, or the last vacuum */
-	double entries;	   /* of the build */
-	double probe_few;  /* distances of a query of VPTREE_PROBE_FEW rows (probe.c); 0: unknown */
-	double probe_more; /* of VPTREE_PROBE_MORE rows */
-	double shift;	   /* added to distances that may be negative, for pruning (index.c) */
-	uint32 num_pivot;  /* of the pivot table (pivot_table.c); 0: there is none */
+	uint32 settled;		/* buckets after the build, or the last vacuum */
+	uint32 pivots_size; /* bytes of the pivot table's pivots, where they vary in size */
+	double entries;		/* of the build */
+	double probe_few;	/* distances of a query of VPTREE_PROBE_FEW rows (probe.c); 0: unknown */
+	double probe_more;	/* of VPTREE_PROBE_MORE rows */
+	double shift;		/* added to distances that may be negative, for pruning (index.c) */
+	uint32 num_pivot;	/* of the pivot table (pivot_table.c); 0: there is none */
 	BlockNumber pivot_pages[VPTREE_PIVOT_PAGES]; /* value pages, with the pivots as one value */
 	double pivot_unit;							 /* of the distances to them that entries have */
 	uint32 met_dead; /* inserts have met dead rows since the build, or the last vacuum */
@@ -228,8 +238,22 @@ extern VptreeNode vptree_find_node(const VptreeIndex *index, Page page, OffsetNu
 extern void vptree_report_lost(const VptreeIndex *index, const VptreeChild *child);
 extern void vptree_report_circle(const VptreeIndex *index);
 
-/* The pivot of a node whose page is locked; scratch: encoded_size bytes */
+/*
+ * The pivot of a node, whose page is locked unless it is a copy, and the value of an
+ * entry; scratch: encoded_size bytes
+ */
 extern const void *vptree_node_pivot(VptreeIndex *index, VptreeNode node, char *scratch);
+extern const void *vptree_entry_value(VptreeIndex *index, BucketEntry entry, char *scratch);
+
+/* Copies a node to memory of VPTREE_MAX_NODE_SIZE bytes, for when its page is not locked. */
+extern VptreeNode vptree_copy_node(const VptreeIndex *index, VptreeNode node, VptreeNode copy);
+
+/* May distances not be computed while a page is locked? */
+static inline bool
+vptree_calls_back(const VptreeIndex *index)
+{
+	return index->space.context.space->calls_back;
+}
 
 /*
  * d(pivot, x), the pivot as the object and x as the query, as a distance to prune by;
@@ -297,9 +321,12 @@ extern void vptree_plan_pivots(VptreeIndex *index, const VptreeOptions *options)
 extern void vptree_choose_pivots(VptreeIndex *index, const GraphValues *values, uint32 nvalues,
 								 MemoryContext context);
 
-/* Bytes of all pivots on their pages; and makes the index use them where they lie in memory */
+/*
+ * Bytes of all pivots on their pages; and makes the index use them where they lie in memory:
+ * false if they are damaged.
+ */
 extern Size vptree_pivots_size(const VptreeIndex *index);
-extern void vptree_use_pivots(VptreeIndex *index, const char *memory, MemoryContext context);
+extern bool vptree_use_pivots(VptreeIndex *index, const char *memory, MemoryContext context);
 
 /* Reads the pivots, if there are any, into memory of the context. */
 extern void vptree_load_pivots(VptreeIndex *index, MemoryContext context);
@@ -407,9 +434,21 @@ extern uint32 vptree_pages_of(const VptreeIndex *index, uint32 nentries, uint32 
 
 /*
  * Replaces the subtree by one of so many leaves; all heads are locked, and released.  The caller
- * has VPTREE_SPLIT_LOCK.  Returns the new subtree's root.
+ * has VPTREE_SPLIT_LOCK.  Returns the new subtree's root.  Where distances call back: one leaf.
  */
 extern VptreeChild vptree_rebuild(VptreeGroup *group, uint32 nleaves);
+
+/*
+ * The same in steps.  Where distances call back nothing may be locked while the tree is computed:
+ * then the heads, and VPTREE_SPLIT_LOCK, are to be released before that and locked again, and
+ * the tree is good for nothing unless the buckets have the same entries as when they were copied.
+ */
+typedef struct VptreeRebuild VptreeRebuild;
+extern VptreeRebuild *vptree_rebuild_copy(VptreeGroup *group);
+extern void vptree_rebuild_compute(VptreeRebuild *rebuild, uint32 nleaves);
+extern bool vptree_rebuild_is_current(VptreeRebuild *rebuild);
+extern VptreeChild vptree_rebuild_replace(VptreeRebuild *rebuild);
+extern void vptree_rebuild_free(VptreeRebuild *rebuild);
 
 /* resting.c: retired buckets */
 
@@ -448,7 +487,7 @@ typedef struct VptreePlace
 
 /*
  * Makes room where a bucket is full, unless somebody else has done so.  False: it has to grow,
- * as vacuum is at work.
+ * as vacuum is at work, or others add to it all the time.
  */
 extern bool vptree_make_room(VptreeIndex *index, Relation heap, const VptreePlace *place);
 

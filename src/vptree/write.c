@@ -34,7 +34,6 @@ typedef struct NodeWriter
 	const Tree *tree;
 	const GraphValues *values;
 	const VptreeSubtree *leaves;
-	Size node_size;
 	BlockNumber near;	 /* page of nodes to which they are to go, or InvalidBlockNumber */
 	uint32 *order;		 /* nodes from the root downwards, level by level */
 	VptreeSubtree *done; /* by node: what hangs under it; `root` once it is placed */
@@ -53,6 +52,22 @@ static bool
 has_pivots(const VptreeIndex *index)
 {
 	return index->meta.partition == TREE_VP;
+}
+
+/* Bytes of a node's pivot, and of the node */
+static Size
+pivot_size(const NodeWriter *writer, uint32 number)
+{
+	if (!has_pivots(writer->index))
+		return 0;
+	return index_space_size(&writer->index->space,
+							graph_value(writer->values, writer->tree->nodes[number].pivot));
+}
+
+static Size
+node_size(const NodeWriter *writer, uint32 number)
+{
+	return vptree_node_size(pivot_size(writer, number));
 }
 
 /* Puts the nodes in order and counts what hangs under each. */
@@ -98,8 +113,8 @@ make_node(const NodeWriter *writer, uint32 number, const BlockNumber *wide)
 {
 	VptreeIndex *index = writer->index;
 	const TreeNode *from = &writer->tree->nodes[number];
-	VptreeNode node = palloc0(writer->node_size);
-	Size value_size = index->space.encoded_size;
+	Size value_size = pivot_size(writer, number);
+	VptreeNode node = palloc0(vptree_node_size(value_size));
 
 	node->left = subtree_of(writer, from->left)->root;
 	node->right = subtree_of(writer, from->right)->root;
@@ -136,9 +151,10 @@ put_node(VptreeIndex *index, Page page, VptreeNode node, Size size)
 typedef struct NodePlan
 {
 	NodeWriter *writer;
-	uint32 capacity;   /* nodes on a page */
 	BlockNumber block; /* page at hand */
-	uint32 used;	   /* nodes on it */
+	uint32 used;	   /* nodes on it, */
+	Size used_room;	   /* and the room that they take, */
+	Size usual_room;   /* and that one takes, usually */
 	uint32 placed;	   /* nodes in all */
 	uint32 *roots;	   /* subtrees that are still to be placed, a queue */
 	uint32 nroots;
@@ -153,7 +169,14 @@ place_node(NodePlan *plan, uint32 number)
 	place->block = plan->block;
 	place->offset = FirstOffsetNumber + plan->used++;
 	place->number = 0;
+	plan->used_room += BUCKET_ENTRY_ROOM(node_size(plan->writer, number));
 	plan->writer->order[plan->placed++] = number;
+}
+
+static bool
+has_room(const NodePlan *plan, uint32 number)
+{
+	return plan->used_room + BUCKET_ENTRY_ROOM(node_size(plan->writer, number)) <= BUCKET_PAGE_ROOM;
 }
 
 /* Places a subtree, as much of it as has room; what hangs under that is a root of its own. */
@@ -165,7 +188,7 @@ place_subtree(NodePlan *plan, uint32 root)
 	uint32 next = 0;
 
 	plan->fringe[n++] = root;
-	while (next < n && plan->used < plan->capacity)
+	while (next < n && has_room(plan, plan->fringe[next]))
 	{
 		uint32 number = plan->fringe[next++];
 		const TreeNode *node = &tree->nodes[number];
@@ -184,12 +207,12 @@ place_subtree(NodePlan *plan, uint32 root)
 static bool
 is_page_done(const NodePlan *plan, uint32 root)
 {
-	uint32 nodes = plan->writer->done[root].nodes;
+	Size room = plan->writer->done[root].nodes * plan->usual_room;
 
-	if (plan->used == plan->capacity)
+	if (!has_room(plan, root))
 		return true;
-	return plan->used + nodes > plan->capacity && nodes <= plan->capacity &&
-		   plan->used >= plan->capacity * FULL_SHARE;
+	return plan->used_room + room > BUCKET_PAGE_ROOM && room <= BUCKET_PAGE_ROOM &&
+		   plan->used_room >= BUCKET_PAGE_ROOM * FULL_SHARE;
 }
 
 /* Gives every node its place, from block `first` on. */
@@ -199,7 +222,8 @@ plan_nodes(NodeWriter *writer, BlockNumber first)
 	NodePlan *plan = palloc0(sizeof(NodePlan));
 
 	plan->writer = writer;
-	plan->capacity = BUCKET_PAGE_ROOM / BUCKET_ENTRY_ROOM(writer->node_size);
+	plan->usual_room = BUCKET_ENTRY_ROOM(
+		vptree_node_size(has_pivots(writer->index) ? writer->index->space.usual_size : 0));
 	plan->block = first;
 	plan->roots = palloc_extended(writer->tree->nnodes * sizeof(uint32), MCXT_ALLOC_HUGE);
 	plan->roots[plan->nroots++] = writer->tree->root;
@@ -209,6 +233,7 @@ plan_nodes(NodeWriter *writer, BlockNumber first)
 		{
 			plan->block++;
 			plan->used = 0;
+			plan->used_room = 0;
 		}
 		place_subtree(plan, plan->roots[i]);
 	}
@@ -222,20 +247,22 @@ static BlockNumber *
 write_wide_pivots(const NodeWriter *writer)
 {
 	VptreeIndex *index = writer->index;
-	Size value_size = index->space.encoded_size;
-	uint32 pieces = value_pages_of(value_size);
+	uint32 pieces = value_pages_of(index->space.encoded_size);
 	BlockNumber *blocks;
 
-	if (!has_pivots(index) || value_size <= BUCKET_MAX_INLINE_VALUE)
+	if (!has_pivots(index) || index->space.encoded_size <= BUCKET_MAX_INLINE_VALUE)
 		return NULL;
 	blocks = palloc_extended((Size) writer->tree->nnodes * pieces * sizeof(BlockNumber),
 							 MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < writer->tree->nnodes; i++)
 	{
+		Size value_size = pivot_size(writer, i);
+
 		CHECK_FOR_INTERRUPTS();
-		value_pages_write(index->relation, VPTREE_FREE_PAGES, true,
-						  graph_value(writer->values, writer->tree->nodes[i].pivot), value_size,
-						  blocks + (Size) i * pieces);
+		if (value_size > BUCKET_MAX_INLINE_VALUE)
+			value_pages_write(index->relation, VPTREE_FREE_PAGES, true,
+							  graph_value(writer->values, writer->tree->nodes[i].pivot), value_size,
+							  blocks + (Size) i * pieces);
 	}
 	return blocks;
 }
@@ -258,7 +285,8 @@ write_node_page(const NodeWriter *writer, const BlockNumber *wide, uint32 *next)
 		if (place->block != block)
 			break;
 		node = make_node(writer, number, wide == NULL ? NULL : wide + (Size) number * pieces);
-		if (put_node(index, BufferGetPage(buffer), node, writer->node_size) != place->offset)
+		if (put_node(index, BufferGetPage(buffer), node, node_size(writer, number)) !=
+			place->offset)
 			elog(ERROR, "node is not where it was planned");
 		pfree(node);
 	}
@@ -283,15 +311,16 @@ write_packed(NodeWriter *writer)
 		pfree(wide);
 }
 
-/* The place of a node on a page that may be used again, or 0 */
+/* The place of a node of so many bytes on a page that may be used again, or 0 */
 static OffsetNumber
-find_dead(VptreeIndex *index, Page page)
+find_dead(VptreeIndex *index, Page page, Size size)
 {
 	for (OffsetNumber offset = FirstOffsetNumber; offset <= PageGetMaxOffsetNumber(page); offset++)
 	{
 		VptreeNode node = vptree_find_node(index, page, offset);
 
-		if (node != NULL && (node->flags & VPTREE_NODE_DEAD) != 0)
+		if (node != NULL && (node->flags & VPTREE_NODE_DEAD) != 0 &&
+			vptree_node_size(node->value_size) == size)
 			return offset;
 	}
 	return InvalidOffsetNumber;
@@ -311,7 +340,7 @@ lock_page_with_room(VptreeIndex *index, BlockNumber block, Size size, Buffer *bu
 	page = BufferGetPage(*buffer);
 	if (page_is(page, PAGE_NODES))
 	{
-		*dead = find_dead(index, page);
+		*dead = find_dead(index, page, size);
 		if (*dead != InvalidOffsetNumber || PageGetFreeSpace(page) >= MAXALIGN(size))
 			return true;
 	}
@@ -324,15 +353,15 @@ lock_page_with_room(VptreeIndex *index, BlockNumber block, Size size, Buffer *bu
  * that takes new nodes, else a fresh one, which takes them from then on.
  */
 static Buffer
-lock_node_page(const NodeWriter *writer, OffsetNumber *dead, bool *fresh)
+lock_node_page(const NodeWriter *writer, Size size, OffsetNumber *dead, bool *fresh)
 {
 	VptreeIndex *index = writer->index;
 	Buffer buffer;
 
 	*fresh = false;
 	*dead = InvalidOffsetNumber;
-	if (lock_page_with_room(index, writer->near, writer->node_size, &buffer, dead) ||
-		lock_page_with_room(index, index->meta.node_block, writer->node_size, &buffer, dead))
+	if (lock_page_with_room(index, writer->near, size, &buffer, dead) ||
+		lock_page_with_room(index, index->meta.node_block, size, &buffer, dead))
 		return buffer;
 	*fresh = true;
 	buffer = free_page_take(index->relation, VPTREE_FREE_PAGES, PAGE_NODES, false);
@@ -371,7 +400,8 @@ add_node(const NodeWriter *writer, uint32 number)
 	VptreeChild place = {0};
 	PageChange change;
 	bool fresh;
-	Buffer buffer = lock_node_page(writer, &place.offset, &fresh);
+	Size size = node_size(writer, number);
+	Buffer buffer = lock_node_page(writer, size, &place.offset, &fresh);
 	Page page;
 
 	place.block = BufferGetBlockNumber(buffer);
@@ -381,11 +411,11 @@ add_node(const NodeWriter *writer, uint32 number)
 	{
 		VptreeNode dead = vptree_find_node(index, page, place.offset);
 
-		before = memcpy(palloc(writer->node_size), dead, writer->node_size);
-		replace_node(dead, node, writer->node_size);
+		before = memcpy(palloc(size), dead, size);
+		replace_node(dead, node, size);
 	}
 	else
-		place.offset = put_node(index, page, node, writer->node_size);
+		place.offset = put_node(index, page, node, size);
 	place.number = VPTREE_NODE_NUMBER(node);
 	page_change_finish(&change);
 	if (before != NULL)
@@ -405,9 +435,6 @@ write_nodes(VptreeIndex *index, const Tree *tree, const GraphValues *values,
 
 	if (tree->root & TREE_LEAF)
 		return *subtree_of(&writer, tree->root);
-	writer.node_size = MAXALIGN(sizeof(VptreeNodeData));
-	if (has_pivots(index))
-		writer.node_size += bucket_inline_size(index->space.encoded_size);
 	survey(&writer);
 	if (index->building)
 		write_packed(&writer);
@@ -442,6 +469,7 @@ make_entry(VptreeIndex *index, const Tree *tree, const VptreeEntries *entries, u
 	} extra = {0};
 	ItemPointerData tids[BUCKET_MAX_TIDS];
 	int ntids = entries->tids(entries->arg, place, tids);
+	const void *value = graph_value(entries->values, tree->items[place]);
 
 	Assert(npath <= path_length && path_length <= TREE_MAX_PATH);
 	if (npath > 0)
@@ -456,8 +484,8 @@ make_entry(VptreeIndex *index, const Tree *tree, const VptreeEntries *entries, u
 	if (index->meta.num_pivot > 0)
 		entries->codes(entries->arg, place, vptree_extra_codes(&index->meta, extra.bytes));
 	return bucket_make_entry(index->relation, &index->shape, VPTREE_FREE_PAGES, index->building,
-							 extra.bytes, graph_value(entries->values, tree->items[place]),
-							 index->space.encoded_size, tids, ntids, size);
+							 extra.bytes, value, index_space_size(&index->space, value), tids,
+							 ntids, size);
 }
 
 static void

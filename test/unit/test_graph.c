@@ -7,6 +7,7 @@
  *-------------------------------------------------------------------------
  */
 #include <math.h>
+#include <setjmp.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -114,7 +115,10 @@ data_create(uint32_t rows)
 
 	for (uint32_t i = 0; i < nchunks; i++)
 		data.chunks[i] = calloc((size_t) 1 << CHUNK_SHIFT, stride);
-	data.values = (GraphValues){data.chunks, CHUNK_SHIFT, stride, DIM * sizeof(float)};
+	data.values = (GraphValues){.chunks = data.chunks,
+								.chunk_shift = CHUNK_SHIFT,
+								.stride = stride,
+								.value_size = DIM * sizeof(float)};
 	return data;
 }
 
@@ -479,6 +483,69 @@ test_query_form(void)
 	data_free(&data);
 }
 
+/* Values that lie elsewhere, with their addresses in the chunks, give the same graph. */
+static void
+test_addresses(void)
+{
+	Data data = clustered_data(2000, 1);
+	GraphParams params = params_for(8, 40, 1);
+	const void **addresses = malloc(data.rows * sizeof(void *));
+	char *chunk = (char *) addresses;
+	Data elsewhere = data;
+	Graph *a = build(&data, &params, &l2);
+	Graph *b;
+
+	for (uint32_t row = 0; row < data.rows; row++)
+		addresses[row] = graph_value(&data.values, row);
+	elsewhere.values = (GraphValues){.chunks = &chunk,
+									 .chunk_shift = 31,
+									 .stride = sizeof(void *),
+									 .value_size = DIM * sizeof(float),
+									 .addresses = true};
+	b = build(&elsewhere, &params, &l2);
+	CHECK(same_graph(a, b, data.rows), "the same graph");
+	graph_free(a);
+	graph_free(b);
+	free(addresses);
+	data_free(&data);
+}
+
+static jmp_buf way_out;
+static int calls_left;
+
+static void
+leaving_distances(const void *context, const void *query, const void *const *objects, int n,
+				  float *keys)
+{
+	if (calls_left-- == 0)
+		longjmp(way_out, 1);
+	l2.distances(context, query, objects, n, keys);
+}
+
+/* With one thread distances may leave a build wherever they are called: it can be freed then. */
+static void
+test_leave(void)
+{
+	Data data = clustered_data(600, 1);
+	GraphParams params = params_for(8, 40, 1);
+	GraphDistance leaving = l2;
+
+	leaving.distances = leaving_distances;
+	for (int calls = 0; calls < 40000; calls = 3 * calls + 1)
+	{
+		Graph *volatile graph = graph_create(data.rows, &params, &leaving, &data.values);
+
+		calls_left = calls;
+		if (setjmp(way_out) == 0)
+		{
+			while (graph_build_step(graph, 100))
+				continue;
+		}
+		graph_free(graph);
+	}
+	data_free(&data);
+}
+
 static void
 test_levels(void)
 {
@@ -815,7 +882,9 @@ static void
 test_memory_short(void)
 {
 	GraphParams params = params_for(100, 40, 1);
-	GraphValues nothing = {NULL, CHUNK_SHIFT, DIM * sizeof(float), DIM * sizeof(float)};
+	GraphValues nothing = {.chunk_shift = CHUNK_SHIFT,
+						   .stride = DIM * sizeof(float),
+						   .value_size = DIM * sizeof(float)};
 	struct rlimit before;
 	struct rlimit limit;
 	Graph *graph;
@@ -838,6 +907,8 @@ main(void)
 	RUN(test_far_clusters);
 	RUN(test_determinism);
 	RUN(test_query_form);
+	RUN(test_addresses);
+	RUN(test_leave);
 	RUN(test_levels);
 	RUN(test_select);
 	RUN(test_select_checked);

@@ -159,7 +159,8 @@ data_create(uint32_t rows)
 
 	for (uint32_t i = 0; i < nchunks; i++)
 		data.chunks[i] = calloc((size_t) 1 << CHUNK_SHIFT, stride);
-	data.values = (GraphValues){data.chunks, CHUNK_SHIFT, stride, stride};
+	data.values = (GraphValues){
+		.chunks = data.chunks, .chunk_shift = CHUNK_SHIFT, .stride = stride, .value_size = stride};
 	return data;
 }
 

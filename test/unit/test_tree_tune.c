@@ -118,7 +118,10 @@ simplex_data(uint32_t rows, uint64_t seed)
 static void
 set_values(Data *data)
 {
-	data->values = (GraphValues){&data->chunk, 31, DIM * sizeof(float), DIM * sizeof(float)};
+	data->values = (GraphValues){.chunks = &data->chunk,
+								 .chunk_shift = 31,
+								 .stride = DIM * sizeof(float),
+								 .value_size = DIM * sizeof(float)};
 }
 
 static TreeTuneParams
