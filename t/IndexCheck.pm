@@ -82,7 +82,6 @@ my %methods = (
 		floor => 0.97,
 		more_options => 'm = 5, ef_construction = 23',
 		build_phase => 'building graph',
-		growth => 2.5,
 		spaces => '^own_',
 		long => 1,
 	},
@@ -96,7 +95,6 @@ my %methods = (
 		floor => 1,
 		more_options => 'bucket_size = 77, path_length = 3',
 		build_phase => 'building tree',
-		growth => 2.5,
 		spaces => '^own_',
 		long => 1,
 	},);

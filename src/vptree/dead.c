@@ -94,9 +94,22 @@ is_listed(ItemPointer tid, void *state)
 	return bsearch(tid, dead->tids, dead->ntids, sizeof(ItemPointerData), compare_tids) != NULL;
 }
 
+/* Locks the head of a bucket in share mode; false if that has gone, or retired. */
+static bool
+lock_head(VptreeIndex *index, const VptreeChild *bucket, Buffer *head)
+{
+	if (!bucket_lock_head(index->relation, bucket->block, bucket->number, BUFFER_LOCK_SHARE, head))
+		return false;
+	if ((PageGetSpecial(BufferGetPage(*head))->flags & PAGE_RETIRED) == 0)
+		return true;
+	UnlockReleaseBuffer(*head);
+	return false;
+}
+
 /*
- * Removes the dead rows of a page, unless the bucket that it was in has gone.  Whoever copies the
- * bucket has its head locked, and reads large values after their entries: so no value goes between.
+ * Removes the dead rows of a page of a bucket.  Behind the head that needs the head's lock: whoever
+ * copies the bucket has it exclusively, and reads large values, which must not go, after
+ * their entries.
  */
 static void
 clean_page(VptreeIndex *index, const VptreeChild *bucket, BucketRows *dead, int number,
@@ -104,8 +117,7 @@ clean_page(VptreeIndex *index, const VptreeChild *bucket, BucketRows *dead, int 
 {
 	Buffer head = InvalidBuffer;
 
-	if (number > 0 &&
-		!bucket_lock_head(index->relation, bucket->block, bucket->number, BUFFER_LOCK_SHARE, &head))
+	if (number > 0 && !lock_head(index, bucket, &head))
 		return;
 	bucket_vacuum_page(index->relation, &index->shape, VPTREE_FREE_PAGES, dead->blocks[number],
 					   NULL, is_listed, dead, counts);

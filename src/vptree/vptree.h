@@ -142,12 +142,12 @@ typedef struct VptreeMeta
 	double tune_r;
 	uint32 tune_k;
 	uint32 settled;		/* buckets after the build, or the last vacuum */
-	uint32 pivots_size; /* bytes of the pivot table's pivots, where they vary in size */
 	double entries;		/* of the build */
 	double probe_few;	/* distances of a query of VPTREE_PROBE_FEW rows (probe.c); 0: unknown */
 	double probe_more;	/* of VPTREE_PROBE_MORE rows */
 	double shift;		/* added to distances that may be negative, for pruning (index.c) */
 	uint32 num_pivot;	/* of the pivot table (pivot_table.c); 0: there is none */
+	uint32 pivots_size; /* bytes of the table's pivots, where they vary in size */
 	BlockNumber pivot_pages[VPTREE_PIVOT_PAGES]; /* value pages, with the pivots as one value */
 	double pivot_unit;							 /* of the distances to them that entries have */
 	uint32 met_dead; /* inserts have met dead rows since the build, or the last vacuum */
