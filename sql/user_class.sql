@@ -132,6 +132,26 @@ SELECT same_as_exact($$SELECT w <~~~> 'abcde' FROM life WHERE w IS NOT NULL ORDE
 SELECT count(*) AS problems FROM ann_check('life_w', true);
 DROP TABLE life;
 
+-- a tree whose buckets split, become fewer by vacuum, and split again
+CREATE TABLE shrinking (id int, q point) WITH (autovacuum_enabled = off);
+CREATE INDEX shrinking_q ON shrinking USING vptree (q point_ops) WITH (bucket_size = 4, path_length = 3);
+CREATE FUNCTION shrinking() RETURNS TABLE (buckets int, retired int, problems bigint, answers text) LANGUAGE sql AS $$
+	SELECT (SELECT value::int FROM ann_index_info('shrinking_q') WHERE property = 'buckets'),
+		(SELECT value::int FROM ann_index_info('shrinking_q') WHERE property = 'retired_buckets'),
+		(SELECT count(*) FROM ann_check('shrinking_q', true)),
+		same_as_exact('SELECT q <~~~> point(20, 20.5) FROM shrinking ORDER BY q <~~~> point(20, 20.5)')
+$$;
+INSERT INTO shrinking SELECT i, point(i * 7 % 101, i * 13 % 103) FROM generate_series(1, 800) i;
+SELECT buckets BETWEEN 200 AND 400 AS buckets, problems, answers FROM shrinking();
+DELETE FROM shrinking WHERE id % 8 <> 0;
+VACUUM shrinking;
+VACUUM shrinking;
+SELECT buckets BETWEEN 25 AND 100 AS buckets, retired, problems, answers FROM shrinking();
+INSERT INTO shrinking SELECT 1000 + i, point(i * 11 % 107, i * 17 % 109) FROM generate_series(1, 400) i;
+SELECT buckets BETWEEN 125 AND 250 AS buckets, problems, answers FROM shrinking();
+DROP FUNCTION shrinking;
+DROP TABLE shrinking;
+
 -- large values, as they are stored: on the page, compressed, out of line; and too large
 CREATE TABLE large (id int, b bytea);
 INSERT INTO large SELECT i, decode(md5(i::text) || repeat('ab', i * 211), 'hex') FROM generate_series(1, 60) i;

@@ -21,8 +21,10 @@ my $interrupts = long_tests() ? 60 : 4;
 my $repeats = long_tests() ? 2000 : 150;
 my $growth = 256 * 1024;
 
-# What an index may grow to, of its size rebuilt, after inserts that were interrupted and vacuum
+# What an index may grow to, of its size rebuilt, after inserts that were interrupted and vacuum; a tree over
+# a function of SQL splits each bucket for itself
 my $largest = 1.6;
+my %larger = (vptree_function => 2.5);
 
 my $rows = 2500;
 
@@ -159,7 +161,7 @@ sub grown
 	}
 	my $size = $node->safe_psql('postgres', "SELECT pg_relation_size('items_v')");
 	note("index of $fresh bytes grew to $size");
-	cmp_ok($size, '<=', $largest * $fresh, "$method: an index does not grow by interrupted inserts")
+	cmp_ok($size, '<=', ($larger{$method} // $largest) * $fresh, "$method: an index does not grow by interrupted inserts")
 	  if recycles($node, $method);
 	is_sound($node, "$method: sound after interrupted inserts");
 	return;
