@@ -29,7 +29,7 @@ $node->start;
 $node->safe_psql('postgres', 'CREATE EXTENSION ann');
 
 prepare();
-foreach my $method ($ENV{ANN_METHODS} ? split(' ', $ENV{ANN_METHODS}) : sort keys %methods)
+foreach my $method (grep { $methods{$_} } ($ENV{ANN_METHODS} ? split(' ', $ENV{ANN_METHODS}) : sort keys %methods))
 {
 	refill($method);
 	churn($method, 0);
