@@ -35,7 +35,9 @@ sub dump_upgrade
 	my $kinds = kinds($node, 'postgres');
 
 	is(counts($node, 'postgres', @classes), join("\n", sort map { "$_->[0]|$rows|$rows" } @classes), "$method: every row in every class");
-	cmp_ok(scalar(@classes), '>', 3, "$method: there are classes");
+
+	# the suites make one class over a function
+	cmp_ok(scalar(@classes), '>=', IndexCheck::method($method)->{class} =~ /^own_/ ? 1 : 4, "$method: there are classes");
 	like($before, qr/Index Scan/, "$method: they are searched by index");
 	unlike($before, qr/Sort|Seq Scan/, "$method: ... all of them");
 	is_sound($node, "$method: before");
