@@ -35,6 +35,11 @@ BEGIN
 END
 $$;
 
+-- A tuning takes 1,200 rows, also where fewer are asked for.
+CREATE INDEX items_v ON items USING vptree (v vec_l2_ops) WITH (desired_recall = 0.9, tune_qty = 1000);
+SELECT value AS tuned FROM ann_index_info('items_v') WHERE property = 'tuned';
+DROP INDEX items_v;
+
 -- Without tuning the divergence is pruned too much; with it the recall is as desired, for
 -- fewer distances than there are rows.
 CREATE INDEX items_v ON items USING vptree (v vec_kl_ops) WITH (bucket_size = 10);

@@ -9,6 +9,7 @@
 
 #include "miscadmin.h"
 
+#include "access/pause.h"
 #include "storage/bucket.h"
 #include "storage/recent.h"
 #include "storage/value_pages.h"
@@ -506,21 +507,27 @@ remove_dead(Relation index, const BucketShape *shape, Buffer buffer, HeapTidIsDe
 }
 
 void
+bucket_vacuum_locked(Relation index, const BucketShape *shape, Size head_offset, Buffer buffer,
+					 HeapTidIsDead is_dead, void *state, BucketVacuumCounts *counts)
+{
+	BlockList values = {0};
+
+	remove_dead(index, shape, buffer, is_dead, state, counts, &values);
+	give_blocks(index, head_offset, PAGE_VALUE, &values, NULL);
+}
+
+void
 bucket_vacuum_page(Relation index, const BucketShape *shape, Size head_offset, BlockNumber blkno,
 				   BufferAccessStrategy strategy, HeapTidIsDead is_dead, void *state,
 				   BucketVacuumCounts *counts)
 {
 	Buffer buffer = ReadBufferExtended(index, MAIN_FORKNUM, blkno, RBM_NORMAL, strategy);
-	BlockList values = {0};
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	if (!page_is(BufferGetPage(buffer), PAGE_BUCKET))
-	{
+	if (page_is(BufferGetPage(buffer), PAGE_BUCKET))
+		bucket_vacuum_locked(index, shape, head_offset, buffer, is_dead, state, counts);
+	else
 		UnlockReleaseBuffer(buffer);
-		return;
-	}
-	remove_dead(index, shape, buffer, is_dead, state, counts, &values);
-	give_blocks(index, head_offset, PAGE_VALUE, &values, NULL);
 }
 
 /* Adds the value pages of a locked page's entries to a list; returns the number of TIDs. */
@@ -570,6 +577,7 @@ bucket_free(Relation index, const BucketShape *shape, Size head_offset, BlockNum
 		UnlockReleaseBuffer(buffer);
 		buffer = next;
 	} while (more);
+	PAUSE_POINT("bucket listed", 1);
 	give_blocks(index, head_offset, PAGE_BUCKET, &pages, also);
 	give_blocks(index, head_offset, PAGE_VALUE, &values, NULL);
 	return ntids;

@@ -181,6 +181,11 @@ extern void bucket_vacuum_page(Relation index, const BucketShape *shape, Size he
 							   BlockNumber blkno, BufferAccessStrategy strategy,
 							   HeapTidIsDead is_dead, void *state, BucketVacuumCounts *counts);
 
+/* The same for a page of a bucket that is locked exclusively; releases it. */
+extern void bucket_vacuum_locked(Relation index, const BucketShape *shape, Size head_offset,
+								 Buffer buffer, HeapTidIsDead is_dead, void *state,
+								 BucketVacuumCounts *counts);
+
 /*
  * Gives the pages of a retired bucket, and of its values, to the chain of free pages,
  * the head first.  Returns how many TIDs were in it; -1, with nothing done, if the

@@ -94,35 +94,35 @@ is_listed(ItemPointer tid, void *state)
 	return bsearch(tid, dead->tids, dead->ntids, sizeof(ItemPointerData), compare_tids) != NULL;
 }
 
-/* Locks the head of a bucket in share mode; false if that has gone, or retired. */
-static bool
-lock_head(VptreeIndex *index, const VptreeChild *bucket, Buffer *head)
-{
-	if (!bucket_lock_head(index->relation, bucket->block, bucket->number, BUFFER_LOCK_SHARE, head))
-		return false;
-	if ((PageGetSpecial(BufferGetPage(*head))->flags & PAGE_RETIRED) == 0)
-		return true;
-	UnlockReleaseBuffer(*head);
-	return false;
-}
-
 /*
- * Removes the dead rows of a page of a bucket.  Behind the head that needs the head's lock: whoever
- * copies the bucket has it exclusively, and reads large values, which must not go, after
- * their entries.
+ * Removes the dead rows of a page, unless the bucket that it was in has gone or has been retired:
+ * the pages and values of a retired one may be given back at this moment.  Its head is locked
+ * beside the page.  Whoever copies the bucket has that locked, and reads large values after their
+ * entries: so no value goes between.
  */
 static void
 clean_page(VptreeIndex *index, const VptreeChild *bucket, BucketRows *dead, int number,
 		   BucketVacuumCounts *counts)
 {
-	Buffer head = InvalidBuffer;
+	Buffer head;
 
-	if (number > 0 && !lock_head(index, bucket, &head))
+	if (!bucket_lock_head(index->relation, bucket->block, bucket->number,
+						  number == 0 ? BUFFER_LOCK_EXCLUSIVE : BUFFER_LOCK_SHARE, &head))
 		return;
+	if ((PageGetSpecial(BufferGetPage(head))->flags & PAGE_RETIRED) != 0)
+	{
+		UnlockReleaseBuffer(head);
+		return;
+	}
+	if (number == 0)
+	{
+		bucket_vacuum_locked(index->relation, &index->shape, VPTREE_FREE_PAGES, head, is_listed,
+							 dead, counts);
+		return;
+	}
 	bucket_vacuum_page(index->relation, &index->shape, VPTREE_FREE_PAGES, dead->blocks[number],
 					   NULL, is_listed, dead, counts);
-	if (BufferIsValid(head))
-		UnlockReleaseBuffer(head);
+	UnlockReleaseBuffer(head);
 }
 
 static void
@@ -133,8 +133,8 @@ note_met_dead(void *meta)
 
 /*
  * No page is locked while the table is looked at: what is dead then stays so, as vacuum, after which
- * the TIDs may be used again, waits for VPTREE_SPLIT_LOCK.  If the bucket's pages have another use by
- * then they are those of other buckets, whose dead rows may go as well, or are left alone.
+ * the TIDs may be used again, waits for VPTREE_SPLIT_LOCK.  If the bucket has been rebuilt by then it is
+ * left alone.
  */
 void
 vptree_remove_dead(VptreeIndex *index, Relation heap, const VptreeChild *bucket)

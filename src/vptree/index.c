@@ -266,7 +266,7 @@ vptree_node_pivot(VptreeIndex *index, VptreeNode node, char *scratch)
 {
 	const void *value = VPTREE_NODE_VALUE(node);
 
-	if (node->value_size > BUCKET_MAX_INLINE_VALUE)
+	if (node->value_size > BUCKET_MAX_INLINE_VALUE && !vptree_calls_back(index))
 	{
 		value_pages_require(index->relation, value, scratch, node->value_size);
 		value = scratch;
@@ -284,10 +284,23 @@ vptree_entry_value(VptreeIndex *index, BucketEntry entry, char *scratch)
 	return value;
 }
 
+Size
+vptree_copy_room(const VptreeIndex *index)
+{
+	Size value_size = Max(index->space.encoded_size, BUCKET_MAX_INLINE_VALUE);
+
+	return MAXALIGN(sizeof(VptreeNodeData)) + MAXALIGN(value_size);
+}
+
+/* Once the page is unlocked another node may take the place of a dead one, and its pivot's pages go. */
 VptreeNode
 vptree_copy_node(const VptreeIndex *index, VptreeNode node, VptreeNode copy)
 {
-	return memcpy(copy, node, vptree_node_size(node->value_size));
+	memcpy(copy, node, vptree_node_size(node->value_size));
+	if (node->value_size > BUCKET_MAX_INLINE_VALUE)
+		value_pages_require(index->relation, (const BlockNumber *) VPTREE_NODE_VALUE(node),
+							VPTREE_NODE_VALUE(copy), node->value_size);
+	return copy;
 }
 
 static const void *

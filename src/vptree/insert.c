@@ -127,7 +127,7 @@ static bool
 descend(VptreeIndex *index, const NewRow *row, VptreePlace *place)
 {
 	char *scratch = palloc(index->space.encoded_size);
-	VptreeNode copy = vptree_calls_back(index) ? palloc(VPTREE_MAX_NODE_SIZE) : NULL;
+	VptreeNode copy = vptree_calls_back(index) ? palloc(vptree_copy_room(index)) : NULL;
 	uint64 chance = random_hash(((uint64) ItemPointerGetBlockNumber(row->tid) << 16) |
 								ItemPointerGetOffsetNumber(row->tid));
 

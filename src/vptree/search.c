@@ -144,7 +144,7 @@ vptree_search_init(VptreeSearch *search, VptreeIndex *index, const ScanTarget *t
 	search->scratch = MemoryContextAlloc(context, Max(index->space.encoded_size, 1));
 	if (vptree_calls_back(index))
 	{
-		search->node = MemoryContextAlloc(context, VPTREE_MAX_NODE_SIZE);
+		search->node = MemoryContextAlloc(context, vptree_copy_room(index));
 		search->copies =
 			AllocSetContextCreate(context, "entries of a bucket", ALLOCSET_DEFAULT_SIZES);
 	}

@@ -170,14 +170,16 @@ make_params(const VptreeIndex *index, const TuneGoal *goal, double total)
 }
 
 /*
- * How many of so many values to tune with: tune_qty, or as many as there is memory
- * for, value_memory bytes each beside what the tuning takes.
+ * How many of so many values to tune with: tune_qty, or, where queries are split off them, no fewer
+ * than that takes, or as many as there is memory for, value_memory bytes each beside what the tuning
+ * takes.
  */
 static uint32
 choose_quantity(const VptreeIndex *index, const TreeTuneParams *params, double nvalues,
 				uint32 nqueries, Size memory, Size value_memory)
 {
-	uint32 wanted = Min(nvalues, vptree_get_options(index->relation)->tune_qty);
+	int tune_qty = vptree_get_options(index->relation)->tune_qty;
+	uint32 wanted = Min(nvalues, Max(tune_qty, nqueries == 0 ? TREE_TUNE_MIN_VALUES : 0));
 	uint32 fewest = Min(wanted, TREE_TUNE_MIN_VALUES);
 	uint32 n = wanted;
 

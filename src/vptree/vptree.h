@@ -111,14 +111,12 @@ typedef VptreeNodeData *VptreeNode;
 
 #define VPTREE_NODE_VALUE(node) ((char *) (node) + MAXALIGN(sizeof(VptreeNodeData)))
 
-/* Bytes of a node whose pivot has so many, and the most that one has */
+/* Bytes of a node whose pivot has so many */
 static inline Size
 vptree_node_size(Size value_size)
 {
 	return MAXALIGN(sizeof(VptreeNodeData)) + bucket_inline_size(value_size);
 }
-
-#define VPTREE_MAX_NODE_SIZE (MAXALIGN(sizeof(VptreeNodeData)) + MAXALIGN(BUCKET_MAX_INLINE_VALUE))
 
 /* The metapage */
 typedef struct VptreeMeta
@@ -239,13 +237,17 @@ extern void vptree_report_lost(const VptreeIndex *index, const VptreeChild *chil
 extern void vptree_report_circle(const VptreeIndex *index);
 
 /*
- * The pivot of a node, whose page is locked unless it is a copy, and the value of an
- * entry; scratch: encoded_size bytes
+ * The pivot of a node, whose page is locked, or which is a copy where distances call back; and
+ * the value of an entry.  scratch: encoded_size bytes
  */
 extern const void *vptree_node_pivot(VptreeIndex *index, VptreeNode node, char *scratch);
 extern const void *vptree_entry_value(VptreeIndex *index, BucketEntry entry, char *scratch);
 
-/* Copies a node to memory of VPTREE_MAX_NODE_SIZE bytes, for when its page is not locked. */
+/*
+ * Copies a node, whose page is locked, with the whole of its pivot to memory of vptree_copy_room()
+ * bytes, for when its page is not locked.
+ */
+extern Size vptree_copy_room(const VptreeIndex *index);
 extern VptreeNode vptree_copy_node(const VptreeIndex *index, VptreeNode node, VptreeNode copy);
 
 /* May distances not be computed while a page is locked? */
