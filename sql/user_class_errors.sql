@@ -204,5 +204,22 @@ INSERT INTO folded SELECT md5(i::text) FROM generate_series(1, 100) i;
 CREATE INDEX folded_w ON folded USING vptree (w folded_ops);
 SELECT count(*) FROM (SELECT 1 FROM folded ORDER BY w <~~~> 'a') AS t;
 
+-- a check and a tuning call the function with the rights of the table's owner
+CREATE ROLE ann_class_owner;
+GRANT USAGE ON SCHEMA user_class_errors TO ann_class_owner;
+CREATE FUNCTION owned(a int4, b int4) RETURNS float8 LANGUAGE plpgsql IMMUTABLE STRICT AS
+	$$BEGIN IF current_user <> 'ann_class_owner' THEN RAISE 'called by another'; END IF; RETURN abs(a - b); END$$;
+CREATE OPERATOR <~~~~> (LEFTARG = int4, RIGHTARG = int4, FUNCTION = owned);
+CREATE OPERATOR CLASS owned_ops FOR TYPE int4 USING vptree AS OPERATOR 1 <~~~~> (int4, int4) FOR ORDER BY float_ops, FUNCTION 2 owned(int4, int4);
+CREATE TABLE owned_rows AS SELECT i AS n FROM generate_series(1, 300) i;
+ALTER TABLE owned_rows OWNER TO ann_class_owner;
+CREATE INDEX owned_rows_n ON owned_rows USING vptree (n owned_ops);
+SELECT count(*) FROM (SELECT 1 FROM owned_rows ORDER BY n <~~~~> 5 LIMIT 1) AS t;
+SELECT count(*) FROM ann_check('owned_rows_n', true);
+SELECT recall >= 0.9 AS tuned FROM vptree_tune('owned_rows_n', ARRAY[7, 70], 0.9, 5);
+DROP TABLE owned_rows;
+REVOKE USAGE ON SCHEMA user_class_errors FROM ann_class_owner;
+DROP ROLE ann_class_owner;
+
 SET client_min_messages = warning;
 DROP SCHEMA user_class_errors CASCADE;

@@ -36,7 +36,7 @@ END
 $$;
 
 -- A tuning takes 1,200 rows, also where fewer are asked for.
-CREATE INDEX items_v ON items USING vptree (v vec_l2_ops) WITH (desired_recall = 0.9, tune_qty = 1000);
+CREATE INDEX items_v ON items USING vptree (v vec_l2_ops) WITH (desired_recall = 0.9, tune_k = 10, tune_qty = 1000);
 SELECT value AS tuned FROM ann_index_info('items_v') WHERE property = 'tuned';
 DROP INDEX items_v;
 

@@ -23,10 +23,12 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "access/build.h"
+#include "access/compat.h"
 #include "access/value_list.h"
 #include "core/parallel.h"
 #include "core/random.h"
@@ -543,6 +545,27 @@ make_result(FunctionCallInfo fcinfo, const VptreeMeta *meta)
 }
 
 /*
+ * Tunes with the rights of the table's owner, as CREATE INDEX does: a distance function of SQL is
+ * the owner's code.
+ */
+static void
+tune_as_owner(VptreeIndex *index, Relation heap, Relation relation, ArrayType *queries,
+			  const TuneGoal *goal)
+{
+	Oid save_user;
+	int save_context;
+	int save_level;
+
+	GetUserIdAndSecContext(&save_user, &save_context);
+	SetUserIdAndSecContext(heap->rd_rel->relowner, save_context | SECURITY_RESTRICTED_OPERATION);
+	save_level = NewGUCNestLevel();
+	RestrictSearchPath();
+	tune_index(index, relation, queries, goal);
+	AtEOXact_GUC(false, save_level);
+	SetUserIdAndSecContext(save_user, save_context);
+}
+
+/*
  * vptree_tune(index, queries, desired_recall, tune_k, tune_r): for the owner of the
  * index.  Only one at a time works on an index.
  */
@@ -582,7 +605,7 @@ vptree_tune(PG_FUNCTION_ARGS)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(index_oid));
 	heap = table_open(heap_oid, AccessShareLock);
 	relation = index_open(index_oid, ShareUpdateExclusiveLock);
-	tune_index(index, relation, PG_GETARG_ARRAYTYPE_P(1), &goal);
+	tune_as_owner(index, heap, relation, PG_GETARG_ARRAYTYPE_P(1), &goal);
 	index_close(relation, NoLock);
 	table_close(heap, NoLock);
 	return make_result(fcinfo, &index->meta);
