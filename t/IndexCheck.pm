@@ -45,7 +45,7 @@ my %methods = (
 		floor => 0.97,
 		more_options => 'm = 5, ef_construction = 23',
 		build_phase => 'building graph',
-		spaces => '_(l2|ip|cosine|angular)_ops$',
+		spaces => '^(?!own_).*_(l2|ip|cosine|angular)_ops$',
 	},
 	vptree => {
 		am => 'vptree',
@@ -68,7 +68,7 @@ my %methods = (
 		floor => 1,
 		more_options => 'bucket_size = 77, path_length = 3',
 		build_phase => 'building tree',
-		spaces => '_(l1|l2|linf|lp)_ops$',
+		spaces => '^(?!own_).*_(l1|l2|linf|lp)_ops$',
 		long => 1,
 	},
 	# classes over a distance function, as users write them (install_checks)
