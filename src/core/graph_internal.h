@@ -202,7 +202,8 @@ extern void graph_search_start(const Graph *graph, GraphWorker *worker, const vo
 
 /*
  * Starts a search from what the pool holds of another query's, as near to this one as a
- * vertex that is to be found as well.
+ * vertex that is to be found as well, and from the home of that vertex, which is this one's
+ * too: what was found from a home in another cluster must not lead all that follow astray.
  */
 extern void graph_search_follow(const Graph *graph, GraphWorker *worker, const void *query,
 								uint32_t vertex);

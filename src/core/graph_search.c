@@ -17,13 +17,13 @@
 
 #include <string.h>
 
-/* Longest batch: two full lists or a whole pool, and one more */
+/* Longest batch: two full lists or a whole pool, and two more */
 static size_t
 batch_size(const GraphShape *shape, int ef)
 {
 	int n = 2 * shape->base_capacity;
 
-	return (size_t) (ef > n ? ef : n) + 1;
+	return (size_t) (ef > n ? ef : n) + 2;
 }
 
 /* Takes `size` bytes, rounded up to whole cache lines, off *memory. */
@@ -122,6 +122,7 @@ graph_search_start(const Graph *graph, GraphWorker *worker, const void *query, u
 void
 graph_search_follow(const Graph *graph, GraphWorker *worker, const void *query, uint32_t vertex)
 {
+	uint32_t home = graph->parents[vertex];
 	Pool *pool = &worker->pool;
 	int n = pool->size;
 
@@ -131,6 +132,11 @@ graph_search_follow(const Graph *graph, GraphWorker *worker, const void *query, 
 	worker->ids[n++] = vertex;
 	for (int i = 0; i < n; i++)
 		worker->stamps[worker->ids[i]] = worker->stamp;
+	if (worker->stamps[home] != worker->stamp)
+	{
+		worker->stamps[home] = worker->stamp;
+		worker->ids[n++] = home;
+	}
 	graph_score(graph, worker, query, n);
 	pool_init(pool, pool->entries, pool->capacity);
 	pool_fill(pool, worker->keys, worker->ids, n);
