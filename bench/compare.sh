@@ -41,6 +41,8 @@ usage()
 		  --alone                  leave pgvector out
 		  --awake                  keep the processors from going to sleep while queries wait for
 		                           each other: see README.md
+		  --pin                    a single client and its backend share one processor, that of
+		                           the slices with one client: see README.md
 		  --keep                   leave the server running
 	EOF
 }
@@ -104,13 +106,14 @@ parse_options()
 {
 	local data=sift space=l2
 
-	ROWS='' QUERIES=1000 M=16 EF_CONSTRUCTION=64 CLIENTS=1 SECONDS_A_SLICE=3 ROUNDS=3 ALONE=no AWAKE=no KEEP=no
+	ROWS='' QUERIES=1000 M=16 EF_CONSTRUCTION=64 CLIENTS=1 SECONDS_A_SLICE=3 ROUNDS=3 ALONE=no AWAKE=no PIN=no KEEP=no
 	WITH='' WITH_LIBRARY=no SERVER_SETTINGS=''
 	unset VERSUS
 	while [ $# -gt 0 ]; do
 		case $1 in
 			--alone) ALONE=yes ;;
 			--awake) AWAKE=yes ;;
+			--pin) PIN=yes ;;
 			--library) WITH_LIBRARY=yes ;;
 			--keep) KEEP=yes ;;
 			-h | --help) usage; exit 0 ;;
@@ -335,6 +338,7 @@ slices()
 {
 	local round side line="    $1, $4 client(s):"
 
+	[ "$PIN" = no ] || pin_client_and_server "$4"
 	for round in $(seq "$ROUNDS"); do
 		for side in $SIDES; do
 			[ "$1$side" != "round_trip$LIBRARY" ] || continue
@@ -374,6 +378,18 @@ one_slice()
 	else
 		SPEED=$(queries_per_second "bench_$1" "$(side_session "$1" "$3")" "$2" "$SECONDS_A_SLICE" "$4") || exit 1
 	fi
+}
+
+# pin_client_and_server CLIENTS: one client and its backend take turns, so they need one processor;
+# on two of a virtual machine they wait for the host to wake the other at each turn, or do not, as
+# the scheduler happens to place them.  Holds for backends started from now on, and pgbench
+# (CLIENT_PROCESSORS of measure.sh); several clients get all processors.
+pin_client_and_server()
+{
+	CLIENT_PROCESSORS=0
+	[ "$1" -eq 1 ] || CLIENT_PROCESSORS=0-$(($(nproc) - 1))
+	taskset -pc "$CLIENT_PROCESSORS" "$(head -1 "$SERVER_DIR/data/postmaster.pid")" >/dev/null ||
+		die "cannot keep the server on processor $CLIENT_PROCESSORS"
 }
 
 # measure_costs EF: time in the server, alternating like the slices, and counters.
@@ -431,6 +447,7 @@ report_lines()
 	done
 	echo "\`$COMMAND\`, $(date +%Y-%m-%d)${commit:+, commit $commit}"
 	[ "$AWAKE" = no ] || echo "processors kept awake (--awake)"
+	[ "$PIN" = no ] || echo "a single client and its backend share a processor (--pin)"
 	echo "$(machine_line); PostgreSQL $("$PG_CONFIG" --version | sed 's/^PostgreSQL //; s/ .*//')$versions"
 	echo "shared_buffers $(setting shared_buffers), maintenance_work_mem $(setting maintenance_work_mem)," \
 		"$((BUILD_WORKERS + 1)) processes or threads build;$speed recall@$K over" \

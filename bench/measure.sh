@@ -265,14 +265,15 @@ write_search_script()
 }
 
 # queries_per_second DATABASE "session options" SCRIPT SECONDS [CLIENTS]: pgbench with prepared
-# statements over the Unix socket; what a client sees, connection time left out.
+# statements over the Unix socket; what a client sees, connection time left out.  On the
+# processors CLIENT_PROCESSORS, if set.
 queries_per_second()
 {
 	local count out
 
 	count=$(run_sql "$1" "SELECT count(*) FROM queries")
-	out=$(PGOPTIONS=$2 "$BINDIR/pgbench" -n -M prepared -c "${5:-1}" -j "${5:-1}" -T "$4" \
-		-D queries="$count" -f "$3" "$1" 2>&1) || die "pgbench failed: $out"
+	out=$(PGOPTIONS=$2 ${CLIENT_PROCESSORS:+taskset -c "$CLIENT_PROCESSORS"} "$BINDIR/pgbench" -n -M prepared \
+		-c "${5:-1}" -j "${5:-1}" -T "$4" -D queries="$count" -f "$3" "$1" 2>&1) || die "pgbench failed: $out"
 	printf '%s\n' "$out" | awk '/^tps = / {printf "%.1f\n", $3; exit}'
 }
 

@@ -422,6 +422,49 @@ test_far_clusters(void)
 	data_free(&data);
 }
 
+/*
+ * A search that follows one which ended in another cluster gets to its own: it begins at the
+ * home of the vertex as well.
+ */
+static void
+test_follow_astray(void)
+{
+	const int ef = 40;
+	Data data = data_create(ROWS);
+	GraphParams params = params_for(16, ef, 1);
+	Graph *graph;
+	GraphWorker *worker;
+	void *memory;
+	int found = 0;
+
+	fill_clusters(&data, 2, 0.05f, 7);
+	graph = build(&data, &params, &l2);
+	memory = aligned_alloc(CACHE_LINE, graph_worker_size(&graph->shape, data.rows, ef));
+	memset(memory, 0, graph_worker_size(&graph->shape, data.rows, ef));
+	worker = graph_worker_init(&graph->shape, data.rows, ef, memory);
+	for (uint32_t v = 1; v < data.rows; v++)
+	{
+		uint32_t last = 0;
+		uint32_t home = v - 1;
+
+		/* a home in the cluster of v, and a vertex with that home which was put into the other */
+		while (squared_distance(data_row(&data, home), data_row(&data, v)) > 1)
+			home = (home + 1) % data.rows;
+		while (squared_distance(data_row(&data, last), data_row(&data, v)) < 1)
+			last++;
+		graph->parents[last] = home;
+		graph_search(graph, worker, data_row(&data, last), ef);
+		graph_search_follow(graph, worker, data_row(&data, v), last);
+		graph_search_layer(graph, worker, data_row(&data, v), 0, ef);
+		found += worker->pool.entries[0].key == 0;
+	}
+	CHECK(found >= 0.99 * data.rows, "%d of %u found from a search that went astray", found,
+		  data.rows);
+	free(memory);
+	graph_free(graph);
+	data_free(&data);
+}
+
 static bool
 same_graph(const Graph *a, const Graph *b, uint32_t rows)
 {
@@ -905,6 +948,7 @@ main(void)
 	RUN(test_recall);
 	RUN(test_recall_grows);
 	RUN(test_far_clusters);
+	RUN(test_follow_astray);
 	RUN(test_determinism);
 	RUN(test_query_form);
 	RUN(test_addresses);
