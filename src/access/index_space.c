@@ -26,6 +26,7 @@
 #include "utils/typcache.h"
 
 #include "access/index_space.h"
+#include "storage/damage.h"
 #include "types/dense.h"
 #include "types/distance.h"
 #include "types/space_vector.h"
@@ -473,9 +474,7 @@ index_space_require_sound(const IndexSpace *space, Relation index, const void *e
 	if (likely(!function_space_is(space->context.space) ||
 			   function_space_is_sound(&space->context, encoded, size)))
 		return;
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has a damaged value", RelationGetRelationName(index)),
-					errhint("Please REINDEX it.")));
+	damage_report(index, "has a damaged value");
 }
 
 /* Support function 3 of the classes of a parametrised space */

@@ -211,10 +211,7 @@ hnsw_coder_create(HnswIndex *index)
 		Size size = index->meta.code_dim * sizeof(float);
 
 		if (!page_is(page, PAGE_VALUE))
-			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-							errmsg("index \"%s\" has no mean on block %u",
-								   RelationGetRelationName(index->relation), blkno),
-							errhint("Please REINDEX it.")));
+			damage_report(index->relation, "has no mean on block %u", blkno);
 		mean = palloc(size);
 		memcpy(mean, (char *) page + PAGE_DATA_OFFSET, size);
 		ReleaseBuffer(buffer);

@@ -48,6 +48,7 @@
 #include "core/pool.h"
 #include "core/rabitq.h"
 #include "core/visited.h"
+#include "storage/damage.h"
 #include "storage/heap_tids.h"
 #include "storage/meta.h"
 #include "storage/page_change.h"

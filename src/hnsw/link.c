@@ -205,10 +205,7 @@ hnsw_copy_value(HnswIndex *index, uint32 vertex, char *copy)
 
 	ReleaseBuffer(buffer);
 	if (unlikely(!found && index_space_varies(&index->space)))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has no value of vertex %u",
-							   RelationGetRelationName(index->relation), vertex),
-						errhint("Please REINDEX it.")));
+		damage_report(index->relation, "has no value of vertex %u", vertex);
 }
 
 /* Copies a value of varying size into memory of its own; NULL: it has gone. */

@@ -157,10 +157,7 @@ hnsw_open(HnswIndex *index, Relation relation)
 static void
 report_bad_vertex(HnswIndex *index, uint32 vertex)
 {
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has no vertex %u",
-						   RelationGetRelationName(index->relation), vertex),
-					errhint("Please REINDEX it.")));
+	damage_report(index->relation, "has no vertex %u", vertex);
 }
 
 /*
@@ -213,11 +210,8 @@ hnsw_read_stored(HnswIndex *index, HnswVertex vertex, char *scratch)
 void
 hnsw_report_bad_item(HnswIndex *index, ItemPointer tid)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INDEX_CORRUPTED),
-			 errmsg("index \"%s\" has no item (%u,%u)", RelationGetRelationName(index->relation),
-					ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid)),
-			 errhint("Please REINDEX it.")));
+	damage_report(index->relation, "has no item (%u,%u)", ItemPointerGetBlockNumber(tid),
+				  ItemPointerGetOffsetNumber(tid));
 }
 
 /* Has the vertex one of these flags?  It may change at any moment. */
@@ -451,10 +445,8 @@ lock_item_page(HnswIndex *index, BlockNumber blkno)
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	if (unlikely(!page_is(BufferGetPage(buffer), PAGE_ITEMS)))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" cannot add to block %u, which is not one of its pages",
-							   RelationGetRelationName(index->relation), blkno),
-						errhint("Please REINDEX it.")));
+		damage_report(index->relation, "cannot add to block %u, which is not one of its pages",
+					  blkno);
 	return buffer;
 }
 

@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 
 #include "storage/free_pages.h"
+#include "storage/damage.h"
 #include "storage/meta.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
@@ -26,10 +27,7 @@ chain_head(Page meta_page, Size head_offset)
 static void
 report_bad_chain(Relation index, BlockNumber blkno)
 {
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has no free page at block %u",
-						   RelationGetRelationName(index), blkno),
-					errhint("Please REINDEX it.")));
+	damage_report(index, "has no free page at block %u", blkno);
 }
 
 /* Pins the metapage and locks it exclusively. */

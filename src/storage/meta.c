@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "storage/damage.h"
 #include "storage/meta.h"
 #include "storage/recent.h"
 
@@ -26,9 +27,7 @@ meta_header_init(MetaHeader *header, MethodId method, const SpaceContext *space)
 void
 meta_report_invalid(Relation index)
 {
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has no valid metapage", RelationGetRelationName(index)),
-					errhint("Please REINDEX it.")));
+	damage_report(index, "has no valid metapage");
 }
 
 MetaHeader *

@@ -171,10 +171,7 @@ vptree_open(VptreeIndex *index, Relation relation)
 static void
 report_bad_node(const VptreeIndex *index, const VptreeChild *child)
 {
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has no node (%u,%u)",
-						   RelationGetRelationName(index->relation), child->block, child->offset),
-					errhint("Please REINDEX it.")));
+	damage_report(index->relation, "has no node (%u,%u)", child->block, child->offset);
 }
 
 void
@@ -182,19 +179,13 @@ vptree_report_lost(const VptreeIndex *index, const VptreeChild *child)
 {
 	if (!vptree_child_is_bucket(child))
 		report_bad_node(index, child);
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has no bucket %u at block %u",
-						   RelationGetRelationName(index->relation), child->number, child->block),
-					errhint("Please REINDEX it.")));
+	damage_report(index->relation, "has no bucket %u at block %u", child->number, child->block);
 }
 
 void
 vptree_report_circle(const VptreeIndex *index)
 {
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has nodes that lead in a circle",
-						   RelationGetRelationName(index->relation)),
-					errhint("Please REINDEX it.")));
+	damage_report(index->relation, "has nodes that lead in a circle");
 }
 
 /* Can the pivot of a node have so many bytes? */

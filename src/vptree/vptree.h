@@ -32,6 +32,7 @@
 #include "core/tree_prune.h"
 #include "core/tree_tune.h"
 #include "storage/bucket.h"
+#include "storage/damage.h"
 #include "storage/meta.h"
 #include "storage/page_change.h"
 #include "storage/value_pages.h"
