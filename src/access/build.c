@@ -20,6 +20,7 @@
 
 #include "access/build.h"
 #include "access/compat.h"
+#include "access/method.h"
 #include "core/parallel.h"
 #include "storage/meta.h"
 
@@ -30,7 +31,7 @@
 #define STEP_MICROSECONDS 200000
 
 char *
-build_phase_name(int64 phase)
+build_phase_name(int64 phase, const char *structure)
 {
 	switch (phase)
 	{
@@ -38,6 +39,8 @@ build_phase_name(int64 phase)
 			return "initializing";
 		case BUILD_PHASE_LOAD:
 			return "loading rows";
+		case BUILD_PHASE_STRUCTURE:
+			return unconstify(char *, structure);
 		case BUILD_PHASE_WRITE:
 			return "writing pages";
 		case BUILD_PHASE_PARTITION:
@@ -97,14 +100,31 @@ build_steps(BuildSteps *steps, uint64 done)
 static void
 release(void *arg)
 {
-	const Build *build = (const Build *) arg;
+	Build *build = (Build *) arg;
 
-	build->method->release(build->arg);
+	build->method->release(build);
 	parallel_shutdown();
 }
 
+/* What is to be built of a relation, checked */
+static Build *
+begin(Relation heap, Relation relation, IndexInfo *index_info)
+{
+	const AccessMethod *method = method_of(relation);
+	Build *build = palloc0(method->build->state_size);
+
+	build->method = method->build;
+	build->heap = heap;
+	build->relation = relation;
+	build->index_info = index_info;
+	build->meta_size = method->meta_size;
+	build->method->begin(build);
+	return build;
+}
+
+/* Gets ready for rows. */
 static void
-begin(Build *build)
+begin_rows(Build *build)
 {
 	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
 
@@ -126,11 +146,17 @@ static void
 spool_rows(Build *build)
 {
 	BuildRows *rows = build->rows;
+	MemoryContext old;
 
+	build->spool_context =
+		AllocSetContextCreate(CurrentMemoryContext, "index build parts", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(build->spool_context);
+	build->method->begin_spool(build);
+	MemoryContextSwitchTo(old);
 	for (uint64 i = 0; i < rows->ntids; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		build->method->spool(build->arg, build_rows_value(rows, rows->tids[i].value),
+		build->method->spool(build, build_rows_value(rows, rows->tids[i].value),
 							 &rows->tids[i].tid);
 	}
 	build_rows_free(rows);
@@ -157,7 +183,7 @@ add_row(Relation relation, ItemPointer tid, Datum *values, bool *isnull, bool tu
 		MemoryContextSwitchTo(old);
 		if (build->rows != NULL)
 			spool_rows(build);
-		build->method->spool(build->arg, encoded, tid);
+		build->method->spool(build, encoded, tid);
 	}
 	build->ntuples++;
 	if (index_space_varies(build->space))
@@ -166,13 +192,34 @@ add_row(Relation relation, ItemPointer tid, Datum *values, bool *isnull, bool tu
 	MemoryContextReset(build->row_context);
 }
 
+/* Makes the index of the rows that have been read. */
+static void
+finish_rows(Build *build)
+{
+	MemoryContext old;
+
+	if (build->rows != NULL)
+	{
+		build_rows_finish(build->rows);
+		build->method->build(build, build->rows);
+		build_rows_free(build->rows);
+		build->rows = NULL;
+		return;
+	}
+	old = MemoryContextSwitchTo(build->spool_context);
+	build->method->build_spooled(build);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(build->spool_context);
+}
+
 IndexBuildResult *
-build_run(Build *build)
+build_index(Relation heap, Relation relation, IndexInfo *index_info)
 {
 	IndexBuildResult *result = palloc(sizeof(IndexBuildResult));
+	Build *build = begin(heap, relation, index_info);
 	Buffer buffer;
 
-	begin(build);
+	begin_rows(build);
 	buffer = page_extend(build->relation, MAIN_FORKNUM);
 	UnlockReleaseBuffer(buffer);
 	build_write_meta(build->relation, build->meta, build->meta_size);
@@ -181,15 +228,7 @@ build_run(Build *build)
 												 false, true, add_row, build, NULL);
 	if (build->value_bytes > 0)
 		build->space->usual_size = (Size) (build->value_bytes / build->ntuples);
-	if (build->rows != NULL)
-	{
-		build_rows_finish(build->rows);
-		build->method->build(build->arg, build->rows);
-		build_rows_free(build->rows);
-		build->rows = NULL;
-	}
-	else
-		build->method->build_spooled(build->arg);
+	finish_rows(build);
 	release(build);
 
 	/* every page of the index is finished */
@@ -212,12 +251,13 @@ build_write_meta(Relation relation, const void *meta, Size meta_size)
 }
 
 void
-build_empty(Relation relation, const void *meta, Size meta_size)
+build_empty(Relation relation)
 {
+	const Build *build = begin(NULL, relation, NULL);
 	Buffer buffer = page_extend(relation, INIT_FORKNUM);
 
 	START_CRIT_SECTION();
-	meta_page_init(BufferGetPage(buffer), meta, meta_size);
+	meta_page_init(BufferGetPage(buffer), build->meta, build->meta_size);
 	MarkBufferDirty(buffer);
 	log_newpage_buffer(buffer, true);
 	END_CRIT_SECTION();

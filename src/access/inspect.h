@@ -3,9 +3,8 @@
  * inspect.h
  *	  What an access method does for those who look inside its indexes.
  *
- * ann_index_info() and ann_check() (src/eval) know no access method.  Each
- * registers what it does for them; an index is told apart by the ambuild
- * function of its access method, which no damage to its pages can change.
+ * ann_index_info(), ann_check() and ann_estimate() (src/eval) know no access
+ * method: they call what is here of the index's (method.h).
  *
  *-------------------------------------------------------------------------
  */
@@ -36,8 +35,6 @@ typedef struct InfoPages
 
 typedef struct InspectMethod
 {
-	ambuild_function build;
-
 	/* Adds the properties of an index: what stands in its metapage, counts. */
 	void (*info)(Relation index, InfoReport *report);
 
@@ -62,14 +59,11 @@ typedef struct InspectMethod
 	void (*estimate)(const EstimateInput *input, EstimateResult *result);
 } InspectMethod;
 
-/* Makes a method known.  Called when the library is loaded. */
-extern void inspect_register(const InspectMethod *method);
+/* An error if the index is a partitioned one, which has no pages of its own. */
+extern void inspect_require_whole(Relation index);
 
-/* The method with this ambuild function; NULL if it is none of this extension. */
-extern const InspectMethod *inspect_find(ambuild_function build);
-
-/* The method of an index; NULL if it is none of this extension. */
-extern const InspectMethod *inspect_method(Relation index);
+/* An error if what is on the pages of an index cannot be relied upon, or not be seen from here. */
+extern void inspect_require_usable(Relation index);
 
 /* Adds one property to the report. */
 extern void info_add(InfoReport *report, const char *property, const char *format, ...)

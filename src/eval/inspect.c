@@ -5,7 +5,7 @@
  *	  index.
  *
  * Both find the access method of the index among those that have registered
- * (access/inspect.h), so they hold for all of them.
+ * (access/method.h), so they hold for all of them.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,6 +28,7 @@
 
 #include "access/compat.h"
 #include "access/inspect.h"
+#include "access/method.h"
 
 PG_FUNCTION_INFO_V1(ann_index_info);
 PG_FUNCTION_INFO_V1(ann_check);
@@ -56,30 +57,17 @@ begin_rows(FunctionCallInfo fcinfo, TupleDesc *desc)
 static const InspectMethod *
 require_readable(Relation index)
 {
-	const InspectMethod *method = NULL;
+	const AccessMethod *method = method_of(index);
 
-	if (index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX)
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("index \"%s\" is partitioned", RelationGetRelationName(index)),
-						errhint("Name the index of one of its partitions.")));
-	method = inspect_method(index);
+	inspect_require_whole(index);
 	if (method == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("index \"%s\" is not an index of this extension",
 						RelationGetRelationName(index)),
 				 errdetail("Its access method is \"%s\".", get_am_name(index->rd_rel->relam))));
-	if (RELATION_IS_OTHER_TEMP(index))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("cannot access temporary indexes of other sessions")));
-	if (RecoveryInProgress() && !RelationIsPermanent(index))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("cannot access an unlogged index during recovery")));
-	if (!index->rd_index->indisready || !index->rd_index->indisvalid)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("index \"%s\" is not valid", RelationGetRelationName(index)),
-						errhint("Please REINDEX it.")));
-	return method;
+	inspect_require_usable(index);
+	return method->inspect;
 }
 
 /* ann_index_info(regclass): whoever may read the table may see this. */

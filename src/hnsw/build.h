@@ -11,7 +11,6 @@
 
 #include "postgres.h"
 
-#include "access/build.h"
 #include "hnsw/hnsw.h"
 
 typedef struct HnswParts HnswParts;
@@ -19,6 +18,7 @@ typedef struct HnswRest HnswRest;
 
 typedef struct HnswBuild
 {
+	Build frame;
 	HnswIndex index;
 	GraphParams params;
 	HnswQuantization quantization;

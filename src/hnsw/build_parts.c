@@ -59,14 +59,11 @@
 HnswParts *
 hnsw_parts_create(HnswBuild *build)
 {
-	MemoryContext context =
-		AllocSetContextCreate(CurrentMemoryContext, "hnsw build parts", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
 	HnswParts *parts = palloc0(sizeof(HnswParts));
 	Size encoded_size = build->index.space.encoded_size;
 
 	parts->build = build;
-	parts->context = context;
+	parts->context = CurrentMemoryContext;
 	parts->memory = (Size) maintenance_work_mem * 1024;
 	parts->rows = spool_create();
 	parts->row_size = MAXALIGN(sizeof(ItemPointerData)) + MAXALIGN(encoded_size);
@@ -79,7 +76,6 @@ hnsw_parts_create(HnswBuild *build)
 	parts->sample =
 		palloc_extended(parts->sample_capacity * MAXALIGN(encoded_size), MCXT_ALLOC_HUGE);
 	random_seed(&parts->random, build->params.seed + SEED_OF_SAMPLE);
-	MemoryContextSwitchTo(old);
 	return parts;
 }
 
@@ -579,7 +575,6 @@ void
 hnsw_parts_build(HnswParts *parts)
 {
 	HnswBuild *build = parts->build;
-	MemoryContext old = MemoryContextSwitchTo(parts->context);
 
 	build_phase(BUILD_PHASE_PARTITION, 2 * parts->nrows);
 	choose_stored_element(parts);
@@ -591,7 +586,4 @@ hnsw_parts_build(HnswParts *parts)
 	hnsw_parts_distribute(parts);
 	build_all(parts);
 	hnsw_join_parts(parts);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(parts->context);
-	build->parts = NULL;
 }

@@ -14,7 +14,6 @@
 
 #include "access/xloginsert.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
 #include "access/spool.h"
 #include "hnsw/build.h"
@@ -41,13 +40,11 @@ struct HnswRest
 HnswRest *
 hnsw_rest_create(HnswBuild *build)
 {
-	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(build));
 	HnswRest *rest = palloc0(sizeof(HnswRest));
 
 	rest->build = build;
 	rest->rows = spool_create();
 	rest->value = palloc(build->index.space.encoded_size);
-	MemoryContextSwitchTo(old);
 	return rest;
 }
 

@@ -9,14 +9,11 @@
 
 #include "fmgr.h"
 
-#include "access/method.h"
 #include "hnsw/hnsw.h"
 
 PG_FUNCTION_INFO_V1(hnsw_handler);
 
-/* What ann_index_info(), ann_check() and ann_estimate() call */
-const InspectMethod hnsw_inspect = {
-	.build = hnsw_build,
+static const InspectMethod inspect = {
 	.info = hnsw_info,
 	.check = hnsw_check,
 	.name_owner = hnsw_name_owner,
@@ -24,19 +21,23 @@ const InspectMethod hnsw_inspect = {
 	.estimate = hnsw_estimate,
 };
 
+const AccessMethod hnsw_method = {
+	.name = "hnsw",
+	.id = METHOD_HNSW,
+	.meta_size = sizeof(HnswMeta),
+	.init = hnsw_init_options,
+	.options = hnsw_options,
+	.phase_name = hnsw_build_phase_name,
+	.build = &hnsw_build_method,
+	.insert = &hnsw_insert_method,
+	.scan = &hnsw_scan_method,
+	.vacuum = &hnsw_vacuum_method,
+	.cost = &hnsw_cost_method,
+	.inspect = &inspect,
+};
+
 Datum
 hnsw_handler(PG_FUNCTION_ARGS)
 {
-	IndexAmRoutine *routine = method_routine();
-
-	routine->ambuild = hnsw_build;
-	routine->ambuildempty = hnsw_build_empty;
-	routine->aminsert = hnsw_insert;
-	routine->ambulkdelete = hnsw_bulk_delete;
-	routine->amvacuumcleanup = hnsw_vacuum_cleanup;
-	routine->amcostestimate = hnsw_cost_estimate;
-	routine->amoptions = hnsw_options;
-	routine->ambuildphasename = hnsw_build_phase_name;
-	routine->ambeginscan = hnsw_begin_scan;
-	PG_RETURN_POINTER(routine);
+	PG_RETURN_POINTER(method_routine(&hnsw_method));
 }

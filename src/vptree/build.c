@@ -29,7 +29,7 @@
 char *
 vptree_build_phase_name(int64 phase)
 {
-	return phase == BUILD_PHASE_STRUCTURE ? "building tree" : build_phase_name(phase);
+	return build_phase_name(phase, "building tree");
 }
 
 static bool
@@ -237,9 +237,9 @@ vptree_prepare(VptreeBuild *build, const GraphValues *values, uint32 nvalues, do
 
 /* BuildMethod.build */
 static void
-build_of_rows(void *arg, BuildRows *rows)
+build_tree_of_rows(Build *frame, BuildRows *rows)
 {
-	VptreeBuild *build = (VptreeBuild *) arg;
+	VptreeBuild *build = (VptreeBuild *) frame;
 	VptreePivots none = {.n = 0};
 	GraphValues values = build_rows_values(rows);
 	VptreeSubtree subtree;
@@ -253,22 +253,27 @@ build_of_rows(void *arg, BuildRows *rows)
 	finish(build, &subtree, &values, rows->nvalues);
 }
 
+/* BuildMethod.begin_spool */
+static void
+begin_spooling(Build *frame)
+{
+	VptreeBuild *build = (VptreeBuild *) frame;
+
+	build->parts = vptree_parts_create(build);
+}
+
 /* BuildMethod.spool */
 static void
-spool_row(void *arg, const void *encoded, ItemPointer tid)
+spool_encoded(Build *frame, const void *encoded, ItemPointer tid)
 {
-	VptreeBuild *build = (VptreeBuild *) arg;
-
-	if (build->parts == NULL)
-		build->parts = vptree_parts_create(build);
-	vptree_parts_add(build->parts, encoded, tid);
+	vptree_parts_add(((VptreeBuild *) frame)->parts, encoded, tid);
 }
 
 /* BuildMethod.build_spooled */
 static void
-build_of_parts(void *arg)
+build_tree_of_parts(Build *frame)
 {
-	VptreeBuild *build = (VptreeBuild *) arg;
+	VptreeBuild *build = (VptreeBuild *) frame;
 	VptreeSubtree subtree;
 
 	set_dimensions(build);
@@ -278,32 +283,12 @@ build_of_parts(void *arg)
 
 /* BuildMethod.release */
 static void
-release_tree(void *arg)
+release_tree(Build *frame)
 {
-	VptreeBuild *build = (VptreeBuild *) arg;
+	VptreeBuild *build = (VptreeBuild *) frame;
 
 	tree_free(build->tree);
 	build->tree = NULL;
-}
-
-static const BuildMethod method = {
-	.build = build_of_rows,
-	.spool = spool_row,
-	.build_spooled = build_of_parts,
-	.release = release_tree,
-};
-
-/* What an index of this relation begins with, checked */
-static void
-init_index(VptreeIndex *index, Relation relation)
-{
-	memset(index, 0, sizeof(*index));
-	index->relation = relation;
-	index->building = true;
-	index_space_init(&index->space, relation);
-	vptree_check_partition(&index->space, vptree_get_options(relation));
-	vptree_check_tuning(vptree_get_options(relation));
-	vptree_meta_init(index, vptree_get_options(relation));
 }
 
 void
@@ -317,33 +302,30 @@ vptree_init_params(VptreeBuild *build)
 	build->params.seed = build->index.meta.seed;
 }
 
-/* ambuild */
-IndexBuildResult *
-vptree_build(Relation heap, Relation relation, IndexInfo *index_info)
+/* BuildMethod.begin */
+static void
+begin_tree(Build *frame)
 {
-	VptreeBuild *build = palloc0(sizeof(VptreeBuild));
-	Build *frame = palloc0(sizeof(Build));
+	VptreeBuild *build = (VptreeBuild *) frame;
+	VptreeIndex *index = &build->index;
+	const VptreeOptions *options = vptree_get_options(frame->relation);
 
-	init_index(&build->index, relation);
+	index->relation = frame->relation;
+	index->building = true;
+	index_space_init(&index->space, frame->relation);
+	vptree_check_partition(&index->space, options);
+	vptree_check_tuning(options);
+	vptree_meta_init(index, options);
 	vptree_init_params(build);
-	frame->method = &method;
-	frame->arg = build;
-	frame->heap = heap;
-	frame->relation = relation;
-	frame->index_info = index_info;
-	frame->space = &build->index.space;
-	frame->memory_per_value = vptree_memory_per_value(build);
-	frame->meta = &build->index.meta;
-	frame->meta_size = sizeof(VptreeMeta);
-	return build_run(frame);
+	build_describe(frame, &index->space, &index->meta, vptree_memory_per_value(build));
 }
 
-/* ambuildempty: the init fork of an unlogged index */
-void
-vptree_build_empty(Relation relation)
-{
-	VptreeIndex index;
-
-	init_index(&index, relation);
-	build_empty(relation, &index.meta, sizeof(VptreeMeta));
-}
+const BuildMethod vptree_build_method = {
+	.state_size = sizeof(VptreeBuild),
+	.begin = begin_tree,
+	.build = build_tree_of_rows,
+	.begin_spool = begin_spooling,
+	.spool = spool_encoded,
+	.build_spooled = build_tree_of_parts,
+	.release = release_tree,
+};

@@ -11,13 +11,13 @@
 
 #include "postgres.h"
 
-#include "access/build.h"
 #include "vptree/vptree.h"
 
 typedef struct VptreeParts VptreeParts;
 
 typedef struct VptreeBuild
 {
+	Build frame;
 	VptreeIndex index;
 	TreeParams params;
 	Tree *tree;			/* that is being built or written, or NULL */

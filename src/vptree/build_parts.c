@@ -72,7 +72,6 @@ typedef struct Part
 struct VptreeParts
 {
 	VptreeBuild *build;
-	MemoryContext context;
 	Size memory;   /* bytes that may be used at a time */
 	Size held;	   /* by tops of the tree and files of parts */
 	Size row_size; /* at most */
@@ -137,18 +136,13 @@ read_row(const VptreeParts *parts, Part *part, char *row)
 VptreeParts *
 vptree_parts_create(VptreeBuild *build)
 {
-	MemoryContext context =
-		AllocSetContextCreate(CurrentMemoryContext, "vptree build parts", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
 	VptreeParts *parts = palloc0(sizeof(VptreeParts));
 
 	parts->build = build;
-	parts->context = context;
 	parts->memory = (Size) maintenance_work_mem * 1024;
 	parts->row_size = sizeof(RowHeader) + MAXALIGN(build->index.space.encoded_size);
 	parts->row = palloc0(parts->row_size);
 	parts->all.rows = spool_create();
-	MemoryContextSwitchTo(old);
 	return parts;
 }
 
@@ -533,15 +527,8 @@ build_part(VptreeParts *parts, Part *part, const VptreePivots *above)
 VptreeSubtree
 vptree_parts_build(VptreeParts *parts)
 {
-	VptreeBuild *build = parts->build;
 	VptreePivots none = {.n = 0};
-	MemoryContext old = MemoryContextSwitchTo(parts->context);
-	VptreeSubtree result;
 
 	parts->total = parts->all.nrows;
-	result = build_part(parts, &parts->all, &none);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(parts->context);
-	build->parts = NULL;
-	return result;
+	return build_part(parts, &parts->all, &none);
 }

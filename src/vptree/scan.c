@@ -30,7 +30,7 @@ typedef struct VptreeScanData
 typedef VptreeScanData *VptreeScan;
 
 static void
-count(const ScanLoop *loop)
+count_tree_search(const ScanLoop *loop)
 {
 	const VptreeSearch *search = &((const VptreeScanData *) loop)->search;
 
@@ -40,7 +40,7 @@ count(const ScanLoop *loop)
 
 /* False: the index is empty, or no row qualifies. */
 static bool
-start(ScanLoop *loop)
+start_tree_search(ScanLoop *loop)
 {
 	VptreeScan state = (VptreeScan) loop;
 	Relation relation = loop->scan->indexRelation;
@@ -81,7 +81,7 @@ next_entry(VptreeScan state, PoolEntry *entry)
 }
 
 static bool
-next_row(ScanLoop *loop, ItemPointer tid, float *key)
+next_row_of_entry(ScanLoop *loop, ItemPointer tid, float *key)
 {
 	VptreeScan state = (VptreeScan) loop;
 	PoolEntry entry;
@@ -105,16 +105,10 @@ next_row(ScanLoop *loop, ItemPointer tid, float *key)
 	return true;
 }
 
-static const ScanMethod scan_method = {
+const ScanMethod vptree_scan_method = {
 	.settings = &vptree_scan_settings,
 	.state_size = sizeof(VptreeScanData),
-	.start = start,
-	.next_row = next_row,
-	.count = count,
+	.start = start_tree_search,
+	.next_row = next_row_of_entry,
+	.count = count_tree_search,
 };
-
-IndexScanDesc
-vptree_begin_scan(Relation relation, int nkeys, int norderbys)
-{
-	return scan_loop_begin(&scan_method, relation, nkeys, norderbys);
-}

@@ -484,21 +484,12 @@ store_tuning(VptreeIndex *index)
 static void
 require_tunable(Relation index)
 {
-	if (index->rd_rel->relkind != RELKIND_INDEX)
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("index \"%s\" is partitioned", RelationGetRelationName(index)),
-						errhint("Name the index of one of its partitions.")));
-	if (inspect_method(index) != &vptree_inspect)
+	inspect_require_whole(index);
+	if (method_of(index) != &vptree_method)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("index \"%s\" is not a vptree index", RelationGetRelationName(index))));
-	if (RELATION_IS_OTHER_TEMP(index))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("cannot access temporary indexes of other sessions")));
-	if (!index->rd_index->indisready || !index->rd_index->indisvalid)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("index \"%s\" is not valid", RelationGetRelationName(index)),
-						errhint("Please REINDEX it.")));
+	inspect_require_usable(index);
 	check_options(vptree_get_options(index));
 }
 

@@ -18,15 +18,15 @@
 
 #include "postgres.h"
 
-#include "access/amapi.h"
-#include "access/genam.h"
-#include "nodes/execnodes.h"
-#include "nodes/pathnodes.h"
-
+#include "access/build.h"
 #include "access/compat.h"
+#include "access/cost.h"
 #include "access/index_space.h"
+#include "access/insert.h"
 #include "access/inspect.h"
+#include "access/method.h"
 #include "access/scan_loop.h"
+#include "access/vacuum.h"
 #include "core/random.h"
 #include "core/tree.h"
 #include "core/tree_prune.h"
@@ -341,9 +341,11 @@ extern void vptree_pivot_codes(const VptreeIndex *index, const float *keys, uint
 /* Both in one; does nothing if there is no table.  May be called from any thread. */
 extern void vptree_code_value(const VptreeIndex *index, const void *query, uint8 *codes);
 
+/* handler.c */
+extern const AccessMethod vptree_method;
+
 /* build.c */
-extern IndexBuildResult *vptree_build(Relation heap, Relation relation, IndexInfo *index_info);
-extern void vptree_build_empty(Relation relation);
+extern const BuildMethod vptree_build_method;
 extern char *vptree_build_phase_name(int64 phase);
 
 /* write.c: trees from memory to pages; used by builds and by splits */
@@ -474,9 +476,7 @@ extern uint32 vptree_free_resting(VptreeIndex *index);
 extern void vptree_remove_dead(VptreeIndex *index, Relation heap, const VptreeChild *bucket);
 
 /* insert.c, split.c */
-extern bool vptree_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid,
-						  Relation heap, IndexUniqueCheck check_unique,
-						  INSERT_UNCHANGED_PARAM IndexInfo *index_info);
+extern const InsertMethod vptree_insert_method;
 
 /* Where a value belongs: the bucket that a descent has come to */
 typedef struct VptreePlace
@@ -503,15 +503,11 @@ extern bool vptree_make_room(VptreeIndex *index, Relation heap, const VptreePlac
 extern void vptree_merge_buckets(VptreeIndex *index);
 
 /* scan.c */
-extern IndexScanDesc vptree_begin_scan(Relation relation, int nkeys, int norderbys);
+extern const ScanMethod vptree_scan_method;
 
 /* vacuum.c.  While it removes dead rows no bucket is split (README, "Vacuum"). */
 #define VPTREE_SPLIT_LOCK META_BLOCK /* heavyweight page lock: splits share it, vacuum excludes */
-extern IndexBulkDeleteResult *vptree_bulk_delete(IndexVacuumInfo *info,
-												 IndexBulkDeleteResult *stats,
-												 IndexBulkDeleteCallback callback, void *state);
-extern IndexBulkDeleteResult *vptree_vacuum_cleanup(IndexVacuumInfo *info,
-													IndexBulkDeleteResult *stats);
+extern const VacuumMethod vptree_vacuum_method;
 
 /* tune.c */
 
@@ -543,7 +539,6 @@ extern int vptree_max_leaves(Relation relation);
 extern ScanSettings vptree_scan_settings;
 
 /* info.c, check.c, estimate.c */
-extern const InspectMethod vptree_inspect;
 extern void vptree_info(Relation relation, InfoReport *report);
 extern bool vptree_check(CheckState *check);
 extern BlockNumber vptree_name_owner(CheckState *check, uint32 owner, char *name);
@@ -559,8 +554,6 @@ extern void vptree_estimate(const EstimateInput *input, EstimateResult *result);
 extern void vptree_probe(VptreeIndex *index, const GraphValues *values, uint32 nvalues);
 
 /* cost.c */
-extern void vptree_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
-								 Cost *startup_cost, Cost *total_cost, Selectivity *selectivity,
-								 double *correlation, double *pages);
+extern const CostMethod vptree_cost_method;
 
 #endif /* ANN_VPTREE_H */
