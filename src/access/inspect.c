@@ -9,6 +9,7 @@
 
 #include "access/xlog.h"
 #include "catalog/pg_class.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "access/inspect.h"
@@ -84,8 +85,8 @@ info_add_header(InfoReport *report, const MetaHeader *header, const Space *space
 	info_add(report, "dimensions", "%u", header->dim);
 }
 
-void
-info_count_page(InfoPages *pages, Page page)
+static void
+count_page(InfoPages *pages, Page page)
 {
 	int kind = 0;
 
@@ -95,6 +96,24 @@ info_count_page(InfoPages *pages, Page page)
 			kind = i;
 	}
 	pages->pages[kind]++;
+}
+
+void
+info_each_page(Relation index, InfoPages *pages, void (*page)(void *arg, Buffer buffer), void *arg)
+{
+	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
+
+	for (BlockNumber block = 0; block < nblocks; block++)
+	{
+		Buffer buffer;
+
+		CHECK_FOR_INTERRUPTS();
+		buffer = ReadBufferExtended(index, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		count_page(pages, BufferGetPage(buffer));
+		page(arg, buffer);
+	}
 }
 
 void

@@ -38,22 +38,30 @@ typedef struct InspectMethod
 	/* Adds the properties of an index: what stands in its metapage, counts. */
 	void (*info)(Relation index, InfoReport *report);
 
+	Size check_size;   /* of the method's state of a check (check.h), zero when a pass begins */
+	bool repeats_rows; /* a row may stand in several places of an index */
+
 	/*
-	 * Checks everything that belongs to the method, after the pages themselves
-	 * were (check.h); adds each heap TID found to check->rows.  False: the index
-	 * is too damaged to look for rows in it.
+	 * Begins a check: check->meta is of this method, with a sound header.  Checks what stands behind
+	 * that.  False, reported: the rest of the index cannot be read by it, rows included.
 	 */
-	bool (*check)(CheckState *check);
+	bool (*check_meta)(CheckState *check);
+
+	/*
+	 * Checks everything else that belongs to the method, in an index that knows its dimensions;
+	 * adds each heap TID found to check->rows.  Pages themselves have been checked (check.h).
+	 */
+	void (*check)(CheckState *check);
 
 	/* Names an owner (check.h) in CHECK_NAME_SIZE bytes; returns its block. */
 	BlockNumber (*name_owner)(CheckState *check, uint32 owner, char *name);
 
 	/*
-	 * Does the place `owner`, the one added to check->rows with a TID, hold
-	 * this value?  Called after check() only.  True if that cannot be told
-	 * because of damage reported already.
+	 * The encoded value of the place `owner`, one that was added to check->rows with a TID, and,
+	 * where values vary in size, its bytes.  Called after check() only; it stays valid until the
+	 * next call.  NULL if it cannot be told because of damage reported already.
 	 */
-	bool (*holds_value)(CheckState *check, uint32 owner, const void *value);
+	const char *(*stored_value)(CheckState *check, uint32 owner, Size *size);
 
 	/* Says what an index would take to build; result is zeroed. */
 	void (*estimate)(const EstimateInput *input, EstimateResult *result);
@@ -75,7 +83,12 @@ extern const char *info_element(SpaceElement element);
 /* The properties that the metapages of all methods have in common */
 extern void info_add_header(InfoReport *report, const MetaHeader *header, const Space *space);
 
-extern void info_count_page(InfoPages *pages, Page page);
+/*
+ * Counts all pages by their kind, and hands each, locked in share mode, to a function that
+ * releases it.  Counts of an index in use are of slightly different moments.
+ */
+extern void info_each_page(Relation index, InfoPages *pages, void (*page)(void *arg, Buffer buffer),
+						   void *arg);
 
 /*
  * Adds the counts of pages and their bytes: of the n kinds that indexes of the method

@@ -54,7 +54,7 @@ begin_rows(FunctionCallInfo fcinfo, TupleDesc *desc)
 }
 
 /* Raises an error unless the open index is one whose pages can be looked at. */
-static const InspectMethod *
+static const AccessMethod *
 require_readable(Relation index)
 {
 	const AccessMethod *method = method_of(index);
@@ -67,7 +67,7 @@ require_readable(Relation index)
 						RelationGetRelationName(index)),
 				 errdetail("Its access method is \"%s\".", get_am_name(index->rd_rel->relam))));
 	inspect_require_usable(index);
-	return method->inspect;
+	return method;
 }
 
 /* ann_index_info(regclass): whoever may read the table may see this. */
@@ -77,7 +77,7 @@ ann_index_info(PG_FUNCTION_ARGS)
 	Oid index_oid = PG_GETARG_OID(0);
 	Oid heap_oid = IndexGetRelation(index_oid, true);
 	Relation index;
-	const InspectMethod *method;
+	const AccessMethod *method;
 	InfoReport report;
 
 	if (OidIsValid(heap_oid) && !owns_relation(index_oid, GetUserId()) &&
@@ -87,7 +87,7 @@ ann_index_info(PG_FUNCTION_ARGS)
 	index = index_open(index_oid, AccessShareLock);
 	method = require_readable(index);
 	info_add(&report, "access_method", "%s", get_am_name(index->rd_rel->relam));
-	method->info(index, &report);
+	method->inspect->info(index, &report);
 	index_close(index, AccessShareLock);
 	return (Datum) 0;
 }

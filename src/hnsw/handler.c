@@ -9,15 +9,17 @@
 
 #include "fmgr.h"
 
-#include "hnsw/hnsw.h"
+#include "hnsw/check.h"
 
 PG_FUNCTION_INFO_V1(hnsw_handler);
 
 static const InspectMethod inspect = {
 	.info = hnsw_info,
+	.check_size = sizeof(HnswCheck),
+	.check_meta = hnsw_check_meta,
 	.check = hnsw_check,
 	.name_owner = hnsw_name_owner,
-	.holds_value = hnsw_holds_value,
+	.stored_value = hnsw_stored_value,
 	.estimate = hnsw_estimate,
 };
 

@@ -645,9 +645,10 @@ extern const VacuumMethod hnsw_vacuum_method;
 
 /* info.c, check.c: ann_index_info() and ann_check() */
 extern void hnsw_info(Relation relation, InfoReport *report);
-extern bool hnsw_check(CheckState *check);
+extern bool hnsw_check_meta(CheckState *check);
+extern void hnsw_check(CheckState *check);
 extern BlockNumber hnsw_name_owner(CheckState *check, uint32 owner, char *name);
-extern bool hnsw_holds_value(CheckState *check, uint32 owner, const void *value);
+extern const char *hnsw_stored_value(CheckState *check, uint32 owner, Size *size);
 
 /* estimate.c: ann_estimate() */
 extern void hnsw_estimate(const EstimateInput *input, EstimateResult *result);

@@ -9,15 +9,17 @@
 
 #include "fmgr.h"
 
-#include "vptree/vptree.h"
+#include "vptree/check.h"
 
 PG_FUNCTION_INFO_V1(vptree_handler);
 
 static const InspectMethod inspect = {
 	.info = vptree_info,
+	.check_size = sizeof(VptreeCheck),
+	.check_meta = vptree_check_meta,
 	.check = vptree_check,
 	.name_owner = vptree_name_owner,
-	.holds_value = vptree_holds_value,
+	.stored_value = vptree_stored_value,
 	.estimate = vptree_estimate,
 };
 

@@ -540,9 +540,10 @@ extern ScanSettings vptree_scan_settings;
 
 /* info.c, check.c, estimate.c */
 extern void vptree_info(Relation relation, InfoReport *report);
-extern bool vptree_check(CheckState *check);
+extern bool vptree_check_meta(CheckState *check);
+extern void vptree_check(CheckState *check);
 extern BlockNumber vptree_name_owner(CheckState *check, uint32 owner, char *name);
-extern bool vptree_holds_value(CheckState *check, uint32 owner, const void *value);
+extern const char *vptree_stored_value(CheckState *check, uint32 owner, Size *size);
 extern void vptree_estimate(const EstimateInput *input, EstimateResult *result);
 
 /*
