@@ -69,11 +69,16 @@ build_progress(uint64 done)
 }
 
 void
-build_steps(BuildSteps *steps, uint64 done)
+build_steps(BuildSteps *steps, void *structure, Relation index, uint64 done)
 {
+	const BuildStructure *kind = steps->kind;
 	uint64 units = steps->units;
 	bool more = true;
 
+	if (structure == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+						errdetail("Failed to allocate the %s of index \"%s\".", kind->name,
+								  RelationGetRelationName(index))));
 	while (more)
 	{
 		instr_time start;
@@ -83,17 +88,32 @@ build_steps(BuildSteps *steps, uint64 done)
 
 		CHECK_FOR_INTERRUPTS();
 		INSTR_TIME_SET_CURRENT(start);
-		more = steps->step(steps->work, units);
+		more = kind->step(structure, units);
 		INSTR_TIME_SET_CURRENT(end);
 		INSTR_TIME_SUBTRACT(end, start);
 		microseconds = Max(1.0, (double) INSTR_TIME_GET_MICROSEC(end));
 		units = (uint64) Min((double) steps->max_units,
 							 Max(1.0, units * Min(2.0, STEP_MICROSECONDS / microseconds)));
-		progress = steps->progress(steps->work);
+		progress = kind->progress(structure);
 		build_progress(done + progress);
 		if (progress < steps->total)
 			steps->units = units;
 	}
+}
+
+void
+build_report_parts(const Build *build, const BuildStructure *kind, uint64 nrows, uint32 nparts,
+				   const char *more)
+{
+	BuildRows *rows = build_rows_create(build->space, build->memory_per_value);
+	Size need = build_rows_memory(rows, nrows);
+
+	build_rows_free(rows);
+	ereport(NOTICE, (errmsg("%s %s does not fit into maintenance_work_mem and is built in %u parts",
+							method_of(build->relation)->name, kind->name, nparts),
+					 errdetail("The %s of all %llu rows at once needs about %zu MB.%s", kind->name,
+							   (unsigned long long) nrows, need / (1024 * 1024) + 1, more),
+					 errhint("Increase maintenance_work_mem to speed up builds.")));
 }
 
 /* Frees what is not palloc'ed when the context of the build goes. */

@@ -104,18 +104,41 @@ extern void build_progress(uint64 done);
 /* ambuildphasename of a method that gives this name to BUILD_PHASE_STRUCTURE */
 extern char *build_phase_name(int64 phase, const char *structure);
 
-/* Work outside the server, done in steps between which interrupts are looked at */
+/* A kind of structure that src/core makes in memory of its own, in steps */
+typedef struct BuildStructure
+{
+	const char *name; /* as in "graph of index ..." */
+
+	/* Does about so many units of work; true while some are left. */
+	bool (*step)(void *structure, uint64 units);
+
+	/* Units done */
+	uint64 (*progress)(const void *structure);
+
+	/* Frees it; also if it is NULL. */
+	void (*release)(void *structure);
+} BuildStructure;
+
+/* How it is made, with a look at interrupts between two steps */
 typedef struct BuildSteps
 {
-	bool (*step)(void *work, uint64 units); /* about so many units; true while some are left */
-	uint64 (*progress)(const void *work);
-	void *work;
+	const BuildStructure *kind;
 	uint64 total;	  /* what follows once progress has come to this goes faster */
 	uint64 max_units; /* of a step */
 	uint64 units;	  /* of the first step; afterwards of the last one before `total` */
 } BuildSteps;
 
-/* Does all steps, each of about the same time.  `done` is the progress before the first. */
-extern void build_steps(BuildSteps *steps, uint64 done);
+/*
+ * Does all steps, each of about the same time.  `done` is the progress before the first.  An error
+ * if the structure is NULL: there was no memory for it.
+ */
+extern void build_steps(BuildSteps *steps, void *structure, Relation index, uint64 done);
+
+/*
+ * Says that the structure of so many rows does not fit memory, in how many parts it is made
+ * instead, and more: sentences with a space before them, or nothing.
+ */
+extern void build_report_parts(const Build *build, const BuildStructure *kind, uint64 nrows,
+							   uint32 nparts, const char *more);
 
 #endif /* ANN_BUILD_H */

@@ -802,6 +802,19 @@ progress_of_graph(const void *graph)
 	return graph_progress((const Graph *) graph);
 }
 
+static void
+free_graph(void *graph)
+{
+	graph_free((Graph *) graph);
+}
+
+const BuildStructure hnsw_graph_structure = {
+	.name = "graph",
+	.step = graph_step,
+	.progress = progress_of_graph,
+	.release = free_graph,
+};
+
 /*
  * Builds the graph of the rows, build->graph, in steps short enough for a cancel
  * to be heard in between.  `done` vertices of other graphs are ready already.
@@ -810,20 +823,14 @@ void
 hnsw_build_graph(HnswBuild *build, const BuildRows *rows, const GraphParams *params, uint64 done)
 {
 	GraphValues values = build_rows_values(rows);
-	BuildSteps steps = {.step = graph_step,
-						.progress = progress_of_graph,
+	BuildSteps steps = {.kind = &hnsw_graph_structure,
 						.total = rows->nvalues,
 						.max_units = MAX_STEP_ITEMS,
 						.units = Max(FIRST_STEP_ITEMS, build->step_items / STEP_CAUTION)};
 
 	hnsw_build_distance(&build->distance, &build->index.space.stored);
 	build->graph = graph_create(rows->nvalues, params, &build->distance, &values);
-	if (build->graph == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
-						errdetail("Failed to allocate the graph of index \"%s\".",
-								  RelationGetRelationName(build->index.relation))));
-	steps.work = build->graph;
-	build_steps(&steps, done);
+	build_steps(&steps, build->graph, build->index.relation, done);
 	build->step_items = (uint32) steps.units;
 }
 

@@ -53,6 +53,7 @@ typedef ItemPointerData (*HnswNextTid)(void *arg);
 typedef const void *(*HnswNthValue)(const void *values, uint32 number);
 
 /* build.c */
+extern const BuildStructure hnsw_graph_structure;
 extern Size hnsw_graph_memory_per_value(const GraphParams *params);
 extern bool hnsw_makes_smaller_records(const HnswMeta *meta, const IndexSpace *space,
 									   SpaceElement element);

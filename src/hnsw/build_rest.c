@@ -15,26 +15,16 @@
 #include "access/xloginsert.h"
 #include "miscadmin.h"
 
-#include "access/spool.h"
+#include "access/row_spool.h"
 #include "hnsw/build.h"
 
 /* Rows between two reports of progress */
 #define ROWS_PER_REPORT 64
 
-/* What stands before a value in the file */
-typedef struct RestHeader
-{
-	ItemPointerData tid;
-	uint16 size;
-} RestHeader;
-
 struct HnswRest
 {
 	HnswBuild *build;
-	Spool *rows;
-	uint64 nrows;
-	RestHeader header; /* of the row last read, */
-	char *value;	   /* and its value */
+	RowSpool *rows;
 };
 
 HnswRest *
@@ -43,28 +33,14 @@ hnsw_rest_create(HnswBuild *build)
 	HnswRest *rest = palloc0(sizeof(HnswRest));
 
 	rest->build = build;
-	rest->rows = spool_create();
-	rest->value = palloc(build->index.space.encoded_size);
+	rest->rows = row_spool_create(&build->index.space);
 	return rest;
 }
 
 void
 hnsw_rest_add(HnswRest *rest, const void *encoded, ItemPointer tid)
 {
-	RestHeader header = {.tid = *tid};
-
-	header.size = index_space_size(&rest->build->index.space, encoded);
-	spool_write(rest->rows, &header, sizeof(header));
-	spool_write(rest->rows, encoded, header.size);
-	rest->nrows++;
-}
-
-/* Reads the next row; false: that was the last. */
-static bool
-read_row(HnswRest *rest)
-{
-	return spool_read(rest->rows, &rest->header, sizeof(RestHeader)) &&
-		   spool_read(rest->rows, rest->value, rest->header.size);
+	row_spool_add(rest->rows, encoded, tid);
 }
 
 /*
@@ -81,15 +57,16 @@ build_first(HnswRest *rest)
 
 	rows->memory_limit =
 		Max(rows->memory_limit, build_rows_memory(rows, 1) + 2 * build->index.space.encoded_size);
-	spool_rewind(rest->rows);
-	while (read_row(rest) && build_rows_add_encoded(rows, rest->value, &rest->header.tid))
+	row_spool_rewind(rest->rows);
+	while (row_spool_read(rest->rows) &&
+		   build_rows_add_encoded(rows, spooled_row_value(rest->rows->row), &rest->rows->row->tid))
 		n++;
 	build_rows_finish(rows);
 	ereport(NOTICE,
 			(errmsg("hnsw graph does not fit into maintenance_work_mem after %llu rows",
 					(unsigned long long) n),
 			 errdetail("Building will take longer: the other %llu rows are inserted one by one.",
-					   (unsigned long long) (rest->nrows - n)),
+					   (unsigned long long) (rest->rows->nrows - n)),
 			 errhint("Increase maintenance_work_mem to speed up builds.")));
 	hnsw_build_rows(build, rows);
 	build_rows_free(rows);
@@ -111,15 +88,15 @@ insert_others(HnswRest *rest, uint64 done)
 						  RelationGetNumberOfBlocks(index->relation), true);
 	index->building = false;
 	hnsw_read_meta(index);
-	build_phase(BUILD_PHASE_STRUCTURE, rest->nrows);
+	build_phase(BUILD_PHASE_STRUCTURE, rest->rows->nrows);
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
-		hnsw_append(index, rest->value, &rest->header.tid);
+		hnsw_append(index, spooled_row_value(rest->rows->row), &rest->rows->row->tid);
 		hnsw_merge_if_long(index);
 		if (++done % ROWS_PER_REPORT == 0)
 			build_progress(done);
-	} while (read_row(rest));
+	} while (row_spool_read(rest->rows));
 	hnsw_merge_pending(index, true);
 }
 
@@ -128,7 +105,7 @@ hnsw_rest_build(HnswRest *rest)
 {
 	uint64 done = build_first(rest);
 
-	if (done < rest->nrows)
+	if (done < rest->rows->nrows)
 		insert_others(rest, done);
-	spool_close(rest->rows);
+	row_spool_close(rest->rows);
 }

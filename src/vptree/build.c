@@ -44,6 +44,19 @@ progress_of_tree(const void *tree)
 	return tree_progress((const Tree *) tree);
 }
 
+static void
+free_tree(void *tree)
+{
+	tree_free((Tree *) tree);
+}
+
+const BuildStructure vptree_tree_structure = {
+	.name = "tree",
+	.step = tree_step,
+	.progress = progress_of_tree,
+	.release = free_tree,
+};
+
 Size
 vptree_memory_per_value(const VptreeBuild *build)
 {
@@ -55,20 +68,14 @@ void
 vptree_build_tree(VptreeBuild *build, uint32 *items, uint32 nitems, const GraphValues *values,
 				  const TreeParams *params, uint64 done)
 {
-	BuildSteps steps = {.step = tree_step,
-						.progress = progress_of_tree,
+	BuildSteps steps = {.kind = &vptree_tree_structure,
 						.total = nitems,
 						.max_units = MAX_STEP_DISTANCES,
 						.units = vptree_calls_back(&build->index) ? FIRST_STEP_CALLS
 																  : FIRST_STEP_DISTANCES};
 
 	build->tree = tree_create(items, nitems, params, &build->index.distance, values);
-	if (build->tree == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
-						errdetail("Failed to allocate the tree of index \"%s\".",
-								  RelationGetRelationName(build->index.relation))));
-	steps.work = build->tree;
-	build_steps(&steps, done);
+	build_steps(&steps, build->tree, build->index.relation, done);
 }
 
 /* Entries that a value takes, one for BUCKET_MAX_TIDS rows */
@@ -208,6 +215,7 @@ set_dimensions(VptreeBuild *build)
 	vptree_meta_init(&build->index, vptree_get_options(build->index.relation));
 	vptree_plan_pivots(&build->index, vptree_get_options(build->index.relation));
 	build->params.bucket_size = build->index.meta.bucket_size;
+	build->frame.memory_per_value = vptree_memory_per_value(build);
 }
 
 /* Finishes the index, of which these are some values: all but its metapage is written. */

@@ -37,6 +37,7 @@ typedef struct VptreePivots
 } VptreePivots;
 
 /* build.c */
+extern const BuildStructure vptree_tree_structure;
 
 /* Sets build->params by the metapage; the size of buckets may still be unknown. */
 extern void vptree_init_params(VptreeBuild *build);
