@@ -161,7 +161,15 @@ begin_rows(Build *build)
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
 }
 
-/* The rows do not fit memory: hands over those that are there. */
+static void
+spool_row(Build *build, const void *encoded, ItemPointer tid)
+{
+	if (build->method->see_spooled != NULL)
+		build->method->see_spooled(build, encoded);
+	row_spool_add(build->spooled, encoded, tid);
+}
+
+/* The rows do not fit memory: writes those that are there to a file. */
 static void
 spool_rows(Build *build)
 {
@@ -171,13 +179,14 @@ spool_rows(Build *build)
 	build->spool_context =
 		AllocSetContextCreate(CurrentMemoryContext, "index build parts", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(build->spool_context);
-	build->method->begin_spool(build);
+	build->spooled = row_spool_create(build->space);
+	if (build->method->begin_spool != NULL)
+		build->method->begin_spool(build);
 	MemoryContextSwitchTo(old);
 	for (uint64 i = 0; i < rows->ntids; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		build->method->spool(build, build_rows_value(rows, rows->tids[i].value),
-							 &rows->tids[i].tid);
+		spool_row(build, build_rows_value(rows, rows->tids[i].value), &rows->tids[i].tid);
 	}
 	build_rows_free(rows);
 	build->rows = NULL;
@@ -203,7 +212,7 @@ add_row(Relation relation, ItemPointer tid, Datum *values, bool *isnull, bool tu
 		MemoryContextSwitchTo(old);
 		if (build->rows != NULL)
 			spool_rows(build);
-		build->method->spool(build, encoded, tid);
+		spool_row(build, encoded, tid);
 	}
 	build->ntuples++;
 	if (index_space_varies(build->space))
@@ -227,7 +236,7 @@ finish_rows(Build *build)
 		return;
 	}
 	old = MemoryContextSwitchTo(build->spool_context);
-	build->method->build_spooled(build);
+	build->method->build_spooled(build, build->spooled);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(build->spool_context);
 }

@@ -16,6 +16,7 @@
 #include "nodes/execnodes.h"
 
 #include "access/build_rows.h"
+#include "access/row_spool.h"
 
 /* Phases of pg_stat_progress_create_index; 1 is the server's own.  The method names its own. */
 #define BUILD_PHASE_LOAD 2
@@ -41,16 +42,16 @@ typedef struct BuildMethod
 	void (*build)(Build *build, BuildRows *rows);
 
 	/*
-	 * Not all rows fit memory: gets ready for them.  Memory of the current context lasts until
-	 * build_spooled() has returned, which is called in the same one.
+	 * Not all rows fit memory: gets ready to see them.  Memory of the current context lasts until
+	 * build_spooled() has returned, which is called in the same one.  May be NULL.
 	 */
 	void (*begin_spool)(Build *build);
 
-	/* Takes one, with its value encoded. */
-	void (*spool)(Build *build, const void *encoded, ItemPointer tid);
+	/* Looks at the encoded value of a row on its way to the file.  May be NULL. */
+	void (*see_spooled)(Build *build, const void *encoded);
 
-	/* That was the last of them: makes the index of those taken. */
-	void (*build_spooled)(Build *build);
+	/* That was the last of them: makes the index of the rows in the file, and closes that. */
+	void (*build_spooled)(Build *build, RowSpool *rows);
 
 	/* Frees what is not palloc'ed.  Called at the end of the build, after an error too. */
 	void (*release)(Build *build);
@@ -72,7 +73,8 @@ struct Build
 	Size meta_size;
 	BuildRows *rows;			 /* NULL once they have been found not to fit */
 	MemoryContext row_context;	 /* reset for each row */
-	MemoryContext spool_context; /* of begin_spool(), if it has been called */
+	RowSpool *spooled;			 /* then they go here */
+	MemoryContext spool_context; /* of begin_spool() */
 	double ntuples;				 /* rows indexed */
 	double value_bytes;			 /* of their values, where they vary in size */
 };

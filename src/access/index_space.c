@@ -281,6 +281,19 @@ index_space_set_dim(IndexSpace *space, uint32 dim)
 }
 
 bool
+index_space_read_meta(IndexSpace *space, Relation index, MethodId method, void *meta, Size size)
+{
+	const MetaHeader *header = (const MetaHeader *) meta;
+
+	meta_read(index, method, meta, size);
+	if (unlikely(header->dim > SPACE_MAX_DIM))
+		meta_report_invalid(index);
+	if (header->dim > 0 && header->dim != space->context.dim)
+		index_space_set_dim(space, header->dim);
+	return header->dim > 0;
+}
+
+bool
 index_space_store_as(IndexSpace *space, SpaceElement element)
 {
 	const Space *narrow = space_find(space->context.space->name, element);

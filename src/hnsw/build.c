@@ -894,40 +894,36 @@ build_in_memory(Build *frame, BuildRows *rows)
 	hnsw_build_rows((HnswBuild *) frame, rows);
 }
 
-/* BuildMethod.begin_spool */
+/* BuildMethod.begin_spool.  Values of different sizes are not built in parts. */
 static void
 begin_parts(Build *frame)
 {
 	HnswBuild *build = (HnswBuild *) frame;
 
-	if (index_space_varies(&build->index.space))
-		build->rest = hnsw_rest_create(build);
-	else
+	if (!index_space_varies(&build->index.space))
 		build->parts = hnsw_parts_create(build);
 }
 
-/* BuildMethod.spool */
+/* BuildMethod.see_spooled */
 static void
-add_to_parts(Build *frame, const void *encoded, ItemPointer tid)
+note_for_parts(Build *frame, const void *encoded)
 {
 	HnswBuild *build = (HnswBuild *) frame;
 
-	if (build->rest != NULL)
-		hnsw_rest_add(build->rest, encoded, tid);
-	else
-		hnsw_parts_add(build->parts, encoded, tid);
+	if (build->parts != NULL)
+		hnsw_parts_note(build->parts, encoded);
 }
 
 /* BuildMethod.build_spooled */
 static void
-build_graph_of_parts(Build *frame)
+build_graph_of_parts(Build *frame, RowSpool *rows)
 {
 	HnswBuild *build = (HnswBuild *) frame;
 
-	if (build->rest != NULL)
-		hnsw_rest_build(build->rest);
+	if (build->parts != NULL)
+		hnsw_parts_build(build->parts, rows);
 	else
-		hnsw_parts_build(build->parts);
+		hnsw_rest_build(build, rows);
 }
 
 /* BuildMethod.release: the graph is not palloc'ed */
@@ -991,7 +987,7 @@ const BuildMethod hnsw_build_method = {
 	.begin = begin_build,
 	.build = build_in_memory,
 	.begin_spool = begin_parts,
-	.spool = add_to_parts,
+	.see_spooled = note_for_parts,
 	.build_spooled = build_graph_of_parts,
 	.release = release_graph,
 };

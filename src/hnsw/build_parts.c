@@ -63,7 +63,6 @@ hnsw_parts_create(HnswBuild *build)
 	parts->build = build;
 	parts->context = CurrentMemoryContext;
 	parts->memory = build_memory();
-	parts->rows = row_spool_create(&build->index.space);
 	parts->stored = palloc(MAXALIGN(encoded_size));
 	for (int i = 0; i < HNSW_NARROW_ELEMENTS; i++)
 		parts->fits[i] = hnsw_makes_smaller_records(&build->index.meta, &build->index.space,
@@ -88,9 +87,9 @@ take_sample(HnswParts *parts, const void *encoded)
 		memcpy(hnsw_parts_sample(parts, place), encoded, parts->build->index.space.encoded_size);
 }
 
-/* Takes in one row. */
+/* Notes what has to be known of the values before they are divided. */
 void
-hnsw_parts_add(HnswParts *parts, const void *encoded, ItemPointer tid)
+hnsw_parts_note(HnswParts *parts, const void *encoded)
 {
 	const IndexSpace *space = &parts->build->index.space;
 
@@ -106,7 +105,6 @@ hnsw_parts_add(HnswParts *parts, const void *encoded, ItemPointer tid)
 			parts->fits[i] = index_space_store_as(&narrow, hnsw_narrow_elements[i]) &&
 							 space_narrow(&space->context, &narrow.stored, encoded, parts->stored);
 	}
-	row_spool_add(parts->rows, encoded, tid);
 	take_sample(parts, encoded);
 	parts->nrows++;
 }
@@ -544,12 +542,13 @@ value_of_sample(const void *parts, uint32 number)
 	return hnsw_parts_sample((const HnswParts *) parts, number);
 }
 
-/* No more rows will come: builds the index of those that were added. */
+/* No more rows will come: builds the index of those that were spooled. */
 void
-hnsw_parts_build(HnswParts *parts)
+hnsw_parts_build(HnswParts *parts, RowSpool *rows)
 {
 	HnswBuild *build = parts->build;
 
+	parts->rows = rows;
 	build_phase(BUILD_PHASE_PARTITION, 2 * parts->nrows);
 	choose_stored_element(parts);
 	parts->mean = hnsw_build_mean(build, &build->index.space.context, value_of_sample, parts,

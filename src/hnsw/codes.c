@@ -559,13 +559,9 @@ code_page(HnswIndex *index, HnswCoder *coder, BlockNumber blkno)
 static void
 change_uncoded(HnswIndex *index, bool clear, uint16 seen)
 {
-	Buffer buffer = recent_read(index->relation, META_BLOCK);
 	PageChange change;
-	HnswMeta *meta;
+	HnswMeta *meta = meta_begin_change(index->relation, index->building, &change);
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	page_change_begin(&change, index->relation, index->building);
-	meta = (HnswMeta *) PageGetContents(page_change_page(&change, buffer, false));
 	if (!clear)
 		meta->uncoded = Max(1, (uint16) (meta->uncoded + 1));
 	else if (meta->uncoded == seen)

@@ -13,7 +13,7 @@
 
 PG_FUNCTION_INFO_V1(hnsw_handler);
 
-static const InspectMethod inspect = {
+static const InspectMethod inspect_graph = {
 	.info = hnsw_info,
 	.check_size = sizeof(HnswCheck),
 	.check_meta = hnsw_check_meta,
@@ -35,7 +35,7 @@ const AccessMethod hnsw_method = {
 	.scan = &hnsw_scan_method,
 	.vacuum = &hnsw_vacuum_method,
 	.cost = &hnsw_cost_method,
-	.inspect = &inspect,
+	.inspect = &inspect_graph,
 };
 
 Datum

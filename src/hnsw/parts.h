@@ -105,7 +105,7 @@ struct HnswParts
 	MemoryContext context;
 	Size memory; /* bytes that may be used at a time */
 
-	RowSpool *rows; /* as they come */
+	RowSpool *rows; /* as they came, once all have */
 	uint64 nrows;
 	bool fits[HNSW_NARROW_ELEMENTS]; /* every value so far can be stored so */
 	char *stored;					 /* room for a value in such a form */

@@ -153,10 +153,9 @@ static void
 add_tail(HnswIndex *index)
 {
 	uint32 dim = index->space.context.dim;
-	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
+	Buffer meta_buffer = meta_lock(index->relation);
 	HnswMeta *meta;
 
-	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = (HnswMeta *) meta_page_header(index->relation, BufferGetPage(meta_buffer), METHOD_HNSW);
 	if (meta->insert_block != index->meta.insert_block)
 	{

@@ -30,18 +30,6 @@ report_bad_chain(Relation index, BlockNumber blkno)
 	damage_report(index, "has no free page at block %u", blkno);
 }
 
-/* Pins the metapage and locks it exclusively. */
-static Buffer
-lock_meta(Relation index)
-{
-	Buffer buffer = recent_read(index, META_BLOCK);
-
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	if (unlikely(!page_is(BufferGetPage(buffer), PAGE_META)))
-		meta_report_invalid(index);
-	return buffer;
-}
-
 static bool
 is_free(Page page)
 {
@@ -93,7 +81,7 @@ free_page_take(Relation index, Size head_offset, PageKind kind, bool building)
 
 	if (!building)
 	{
-		Buffer meta_buffer = lock_meta(index);
+		Buffer meta_buffer = meta_lock(index);
 
 		if (*chain_head(BufferGetPage(meta_buffer), head_offset) != InvalidBlockNumber)
 			return take_first(index, head_offset, kind, meta_buffer);
@@ -110,7 +98,7 @@ static void
 give_some(Relation index, Size head_offset, PageKind kind, const BlockNumber *blocks, int n,
 		  MetaChange also)
 {
-	Buffer meta_buffer = lock_meta(index);
+	Buffer meta_buffer = meta_lock(index);
 	Buffer buffers[PAGES_PER_CHANGE];
 	BlockNumber *head;
 	PageChange change;

@@ -56,6 +56,26 @@ meta_read(Relation index, MethodId method, void *meta, Size size)
 	UnlockReleaseBuffer(buffer);
 }
 
+Buffer
+meta_lock(Relation index)
+{
+	Buffer buffer = recent_read(index, META_BLOCK);
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	if (unlikely(!page_is(BufferGetPage(buffer), PAGE_META)))
+		meta_report_invalid(index);
+	return buffer;
+}
+
+void *
+meta_begin_change(Relation index, bool building, PageChange *change)
+{
+	Buffer buffer = meta_lock(index);
+
+	page_change_begin(change, index, building);
+	return PageGetContents(page_change_page(change, buffer, false));
+}
+
 void
 meta_page_init(Page page, const void *meta, Size size)
 {

@@ -261,31 +261,15 @@ build_tree_of_rows(Build *frame, BuildRows *rows)
 	finish(build, &subtree, &values, rows->nvalues);
 }
 
-/* BuildMethod.begin_spool */
-static void
-begin_spooling(Build *frame)
-{
-	VptreeBuild *build = (VptreeBuild *) frame;
-
-	build->parts = vptree_parts_create(build);
-}
-
-/* BuildMethod.spool */
-static void
-spool_encoded(Build *frame, const void *encoded, ItemPointer tid)
-{
-	vptree_parts_add(((VptreeBuild *) frame)->parts, encoded, tid);
-}
-
 /* BuildMethod.build_spooled */
 static void
-build_tree_of_parts(Build *frame)
+build_tree_of_parts(Build *frame, RowSpool *rows)
 {
 	VptreeBuild *build = (VptreeBuild *) frame;
 	VptreeSubtree subtree;
 
 	set_dimensions(build);
-	subtree = vptree_parts_build(build->parts);
+	subtree = vptree_parts_build(build, rows);
 	finish(build, &subtree, &build->examples, build->nexamples);
 }
 
@@ -332,8 +316,6 @@ const BuildMethod vptree_build_method = {
 	.state_size = sizeof(VptreeBuild),
 	.begin = begin_tree,
 	.build = build_tree_of_rows,
-	.begin_spool = begin_spooling,
-	.spool = spool_encoded,
 	.build_spooled = build_tree_of_parts,
 	.release = release_tree,
 };

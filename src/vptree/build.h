@@ -21,7 +21,7 @@ typedef struct VptreeBuild
 	VptreeIndex index;
 	TreeParams params;
 	Tree *tree;			/* that is being built or written, or NULL */
-	VptreeParts *parts; /* rows that do not fit memory, or NULL */
+	VptreeParts *parts; /* of rows that do not fit memory, or NULL */
 	double nentries;	/* written */
 
 	/* some values, where not all are in memory */
@@ -66,8 +66,6 @@ extern VptreeSubtree vptree_build_rows(VptreeBuild *build, BuildRows *rows,
 									   const VptreePivots *above, uint64 done);
 
 /* build_parts.c */
-extern VptreeParts *vptree_parts_create(VptreeBuild *build);
-extern void vptree_parts_add(VptreeParts *parts, const void *encoded, ItemPointer tid);
-extern VptreeSubtree vptree_parts_build(VptreeParts *parts);
+extern VptreeSubtree vptree_parts_build(VptreeBuild *build, RowSpool *rows);
 
 #endif /* ANN_VPTREE_BUILD_H */

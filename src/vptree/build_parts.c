@@ -17,7 +17,6 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "access/row_spool.h"
 #include "access/value_list.h"
 #include "core/parallel.h"
 #include "core/random.h"
@@ -55,9 +54,8 @@
 struct VptreeParts
 {
 	VptreeBuild *build;
-	Size memory; /* bytes that may be used at a time */
-	Size held;	 /* by tops of the tree and files of parts */
-	RowSpool *all;
+	Size memory;   /* bytes that may be used at a time */
+	Size held;	   /* by tops of the tree and files of parts */
 	uint64 total;  /* rows in all */
 	uint64 done;   /* of them, in subtrees that are written */
 	uint64 nparts; /* divided into, so far */
@@ -76,23 +74,6 @@ static const IndexSpace *
 space_of(const VptreeParts *parts)
 {
 	return &parts->build->index.space;
-}
-
-VptreeParts *
-vptree_parts_create(VptreeBuild *build)
-{
-	VptreeParts *parts = palloc0(sizeof(VptreeParts));
-
-	parts->build = build;
-	parts->memory = build_memory();
-	parts->all = row_spool_create(&build->index.space);
-	return parts;
-}
-
-void
-vptree_parts_add(VptreeParts *parts, const void *encoded, ItemPointer tid)
-{
-	row_spool_add(parts->all, encoded, tid);
 }
 
 /* Memory that is left beside what is held, but a quarter at least */
@@ -438,12 +419,16 @@ build_part(VptreeParts *parts, RowSpool *part, const VptreePivots *above)
 	return result;
 }
 
-/* No more rows will come: builds the tree of those that were added. */
+/* Builds and writes the tree of all rows. */
 VptreeSubtree
-vptree_parts_build(VptreeParts *parts)
+vptree_parts_build(VptreeBuild *build, RowSpool *rows)
 {
 	VptreePivots none = {.n = 0};
+	VptreeParts *parts = palloc0(sizeof(VptreeParts));
 
-	parts->total = parts->all->nrows;
-	return build_part(parts, parts->all, &none);
+	parts->build = build;
+	parts->memory = build_memory();
+	parts->total = rows->nrows;
+	build->parts = parts;
+	return build_part(parts, rows, &none);
 }

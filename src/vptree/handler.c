@@ -13,7 +13,7 @@
 
 PG_FUNCTION_INFO_V1(vptree_handler);
 
-static const InspectMethod inspect = {
+static const InspectMethod inspect_tree = {
 	.info = vptree_info,
 	.check_size = sizeof(VptreeCheck),
 	.check_meta = vptree_check_meta,
@@ -35,7 +35,7 @@ const AccessMethod vptree_method = {
 	.scan = &vptree_scan_method,
 	.vacuum = &vptree_vacuum_method,
 	.cost = &vptree_cost_method,
-	.inspect = &inspect,
+	.inspect = &inspect_tree,
 };
 
 Datum

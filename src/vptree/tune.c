@@ -461,14 +461,10 @@ read_queries(VptreeIndex *index, ArrayType *array, TuneData *data)
 static void
 store_tuning(VptreeIndex *index)
 {
-	Buffer buffer = ReadBuffer(index->relation, META_BLOCK);
 	const VptreeMeta *from = &index->meta;
 	PageChange change;
-	VptreeMeta *meta;
+	VptreeMeta *meta = meta_begin_change(index->relation, false, &change);
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	page_change_begin(&change, index->relation, false);
-	meta = (VptreeMeta *) PageGetContents(page_change_page(&change, buffer, false));
 	meta->tuned = from->tuned;
 	meta->pruner = from->pruner;
 	meta->tuned_recall = from->tuned_recall;

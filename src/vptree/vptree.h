@@ -208,6 +208,8 @@ extern void vptree_meta_init(VptreeIndex *index, const VptreeOptions *options);
 
 /* Sets the dimensions, now that they are known, and what follows from them in the metapage. */
 extern void vptree_set_geometry(VptreeIndex *index, const VptreeOptions *options);
+
+/* Makes an index ready for use; and reads its metapage again.  An error if that cannot be. */
 extern void vptree_open(VptreeIndex *index, Relation relation);
 extern void vptree_read_meta(VptreeIndex *index);
 
