@@ -371,8 +371,7 @@ run_pass(CheckState *check)
 	memset(&check->rows, 0, sizeof(CheckEntries));
 	index_space_init(&check->space, check->index);
 	check->nblocks = RelationGetNumberOfBlocks(check->index);
-	check->blocks = palloc_extended((Size) Max(check->nblocks, 1) * sizeof(CheckBlock),
-									MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	check->blocks = check_allocate((Size) Max(check->nblocks, 1) * sizeof(CheckBlock));
 	check_pages(check);
 	if (check->nblocks == 0)
 		check_report(check, CHECK_ERROR, META_BLOCK, NULL, "index has no page");

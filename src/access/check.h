@@ -164,6 +164,9 @@ extern bool check_take_meta(CheckState *check);
 
 extern CheckPage *check_make_page(void);
 
+/* Zeroed memory of any size, for what is to be known of blocks and values */
+extern void *check_allocate(Size size);
+
 /* Makes room for what is to be known of values.  The dimensions are known by now. */
 extern void check_values_init(CheckState *check);
 

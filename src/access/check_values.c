@@ -105,12 +105,17 @@ check_take_meta(CheckState *check)
 	return true;
 }
 
+void *
+check_allocate(Size size)
+{
+	return palloc_extended(size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+}
+
 void
 check_values_init(CheckState *check)
 {
 	check->value_page = check_make_page();
-	check->value_owner =
-		palloc_extended((Size) check->nblocks * sizeof(uint32), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	check->value_owner = check_allocate((Size) check->nblocks * sizeof(uint32));
 	check->value = palloc(check->space.encoded_size);
 	check->encoded = palloc(check->space.encoded_size);
 }

@@ -26,7 +26,7 @@ open_index(Relation relation, Relation heap, IndexInfo *index_info)
 	inserter->context = index_info->ii_Context;
 	inserter->row_context =
 		AllocSetContextCreate(index_info->ii_Context, "index insert row", ALLOCSET_DEFAULT_SIZES);
-	method->open(inserter);
+	inserter->space = method->open(inserter);
 	MemoryContextSwitchTo(old);
 	return inserter;
 }

@@ -25,8 +25,8 @@ typedef struct InsertMethod
 {
 	Size state_size; /* of its state, which begins with an Inserter; zero but for that at first */
 
-	/* Opens the index, and sets the space.  Called once, in the context of the statement. */
-	void (*open)(Inserter *inserter);
+	/* Opens the index; returns its space.  Called once, in the context of the statement. */
+	IndexSpace *(*open)(Inserter *inserter);
 
 	/* Adds a row.  What it allocates is freed after that. */
 	void (*insert)(Inserter *inserter, const void *encoded, ItemPointer tid);

@@ -574,15 +574,14 @@ static void
 allocate(HnswCheck *state)
 {
 	CheckState *check = state->check;
-	int flags = MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO;
 	uint64 nplaces = (uint64) check->nblocks * state->index.meta.slots_per_page;
 
 	state->nplaces = Min(nplaces, HNSW_MAX_VERTEX);
-	state->place = palloc_extended(nplaces, flags);
-	state->level = palloc_extended(nplaces, flags);
+	state->place = check_allocate(nplaces);
+	state->level = check_allocate(nplaces);
 	if (check->notes)
-		state->anchor = palloc_extended(nplaces * sizeof(uint32), flags);
-	state->in_chain = palloc_extended(check->nblocks, flags);
+		state->anchor = check_allocate(nplaces * sizeof(uint32));
+	state->in_chain = check_allocate(check->nblocks);
 	state->widened = palloc(state->index.space.encoded_size);
 }
 

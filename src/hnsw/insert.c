@@ -21,13 +21,14 @@ typedef struct HnswInserter
 	HnswIndex index; /* its metapage may be out of date, which hnsw_append() allows for */
 } HnswInserter;
 
-static void
+/* InsertMethod.open */
+static IndexSpace *
 open_graph(Inserter *base)
 {
-	HnswInserter *inserter = (HnswInserter *) base;
+	HnswIndex *index = &((HnswInserter *) base)->index;
 
-	hnsw_open(&inserter->index, base->relation);
-	base->space = &inserter->index.space;
+	hnsw_open(index, base->relation);
+	return &index->space;
 }
 
 /*
@@ -44,6 +45,7 @@ hnsw_merge_if_long(HnswIndex *index)
 		hnsw_await_merge(index);
 }
 
+/* InsertMethod.insert */
 static void
 append_row(Inserter *base, const void *encoded, ItemPointer tid)
 {

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * build.h
- *	  What the files of a build share: build.c, for rows that fit memory, and
- *	  build_parts.c, for those that do not.
+ *	  What build.c and, for rows that do not fit memory, build_parts.c share.
  *
  *-------------------------------------------------------------------------
  */

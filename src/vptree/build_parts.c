@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * build_parts.c
- *	  CREATE INDEX of more rows than fit maintenance_work_mem.
+ *	  Building a tree of more rows than fit maintenance_work_mem.
  *
  * The rows are spooled.  The tree of a random sample of them is the top of the
  * index's tree: going down it, every row comes to the part of one of its leaves.

@@ -46,13 +46,12 @@ static void
 prepare(VptreeCheck *state)
 {
 	CheckState *check = state->check;
-	int flags = MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO;
 	uint64 nitems = 0;
 
 	state->nodes = check_make_page();
 	state->entries = check_make_page();
 	vptree_use_meta(&state->index);
-	state->first_item = palloc_extended(((Size) check->nblocks + 1) * sizeof(uint32), flags);
+	state->first_item = check_allocate(((Size) check->nblocks + 1) * sizeof(uint32));
 	for (BlockNumber block = 0; block < check->nblocks; block++)
 	{
 		state->first_item[block] = (uint32) nitems;
@@ -63,8 +62,8 @@ prepare(VptreeCheck *state)
 						errmsg("index \"%s\" is too large to be checked",
 							   RelationGetRelationName(check->index))));
 	state->first_item[check->nblocks] = (uint32) nitems;
-	state->reached = palloc_extended((nitems + 1) * sizeof(bool), flags);
-	state->use = palloc_extended(check->nblocks, flags);
+	state->reached = check_allocate((nitems + 1) * sizeof(bool));
+	state->use = check_allocate(check->nblocks);
 }
 
 /* Takes the pivots of the pivot table from their pages, if these are what they should be. */

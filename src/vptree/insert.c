@@ -46,13 +46,14 @@ typedef struct NewRow
 	ItemPointer tid;
 } NewRow;
 
-static void
+/* InsertMethod.open */
+static IndexSpace *
 open_tree(Inserter *base)
 {
-	VptreeInserter *inserter = (VptreeInserter *) base;
+	VptreeIndex *index = &((VptreeInserter *) base)->index;
 
-	vptree_open(&inserter->index, base->relation);
-	base->space = &inserter->index.space;
+	vptree_open(index, base->relation);
+	return &index->space;
 }
 
 /* Adds a step to the way to a place. */
@@ -339,7 +340,7 @@ insert_new_row(VptreeIndex *index, Relation heap, const NewRow *row)
 	}
 }
 
-/* Descends with a row, and with its distances to the pivots of the pivot table. */
+/* InsertMethod.insert: descends with a row, and its distances to the pivots of the pivot table. */
 static void
 insert_encoded(Inserter *base, const void *encoded, ItemPointer tid)
 {

@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * scan.c
- *	  Index scans: rows in the order of their distance, for as long as the
- *	  executor asks.
+ *	  Scans of a vptree index: rows by their distance, one after the other.
  *
  * With the triangle inequality as pruner the search hands rows out in their
  * order.  With bounds that are no such, or where rows are returned after

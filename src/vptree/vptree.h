@@ -186,7 +186,7 @@ typedef struct VptreeOptions
 	double full_factor;
 } VptreeOptions;
 
-/* An index in use: its relation, space and a copy of its metapage */
+/* An open index: its metapage as last read, and what follows from that */
 typedef struct VptreeIndex
 {
 	Relation relation;
