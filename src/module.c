@@ -9,7 +9,7 @@
 #include "postgres.h"
 
 #include "access/compat.h"
-#include "access/inspect.h"
+#include "access/method.h"
 #include "access/order_column.h"
 #include "core/simd.h"
 #include "fmgr.h"
@@ -18,6 +18,8 @@
 #include "vptree/vptree.h"
 
 PG_MODULE_MAGIC;
+
+static const AccessMethod *const methods[] = {&hnsw_method, &vptree_method};
 
 /* Value of ann.simd that is not a SimdLevel: the best that simd_detect() finds */
 #define SIMD_AUTO (-1)
@@ -54,15 +56,13 @@ _PG_init(void)
 							 "All give the same distances up to rounding.", &simd_setting,
 							 SIMD_AUTO, simd_options, PGC_USERSET, 0, check_simd, assign_simd,
 							 NULL);
-	hnsw_init_options();
-	inspect_register(&hnsw_inspect);
-	order_column_add_method(hnsw_cost_estimate);
-	vptree_init_options();
-	inspect_register(&vptree_inspect);
-	order_column_add_method(vptree_cost_estimate);
+	order_column_init();
 
-	/* so that a misspelt setting is an error */
+	/* prefixes are reserved so that a misspelt setting is an error */
 	MarkGUCPrefixReserved("ann");
-	MarkGUCPrefixReserved("hnsw");
-	MarkGUCPrefixReserved("vptree");
+	for (int i = 0; i < (int) lengthof(methods); i++)
+	{
+		method_register(methods[i]);
+		MarkGUCPrefixReserved(methods[i]->name);
+	}
 }

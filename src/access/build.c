@@ -20,6 +20,7 @@
 
 #include "access/build.h"
 #include "access/compat.h"
+#include "access/method.h"
 #include "core/parallel.h"
 #include "storage/meta.h"
 
@@ -30,7 +31,7 @@
 #define STEP_MICROSECONDS 200000
 
 char *
-build_phase_name(int64 phase)
+build_phase_name(int64 phase, const char *structure)
 {
 	switch (phase)
 	{
@@ -38,6 +39,8 @@ build_phase_name(int64 phase)
 			return "initializing";
 		case BUILD_PHASE_LOAD:
 			return "loading rows";
+		case BUILD_PHASE_STRUCTURE:
+			return unconstify(char *, structure);
 		case BUILD_PHASE_WRITE:
 			return "writing pages";
 		case BUILD_PHASE_PARTITION:
@@ -66,11 +69,16 @@ build_progress(uint64 done)
 }
 
 void
-build_steps(BuildSteps *steps, uint64 done)
+build_steps(BuildSteps *steps, void *structure, Relation index, uint64 done)
 {
+	const BuildStructure *kind = steps->kind;
 	uint64 units = steps->units;
 	bool more = true;
 
+	if (structure == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
+						errdetail("Failed to allocate the %s of index \"%s\".", kind->name,
+								  RelationGetRelationName(index))));
 	while (more)
 	{
 		instr_time start;
@@ -80,31 +88,63 @@ build_steps(BuildSteps *steps, uint64 done)
 
 		CHECK_FOR_INTERRUPTS();
 		INSTR_TIME_SET_CURRENT(start);
-		more = steps->step(steps->work, units);
+		more = kind->step(structure, units);
 		INSTR_TIME_SET_CURRENT(end);
 		INSTR_TIME_SUBTRACT(end, start);
 		microseconds = Max(1.0, (double) INSTR_TIME_GET_MICROSEC(end));
 		units = (uint64) Min((double) steps->max_units,
 							 Max(1.0, units * Min(2.0, STEP_MICROSECONDS / microseconds)));
-		progress = steps->progress(steps->work);
+		progress = kind->progress(structure);
 		build_progress(done + progress);
 		if (progress < steps->total)
 			steps->units = units;
 	}
 }
 
+void
+build_report_parts(const Build *build, const BuildStructure *kind, uint64 nrows, uint32 nparts,
+				   const char *more)
+{
+	BuildRows *rows = build_rows_create(build->space, build->memory_per_value);
+	Size need = build_rows_memory(rows, nrows);
+
+	build_rows_free(rows);
+	ereport(NOTICE, (errmsg("%s %s does not fit into maintenance_work_mem and is built in %u parts",
+							method_of(build->relation)->name, kind->name, nparts),
+					 errdetail("The %s of all %llu rows at once needs about %zu MB.%s", kind->name,
+							   (unsigned long long) nrows, need / (1024 * 1024) + 1, more),
+					 errhint("Increase maintenance_work_mem to speed up builds.")));
+}
+
 /* Frees what is not palloc'ed when the context of the build goes. */
 static void
 release(void *arg)
 {
-	const Build *build = (const Build *) arg;
+	Build *build = (Build *) arg;
 
-	build->method->release(build->arg);
+	build->method->release(build);
 	parallel_shutdown();
 }
 
+/* What is to be built of a relation, checked */
+static Build *
+begin(Relation heap, Relation relation, IndexInfo *index_info)
+{
+	const AccessMethod *method = method_of(relation);
+	Build *build = palloc0(method->build->state_size);
+
+	build->method = method->build;
+	build->heap = heap;
+	build->relation = relation;
+	build->index_info = index_info;
+	build->meta_size = method->meta_size;
+	build->method->begin(build);
+	return build;
+}
+
+/* Gets ready for rows. */
 static void
-begin(Build *build)
+begin_rows(Build *build)
 {
 	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
 
@@ -121,17 +161,32 @@ begin(Build *build)
 	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
 }
 
-/* The rows do not fit memory: hands over those that are there. */
+static void
+spool_row(Build *build, const void *encoded, ItemPointer tid)
+{
+	if (build->method->see_spooled != NULL)
+		build->method->see_spooled(build, encoded);
+	row_spool_add(build->spooled, encoded, tid);
+}
+
+/* The rows do not fit memory: writes those that are there to a file. */
 static void
 spool_rows(Build *build)
 {
 	BuildRows *rows = build->rows;
+	MemoryContext old;
 
+	build->spool_context =
+		AllocSetContextCreate(CurrentMemoryContext, "index build parts", ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(build->spool_context);
+	build->spooled = row_spool_create(build->space);
+	if (build->method->begin_spool != NULL)
+		build->method->begin_spool(build);
+	MemoryContextSwitchTo(old);
 	for (uint64 i = 0; i < rows->ntids; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		build->method->spool(build->arg, build_rows_value(rows, rows->tids[i].value),
-							 &rows->tids[i].tid);
+		spool_row(build, build_rows_value(rows, rows->tids[i].value), &rows->tids[i].tid);
 	}
 	build_rows_free(rows);
 	build->rows = NULL;
@@ -157,7 +212,7 @@ add_row(Relation relation, ItemPointer tid, Datum *values, bool *isnull, bool tu
 		MemoryContextSwitchTo(old);
 		if (build->rows != NULL)
 			spool_rows(build);
-		build->method->spool(build->arg, encoded, tid);
+		spool_row(build, encoded, tid);
 	}
 	build->ntuples++;
 	if (index_space_varies(build->space))
@@ -166,13 +221,34 @@ add_row(Relation relation, ItemPointer tid, Datum *values, bool *isnull, bool tu
 	MemoryContextReset(build->row_context);
 }
 
+/* Makes the index of the rows that have been read. */
+static void
+finish_rows(Build *build)
+{
+	MemoryContext old;
+
+	if (build->rows != NULL)
+	{
+		build_rows_finish(build->rows);
+		build->method->build(build, build->rows);
+		build_rows_free(build->rows);
+		build->rows = NULL;
+		return;
+	}
+	old = MemoryContextSwitchTo(build->spool_context);
+	build->method->build_spooled(build, build->spooled);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(build->spool_context);
+}
+
 IndexBuildResult *
-build_run(Build *build)
+build_index(Relation heap, Relation relation, IndexInfo *index_info)
 {
 	IndexBuildResult *result = palloc(sizeof(IndexBuildResult));
+	Build *build = begin(heap, relation, index_info);
 	Buffer buffer;
 
-	begin(build);
+	begin_rows(build);
 	buffer = page_extend(build->relation, MAIN_FORKNUM);
 	UnlockReleaseBuffer(buffer);
 	build_write_meta(build->relation, build->meta, build->meta_size);
@@ -181,15 +257,7 @@ build_run(Build *build)
 												 false, true, add_row, build, NULL);
 	if (build->value_bytes > 0)
 		build->space->usual_size = (Size) (build->value_bytes / build->ntuples);
-	if (build->rows != NULL)
-	{
-		build_rows_finish(build->rows);
-		build->method->build(build->arg, build->rows);
-		build_rows_free(build->rows);
-		build->rows = NULL;
-	}
-	else
-		build->method->build_spooled(build->arg);
+	finish_rows(build);
 	release(build);
 
 	/* every page of the index is finished */
@@ -212,12 +280,13 @@ build_write_meta(Relation relation, const void *meta, Size meta_size)
 }
 
 void
-build_empty(Relation relation, const void *meta, Size meta_size)
+build_empty(Relation relation)
 {
+	const Build *build = begin(NULL, relation, NULL);
 	Buffer buffer = page_extend(relation, INIT_FORKNUM);
 
 	START_CRIT_SECTION();
-	meta_page_init(BufferGetPage(buffer), meta, meta_size);
+	meta_page_init(BufferGetPage(buffer), build->meta, build->meta_size);
 	MarkBufferDirty(buffer);
 	log_newpage_buffer(buffer, true);
 	END_CRIT_SECTION();

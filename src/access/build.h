@@ -16,6 +16,7 @@
 #include "nodes/execnodes.h"
 
 #include "access/build_rows.h"
+#include "access/row_spool.h"
 
 /* Phases of pg_stat_progress_create_index; 1 is the server's own.  The method names its own. */
 #define BUILD_PHASE_LOAD 2
@@ -24,49 +25,74 @@
 #define BUILD_PHASE_PARTITION 5
 #define BUILD_PHASE_TUNE 6
 
-/* What an access method does in a build; arg is Build.arg. */
+typedef struct Build Build;
+
+/* What an access method does in a build */
 typedef struct BuildMethod
 {
+	Size state_size; /* of its state, which begins with a Build; zero but for that at first */
+
+	/*
+	 * Checks the options, and calls build_describe(), for a build or for the metapage of an
+	 * empty index.
+	 */
+	void (*begin)(Build *build);
+
 	/* All rows are in memory, grouped by value: makes the index of them. */
-	void (*build)(void *arg, BuildRows *rows);
+	void (*build)(Build *build, BuildRows *rows);
 
-	/* Not all rows fit memory: takes one, with its value encoded. */
-	void (*spool)(void *arg, const void *encoded, ItemPointer tid);
+	/*
+	 * Not all rows fit memory: gets ready to see them.  Memory of the current context lasts until
+	 * build_spooled() has returned, which is called in the same one.  May be NULL.
+	 */
+	void (*begin_spool)(Build *build);
 
-	/* That was the last of them: makes the index of those taken. */
-	void (*build_spooled)(void *arg);
+	/* Looks at the encoded value of a row on its way to the file.  May be NULL. */
+	void (*see_spooled)(Build *build, const void *encoded);
+
+	/* That was the last of them: makes the index of the rows in the file, and closes that. */
+	void (*build_spooled)(Build *build, RowSpool *rows);
 
 	/* Frees what is not palloc'ed.  Called at the end of the build, after an error too. */
-	void (*release)(void *arg);
+	void (*release)(Build *build);
 } BuildMethod;
 
-typedef struct Build
+struct Build
 {
 	const BuildMethod *method;
-	void *arg;
-	Relation heap;
+	Relation heap; /* NULL for the metapage of an empty index */
 	Relation relation;
 	IndexInfo *index_info;
+
+	/* by build_describe() */
 	IndexSpace *space;
-	Size memory_per_value; /* bytes that the method adds to a value (build_rows.h) */
 	const void *meta;	   /* contents of the metapage that the build begins with */
-	Size meta_size;
+	Size memory_per_value; /* bytes that the method adds to a value (build_rows.h) */
 
 	/* the rest is build.c's own */
-	BuildRows *rows;		   /* NULL once they have been found not to fit */
-	MemoryContext row_context; /* reset for each row */
-	double ntuples;			   /* rows indexed */
-	double value_bytes;		   /* of their values, where they vary in size */
-} Build;
+	Size meta_size;
+	BuildRows *rows;			 /* NULL once they have been found not to fit */
+	MemoryContext row_context;	 /* reset for each row */
+	RowSpool *spooled;			 /* then they go here */
+	MemoryContext spool_context; /* of begin_spool() */
+	double ntuples;				 /* rows indexed */
+	double value_bytes;			 /* of their values, where they vary in size */
+};
 
-/*
- * Builds an index into a relation without blocks.  build and what it points to
- * must live as long as the current memory context.
- */
-extern IndexBuildResult *build_run(Build *build);
+/* Says of what space an index is, what its metapage begins with, and what a value takes. */
+static inline void
+build_describe(Build *build, IndexSpace *space, const void *meta, Size memory_per_value)
+{
+	build->space = space;
+	build->meta = meta;
+	build->memory_per_value = memory_per_value;
+}
+
+/* ambuild: builds an index into a relation without blocks. */
+extern IndexBuildResult *build_index(Relation heap, Relation relation, IndexInfo *index_info);
 
 /* ambuildempty: the init fork of an unlogged index has a metapage alone. */
-extern void build_empty(Relation relation, const void *meta, Size meta_size);
+extern void build_empty(Relation relation);
 
 /* Writes the metapage anew. */
 extern void build_write_meta(Relation relation, const void *meta, Size meta_size);
@@ -77,21 +103,44 @@ extern void build_phase(int phase, uint64 total);
 /* So many units of it are done. */
 extern void build_progress(uint64 done);
 
-/* The name of a phase that all methods have, or NULL */
-extern char *build_phase_name(int64 phase);
+/* ambuildphasename of a method that gives this name to BUILD_PHASE_STRUCTURE */
+extern char *build_phase_name(int64 phase, const char *structure);
 
-/* Work outside the server, done in steps between which interrupts are looked at */
+/* A kind of structure that src/core makes in memory of its own, in steps */
+typedef struct BuildStructure
+{
+	const char *name; /* as in "graph of index ..." */
+
+	/* Does about so many units of work; true while some are left. */
+	bool (*step)(void *structure, uint64 units);
+
+	/* Units done */
+	uint64 (*progress)(const void *structure);
+
+	/* Frees it; also if it is NULL. */
+	void (*release)(void *structure);
+} BuildStructure;
+
+/* How it is made, with a look at interrupts between two steps */
 typedef struct BuildSteps
 {
-	bool (*step)(void *work, uint64 units); /* about so many units; true while some are left */
-	uint64 (*progress)(const void *work);
-	void *work;
+	const BuildStructure *kind;
 	uint64 total;	  /* what follows once progress has come to this goes faster */
 	uint64 max_units; /* of a step */
 	uint64 units;	  /* of the first step; afterwards of the last one before `total` */
 } BuildSteps;
 
-/* Does all steps, each of about the same time.  `done` is the progress before the first. */
-extern void build_steps(BuildSteps *steps, uint64 done);
+/*
+ * Does all steps, each of about the same time.  `done` is the progress before the first.  An error
+ * if the structure is NULL: there was no memory for it.
+ */
+extern void build_steps(BuildSteps *steps, void *structure, Relation index, uint64 done);
+
+/*
+ * Says that the structure of so many rows does not fit memory, in how many parts it is made
+ * instead, and more: sentences with a space before them, or nothing.
+ */
+extern void build_report_parts(const Build *build, const BuildStructure *kind, uint64 nrows,
+							   uint32 nparts, const char *more);
 
 #endif /* ANN_BUILD_H */

@@ -43,6 +43,12 @@
  * Ready to take in rows.  The space's dimensions may still be unknown: memory
  * is laid out when the first row comes.
  */
+Size
+build_memory(void)
+{
+	return (Size) maintenance_work_mem * 1024;
+}
+
 BuildRows *
 build_rows_create(IndexSpace *space, Size memory_per_value)
 {
@@ -52,7 +58,7 @@ build_rows_create(IndexSpace *space, Size memory_per_value)
 
 	rows->context = context;
 	rows->space = space;
-	rows->memory_limit = (Size) maintenance_work_mem * 1024;
+	rows->memory_limit = build_memory();
 	rows->memory_per_value = memory_per_value;
 	return rows;
 }

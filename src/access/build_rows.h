@@ -56,6 +56,9 @@ typedef struct BuildRows
 	uint32 table_size;
 } BuildRows;
 
+/* Bytes that a build may use at a time: maintenance_work_mem */
+extern Size build_memory(void);
+
 extern BuildRows *build_rows_create(IndexSpace *space, Size memory_per_value);
 
 /* Takes in one row.  False: there is no room for it. */

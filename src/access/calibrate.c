@@ -22,8 +22,36 @@ calibrate_clock(void)
 	return (double) now.tv_sec + now.tv_nsec / 1e9;
 }
 
+/* Builds the structure of the first n values; returns the seconds it took. */
+static double
+build_one(const CalibrateMethod *method, void *arg, uint32 n)
+{
+	double start = calibrate_clock();
+	void *structure = method->create(arg, n);
+	double seconds;
+
+	if (structure == NULL)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+	PG_TRY();
+	{
+		while (method->kind->step(structure, method->units))
+			CHECK_FOR_INTERRUPTS();
+	}
+	PG_CATCH();
+	{
+		method->kind->release(structure);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	seconds = calibrate_clock() - start;
+	method->note(arg, structure, n, seconds);
+	method->kind->release(structure);
+	return seconds;
+}
+
 double
-calibrate(CalibrateBuild build, void *arg, uint32 first, uint32 sample, double seconds, uint32 *n)
+calibrate(const CalibrateMethod *method, void *arg, uint32 first, uint32 sample, double seconds,
+		  uint32 *n)
 {
 	double start = calibrate_clock();
 
@@ -33,7 +61,7 @@ calibrate(CalibrateBuild build, void *arg, uint32 first, uint32 sample, double s
 		double taken;
 
 		CHECK_FOR_INTERRUPTS();
-		taken = build(arg, *n);
+		taken = build_one(method, arg, *n);
 		if (*n == sample || calibrate_clock() - start + 2 * taken > seconds)
 			return taken;
 		*n = Min(2 * *n, sample);

@@ -17,6 +17,7 @@
 #include "access/check.h"
 #include "access/compat.h"
 #include "access/inspect.h"
+#include "access/method.h"
 
 /* Passes over an index that is changed while it is checked */
 #define MAX_PASSES 5
@@ -332,6 +333,27 @@ compare_findings(const void *a, const void *b)
 	return order != 0 ? order : strcmp(left->problem, right->problem);
 }
 
+/*
+ * The metapage, then what the method checks.  False: the index is too damaged to look for rows
+ * in it.  One that knows no dimensions has none.
+ */
+static bool
+check_contents(CheckState *check)
+{
+	const InspectMethod *method = check->method->inspect;
+
+	check->method_state = palloc0(method->check_size);
+	if (!check_take_meta(check) || !method->check_meta(check))
+		return false;
+	if (check->meta->dim == 0)
+		return true;
+	check_values_init(check);
+	method->check(check);
+	if (!method->repeats_rows)
+		check_duplicate_rows(check);
+	return true;
+}
+
 /* One pass over the index, and over the table if that is asked for. */
 static void
 run_pass(CheckState *check)
@@ -346,17 +368,14 @@ run_pass(CheckState *check)
 	check->nfindings = 0;
 	check->unlisted = 0;
 	check->newest = InvalidXLogRecPtr;
-	check->method_state = NULL;
 	memset(&check->rows, 0, sizeof(CheckEntries));
 	index_space_init(&check->space, check->index);
 	check->nblocks = RelationGetNumberOfBlocks(check->index);
-	check->blocks = palloc_extended((Size) Max(check->nblocks, 1) * sizeof(CheckBlock),
-									MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	check->blocks = check_allocate((Size) Max(check->nblocks, 1) * sizeof(CheckBlock));
 	check_pages(check);
 	if (check->nblocks == 0)
 		check_report(check, CHECK_ERROR, META_BLOCK, NULL, "index has no page");
-	if (check_block_is(check, META_BLOCK, PAGE_META) && check->method->check(check) &&
-		snapshot != NULL)
+	if (check_block_is(check, META_BLOCK, PAGE_META) && check_contents(check) && snapshot != NULL)
 		check_rows(check, snapshot);
 	if (snapshot != NULL)
 		UnregisterSnapshot(snapshot);

@@ -88,14 +88,15 @@ typedef struct CheckState
 {
 	Relation index;
 	Relation heap; /* NULL unless the rows of the table are to be looked up */
-	const struct InspectMethod *method;
+	const struct AccessMethod *method;
 	bool notes;	  /* list findings of severity CHECK_NOTE */
 	bool settled; /* nobody can change the index meanwhile */
 	BufferAccessStrategy strategy;
 
 	/* of one pass */
 	MemoryContext context;
-	IndexSpace space;
+	IndexSpace space; /* with its dimensions, once the metapage has been checked */
+	MetaHeader *meta; /* contents of the metapage; what stands behind the header is the method's */
 	BlockNumber nblocks;
 	CheckBlock *blocks;
 	CheckEntries rows;		/* heap TIDs in the index */
@@ -104,7 +105,7 @@ typedef struct CheckState
 	CheckPage *value_page;	/* the last one read */
 	char *value;			/* room for a value put together from its pages, */
 	char *encoded;			/* and for one encoded anew */
-	void *method_state;		/* of the access method */
+	void *method_state;		/* of the access method: InspectMethod.check_size bytes */
 	CheckFinding *findings; /* sorted once the pass is over */
 	int nfindings;
 	int64 unlisted; /* findings beyond the limit */
@@ -150,16 +151,21 @@ extern const CheckEntry *check_entries_find(const CheckEntries *entries, ItemPoi
  * a place of the index that has a value, rows or both.
  */
 
-/* Reports that a field of the metapage must be another number. */
+/* Reports that a field of the metapage must be another number, or one from `least` to `most`. */
 extern void check_report_field(CheckState *check, const char *field, uint64 found, uint64 expected);
+extern void check_report_range(CheckState *check, const char *field, uint64 found, uint64 least,
+							   uint64 most);
 
 /*
- * Copies the contents of the metapage, which begin with a MetaHeader.  False, reported,
- * if they are cut off or the header does not fit the method and the operator class.
+ * Copies the contents of the metapage to check->meta, and takes over the dimensions.  False,
+ * reported, if they are cut off or the header does not fit the method and the operator class.
  */
-extern bool check_take_meta(CheckState *check, MethodId method, void *meta, Size size);
+extern bool check_take_meta(CheckState *check);
 
 extern CheckPage *check_make_page(void);
+
+/* Zeroed memory of any size, for what is to be known of blocks and values */
+extern void *check_allocate(Size size);
 
 /* Makes room for what is to be known of values.  The dimensions are known by now. */
 extern void check_values_init(CheckState *check);
@@ -178,11 +184,28 @@ extern bool check_encoded(CheckState *check, uint32 owner, const char *value, Si
 extern const char *check_gather_value(CheckState *check, const BlockNumber *blocks, Size size,
 									  uint32 owner, bool first_time);
 
+/*
+ * Puts `size` bytes together from value pages in memory of that size, and sets `mark` for each of
+ * these in used[], a byte per block.  False, reported with a name for the bytes, if a page holds
+ * none of them.
+ */
+extern bool check_gather_bytes(CheckState *check, const BlockNumber *blocks, Size size,
+							   const char *what, char *memory, uint8 mark, uint8 *used);
+
+/* Reports a value page, of those that only owners use, that has none. */
+extern void check_require_owner(CheckState *check, BlockNumber block);
+
+/* Is a page that is in no chain not marked as if it were in one?  Reports it if it is. */
+extern bool check_is_unchained(CheckState *check, BlockNumber block);
+
 /* Adds the heap TIDs of an owner to check->rows. */
 extern void check_add_rows(CheckState *check, uint32 owner, const ItemPointerData *tids, int ntids);
 
 /* Reports heap TIDs that are in the index twice. */
 extern void check_duplicate_rows(CheckState *check);
+
+/* Does the place of an owner hold this value, as far as can be told? */
+extern bool check_holds_value(CheckState *check, uint32 owner, const void *value);
 
 /* check_rows.c: looks up every visible row of the table. */
 extern void check_rows(CheckState *check, Snapshot snapshot);

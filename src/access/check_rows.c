@@ -13,7 +13,6 @@
 #include "utils/memutils.h"
 
 #include "access/check.h"
-#include "access/inspect.h"
 
 typedef struct RowCheck
 {
@@ -45,7 +44,7 @@ check_row(Relation index, ItemPointer tid, Datum *values, bool *isnull, bool tup
 		void *copy;
 		const void *value = index_space_value(&check->space, values[0], &copy);
 
-		if (!check->method->holds_value(check, entry->owner, value))
+		if (!check_holds_value(check, entry->owner, value))
 			check_report(check, CHECK_ERROR, InvalidBlockNumber, row,
 						 "index has another value for the row than the table");
 	}

@@ -12,6 +12,7 @@
 
 #include "access/check.h"
 #include "access/inspect.h"
+#include "access/method.h"
 #include "storage/value_pages.h"
 
 /*
@@ -28,10 +29,21 @@ check_report_field(CheckState *check, const char *field, uint64 found, uint64 ex
 				 found, expected);
 }
 
+void
+check_report_range(CheckState *check, const char *field, uint64 found, uint64 least, uint64 most)
+{
+	check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+				 "metapage says %s is " UINT64_FORMAT ", which is not between " UINT64_FORMAT
+				 " and " UINT64_FORMAT,
+				 field, found, least, most);
+}
+
 /* Magic, version, method, and the space that the operator class asks for; reports. */
 static bool
-check_meta_header(CheckState *check, const MetaHeader *header, MethodId method)
+check_meta_header(CheckState *check)
 {
+	const MetaHeader *header = check->meta;
+	MethodId method = check->method->id;
 	const SpaceContext *context = &check->space.context;
 	bool sound = false;
 
@@ -72,27 +84,38 @@ check_make_page(void)
 }
 
 bool
-check_take_meta(CheckState *check, MethodId method, void *meta, Size size)
+check_take_meta(CheckState *check)
 {
+	Size size = check->method->meta_size;
 	CheckPage *copy = check_make_page();
 	Page page = check_page(check, copy, META_BLOCK);
 	bool sound = ((PageHeader) page)->pd_lower >= SizeOfPageHeaderData + size;
 
+	check->meta = palloc(size);
 	if (!sound)
 		check_report(check, CHECK_ERROR, META_BLOCK, NULL, "metapage is cut off at byte %u",
 					 ((PageHeader) page)->pd_lower);
 	else
-		memcpy(meta, PageGetContents(page), size);
+		memcpy(check->meta, PageGetContents(page), size);
 	pfree(copy);
-	return sound && check_meta_header(check, (const MetaHeader *) meta, method);
+	if (!sound || !check_meta_header(check))
+		return false;
+	if (check->space.context.dim == 0 && check->meta->dim > 0)
+		index_space_set_dim(&check->space, check->meta->dim);
+	return true;
+}
+
+void *
+check_allocate(Size size)
+{
+	return palloc_extended(size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 }
 
 void
 check_values_init(CheckState *check)
 {
 	check->value_page = check_make_page();
-	check->value_owner =
-		palloc_extended((Size) check->nblocks * sizeof(uint32), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	check->value_owner = check_allocate((Size) check->nblocks * sizeof(uint32));
 	check->value = palloc(check->space.encoded_size);
 	check->encoded = palloc(check->space.encoded_size);
 }
@@ -101,7 +124,7 @@ void
 check_report_owner(CheckState *check, CheckSeverity severity, uint32 owner, const char *problem)
 {
 	char name[CHECK_NAME_SIZE];
-	BlockNumber block = check->method->name_owner(check, owner, name);
+	BlockNumber block = check->method->inspect->name_owner(check, owner, name);
 
 	check_report(check, severity, block, name, "%s", problem);
 }
@@ -168,6 +191,18 @@ check_encoded(CheckState *check, uint32 owner, const char *value, Size size)
 	return false;
 }
 
+/* The page of a block that holds a piece of so many bytes of a value, or NULL */
+static Page
+piece_page(CheckState *check, BlockNumber block, Size piece)
+{
+	Page page;
+
+	if (!check_block_is(check, block, PAGE_VALUE))
+		return NULL;
+	page = check_page(check, check->value_page, block);
+	return ((PageHeader) page)->pd_lower == PAGE_DATA_OFFSET + piece ? page : NULL;
+}
+
 const char *
 check_gather_value(CheckState *check, const BlockNumber *blocks, Size size, uint32 owner,
 				   bool first_time)
@@ -176,16 +211,14 @@ check_gather_value(CheckState *check, const BlockNumber *blocks, Size size, uint
 	bool sound = true;
 	char name[CHECK_NAME_SIZE];
 	char other[CHECK_NAME_SIZE];
-	BlockNumber block = check->method->name_owner(check, owner, name);
+	BlockNumber block = check->method->inspect->name_owner(check, owner, name);
 
 	for (int i = 0; left > 0; i++)
 	{
 		Size piece = Min(left, VALUE_PAGES_PIECE);
-		Page page = NULL;
+		Page page = piece_page(check, blocks[i], piece);
 
-		if (check_block_is(check, blocks[i], PAGE_VALUE))
-			page = check_page(check, check->value_page, blocks[i]);
-		if (page == NULL || ((PageHeader) page)->pd_lower != PAGE_DATA_OFFSET + piece)
+		if (page == NULL)
 		{
 			check_report(check, CHECK_ERROR, block, name,
 						 "block %u holds no piece of %zu bytes of the value", blocks[i],
@@ -194,7 +227,7 @@ check_gather_value(CheckState *check, const BlockNumber *blocks, Size size, uint
 		}
 		if (first_time && check->value_owner[blocks[i]] != 0)
 		{
-			(void) check->method->name_owner(check, check->value_owner[blocks[i]], other);
+			(void) check->method->inspect->name_owner(check, check->value_owner[blocks[i]], other);
 			check_report(check, CHECK_ERROR, blocks[i], name, "value page belongs to %s too",
 						 other);
 			sound = false;
@@ -205,6 +238,44 @@ check_gather_value(CheckState *check, const BlockNumber *blocks, Size size, uint
 		left -= piece;
 	}
 	return sound ? check->value : NULL;
+}
+
+bool
+check_gather_bytes(CheckState *check, const BlockNumber *blocks, Size size, const char *what,
+				   char *memory, uint8 mark, uint8 *used)
+{
+	for (int i = 0; i < value_pages_of(size); i++)
+	{
+		Size piece = Min(size - i * VALUE_PAGES_PIECE, VALUE_PAGES_PIECE);
+		Page page = piece_page(check, blocks[i], piece);
+
+		if (page == NULL)
+		{
+			check_report(check, CHECK_ERROR, META_BLOCK, NULL,
+						 "block %u holds no piece of %zu bytes of the %s", blocks[i],
+						 (size_t) piece, what);
+			return false;
+		}
+		used[blocks[i]] = mark;
+		memcpy(memory + i * VALUE_PAGES_PIECE, (char *) page + PAGE_DATA_OFFSET, piece);
+	}
+	return true;
+}
+
+void
+check_require_owner(CheckState *check, BlockNumber block)
+{
+	if (check->value_owner[block] == 0)
+		check_report(check, CHECK_NOTE, block, NULL, "value page is not used");
+}
+
+bool
+check_is_unchained(CheckState *check, BlockNumber block)
+{
+	if (!check->blocks[block].chained)
+		return true;
+	check_report(check, CHECK_ERROR, block, NULL, "page is marked as chained, but is in no chain");
+	return false;
 }
 
 void
@@ -233,10 +304,24 @@ check_duplicate_rows(CheckState *check)
 
 		if (ItemPointerCompare(&entry->tid, &rows->entries[i - 1].tid) != 0)
 			continue;
-		(void) check->method->name_owner(check, rows->entries[i - 1].owner, other);
+		(void) check->method->inspect->name_owner(check, rows->entries[i - 1].owner, other);
 		check_report_owner(check, CHECK_ERROR, entry->owner,
 						   psprintf("row (%u,%u) is in %s already",
 									ItemPointerGetBlockNumberNoCheck(&entry->tid),
 									ItemPointerGetOffsetNumberNoCheck(&entry->tid), other));
 	}
+}
+
+/* The coordinates come first in an encoded value. */
+bool
+check_holds_value(CheckState *check, uint32 owner, const void *value)
+{
+	Size size = 0;
+	const char *stored = check->method->inspect->stored_value(check, owner, &size);
+
+	if (stored == NULL)
+		return true;
+	if (!index_space_varies(&check->space))
+		return memcmp(stored, value, check->space.value_size) == 0;
+	return size == index_space_size(&check->space, value) && memcmp(stored, value, size) == 0;
 }

@@ -19,6 +19,7 @@
 #include "access/compat.h"
 #include "access/cost.h"
 #include "access/index_space.h"
+#include "access/method.h"
 #include "access/order_column.h"
 #include "types/distance_cost.h"
 #include "types/sphere.h"
@@ -174,8 +175,9 @@ distance_function(IndexPath *path)
 	return get_opcode(castNode(OpExpr, call)->opno);
 }
 
-Cost
-cost_distance(Relation index, IndexPath *path, int dim)
+/* Cost of a distance between a stored value of so many dimensions and the path's query */
+static Cost
+distance_of_path(Relation index, IndexPath *path, int dim)
 {
 	Oid user = index_getprocid(index, 1, SUPPORT_DISTANCE);
 
@@ -214,33 +216,47 @@ extrapolate(Cost startup, Cost at_wanted, double wanted, Cost at_all, double row
 	return Max(startup + per_row * Max(rows, wanted), at_all);
 }
 
-/* False: the index cannot serve the path. */
-static bool
-read_shape(const CostMethod *method, CostShape *shape, PlannerInfo *root, IndexPath *path)
+/* What a scan of the index is to be priced by */
+static CostShape *
+make_shape(const AccessMethod *method, Relation index, PlannerInfo *root, IndexPath *path)
 {
+	CostShape *shape = palloc0(method->cost->shape_size);
+	MetaHeader *meta = palloc(method->meta_size);
+
+	meta_read(index, method->id, meta, method->meta_size);
+	shape->root = root;
+	shape->path = path;
+	shape->tuples = Max(path->indexinfo->tuples, 1.0);
+	shape->dim = meta->dim > 0 ? meta->dim : DISTANCE_COST_DIM;
+	shape->distance = distance_of_path(index, path, shape->dim);
+	method->cost->read_shape(shape, index, meta);
+	pfree(meta);
+	return shape;
+}
+
+/* The same for a path, with the method of its index; NULL: the index cannot serve the path. */
+static CostShape *
+read_shape(PlannerInfo *root, IndexPath *path, const CostMethod **method)
+{
+	CostShape *shape = NULL;
 	Relation index;
-	bool possible;
 
 	if (path->indexinfo->hypothetical)
-		return false;
+		return NULL;
 	index = index_open(path->indexinfo->indexoid, NoLock);
-	possible = is_possible(index, path);
-	if (possible)
-	{
-		shape->root = root;
-		shape->path = path;
-		shape->tuples = Max(path->indexinfo->tuples, 1.0);
-		method->read_shape(shape, index);
-	}
+	*method = method_of(index)->cost;
+	if (is_possible(index, path))
+		shape = make_shape(method_of(index), index, root, path);
 	index_close(index, NoLock);
-	return possible;
+	return shape;
 }
 
 void
-cost_estimate(const CostMethod *method, CostShape *shape, PlannerInfo *root, IndexPath *path,
-			  Cost *startup_cost, Cost *total_cost, Selectivity *selectivity, double *correlation,
-			  double *pages)
+cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_cost,
+			  Cost *total_cost, Selectivity *selectivity, double *correlation, double *pages)
 {
+	const CostMethod *method;
+	CostShape *shape = read_shape(root, path, &method);
 	double in_reach;
 	double wanted;
 	Cost total;
@@ -248,7 +264,7 @@ cost_estimate(const CostMethod *method, CostShape *shape, PlannerInfo *root, Ind
 	*selectivity = 1.0;
 	*correlation = 0.0;
 	*pages = path->indexinfo->pages;
-	if (!read_shape(method, shape, root, path))
+	if (shape == NULL)
 	{
 		rule_out(path, startup_cost, total_cost);
 		return;
@@ -260,4 +276,5 @@ cost_estimate(const CostMethod *method, CostShape *shape, PlannerInfo *root, Ind
 	total = extrapolate(*startup_cost, method->scan_cost(shape, wanted), wanted,
 						method->scan_cost(shape, in_reach), in_reach);
 	*total_cost = Max(*startup_cost, total - left_out(root, path));
+	pfree(shape);
 }

@@ -23,29 +23,30 @@
  */
 extern Cost cost_page_visits(PlannerInfo *root, IndexOptInfo *info, double visits);
 
-/* Cost of a distance between a stored value of so many dimensions and the path's query */
-extern Cost cost_distance(Relation index, IndexPath *path, int dim);
-
 /* What a method knows of a scan to be priced: its own, behind this */
 typedef struct CostShape
 {
 	PlannerInfo *root;
 	IndexPath *path;
 	double tuples; /* rows in the index, at least 1 */
+	int dim;	   /* of their values */
+	Cost distance; /* of one between a stored value and the path's query */
 } CostShape;
 
 typedef struct CostMethod
 {
-	/* Fills in the method's part of the shape. */
-	void (*read_shape)(CostShape *shape, Relation index);
+	Size shape_size; /* of its shape, which begins with a CostShape */
+
+	/* Fills in the method's part of the shape; meta: the contents of the metapage. */
+	void (*read_shape)(CostShape *shape, Relation index, const void *meta);
 
 	/* Cost of a scan that returns so many rows */
 	Cost (*scan_cost)(const CostShape *shape, double rows);
 } CostMethod;
 
-/* amcostestimate, of which the method gives the two functions and room for its shape */
-extern void cost_estimate(const CostMethod *method, CostShape *shape, PlannerInfo *root,
-						  IndexPath *path, Cost *startup_cost, Cost *total_cost,
-						  Selectivity *selectivity, double *correlation, double *pages);
+/* amcostestimate, by the two functions of the index's method */
+extern void cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_cost,
+						  Cost *total_cost, Selectivity *selectivity, double *correlation,
+						  double *pages);
 
 #endif /* ANN_COST_H */

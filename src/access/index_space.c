@@ -26,6 +26,7 @@
 #include "utils/typcache.h"
 
 #include "access/index_space.h"
+#include "storage/damage.h"
 #include "types/dense.h"
 #include "types/distance.h"
 #include "types/space_vector.h"
@@ -280,6 +281,19 @@ index_space_set_dim(IndexSpace *space, uint32 dim)
 }
 
 bool
+index_space_read_meta(IndexSpace *space, Relation index, MethodId method, void *meta, Size size)
+{
+	const MetaHeader *header = (const MetaHeader *) meta;
+
+	meta_read(index, method, meta, size);
+	if (unlikely(header->dim > SPACE_MAX_DIM))
+		meta_report_invalid(index);
+	if (header->dim > 0 && header->dim != space->context.dim)
+		index_space_set_dim(space, header->dim);
+	return header->dim > 0;
+}
+
+bool
 index_space_store_as(IndexSpace *space, SpaceElement element)
 {
 	const Space *narrow = space_find(space->context.space->name, element);
@@ -473,9 +487,7 @@ index_space_require_sound(const IndexSpace *space, Relation index, const void *e
 	if (likely(!function_space_is(space->context.space) ||
 			   function_space_is_sound(&space->context, encoded, size)))
 		return;
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has a damaged value", RelationGetRelationName(index)),
-					errhint("Please REINDEX it.")));
+	damage_report(index, "has a damaged value");
 }
 
 /* Support function 3 of the classes of a parametrised space */

@@ -21,6 +21,7 @@
 
 #include "nodes/primnodes.h"
 #include "access/function_space.h"
+#include "storage/meta.h"
 #include "space/space.h"
 #include "utils/rel.h"
 
@@ -102,6 +103,13 @@ index_space_varies(const IndexSpace *space)
  */
 extern void index_space_require_sound(const IndexSpace *space, Relation index, const void *encoded,
 									  Size size);
+
+/*
+ * Reads the contents of the metapage (meta_read()), and fixes the number of dimensions if they
+ * know it.  Do they?
+ */
+extern bool index_space_read_meta(IndexSpace *space, Relation index, MethodId method, void *meta,
+								  Size size);
 
 /* Fixes the number of dimensions. */
 extern void index_space_set_dim(IndexSpace *space, uint32 dim);

@@ -1,45 +1,41 @@
 /*-------------------------------------------------------------------------
  *
  * inspect.c
- *	  The access methods known to ann_index_info() and ann_check(), and what the
- *	  reports about their indexes have in common.
+ *	  What the reports about indexes of all access methods have in common.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
+#include "catalog/pg_class.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "access/inspect.h"
 
-#define MAX_METHODS 8
-
-static const InspectMethod *methods[MAX_METHODS];
-static int nmethods = 0;
+void
+inspect_require_whole(Relation index)
+{
+	if (index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("index \"%s\" is partitioned", RelationGetRelationName(index)),
+						errhint("Name the index of one of its partitions.")));
+}
 
 void
-inspect_register(const InspectMethod *method)
+inspect_require_usable(Relation index)
 {
-	if (nmethods == MAX_METHODS)
-		elog(ERROR, "too many access methods");
-	methods[nmethods++] = method;
-}
-
-const InspectMethod *
-inspect_find(ambuild_function build)
-{
-	for (int i = 0; i < nmethods; i++)
-	{
-		if (build == methods[i]->build)
-			return methods[i];
-	}
-	return NULL;
-}
-
-const InspectMethod *
-inspect_method(Relation index)
-{
-	return inspect_find(index->rd_indam->ambuild);
+	if (RELATION_IS_OTHER_TEMP(index))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cannot access temporary indexes of other sessions")));
+	if (RecoveryInProgress() && !RelationIsPermanent(index))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cannot access an unlogged index during recovery")));
+	if (!index->rd_index->indisready || !index->rd_index->indisvalid)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("index \"%s\" is not valid", RelationGetRelationName(index)),
+						errhint("Please REINDEX it.")));
 }
 
 void
@@ -89,8 +85,8 @@ info_add_header(InfoReport *report, const MetaHeader *header, const Space *space
 	info_add(report, "dimensions", "%u", header->dim);
 }
 
-void
-info_count_page(InfoPages *pages, Page page)
+static void
+count_page(InfoPages *pages, Page page)
 {
 	int kind = 0;
 
@@ -100,6 +96,24 @@ info_count_page(InfoPages *pages, Page page)
 			kind = i;
 	}
 	pages->pages[kind]++;
+}
+
+void
+info_each_page(Relation index, InfoPages *pages, void (*page)(void *arg, Buffer buffer), void *arg)
+{
+	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
+	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
+
+	for (BlockNumber block = 0; block < nblocks; block++)
+	{
+		Buffer buffer;
+
+		CHECK_FOR_INTERRUPTS();
+		buffer = ReadBufferExtended(index, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+		LockBuffer(buffer, BUFFER_LOCK_SHARE);
+		count_page(pages, BufferGetPage(buffer));
+		page(arg, buffer);
+	}
 }
 
 void

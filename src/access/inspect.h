@@ -3,9 +3,8 @@
  * inspect.h
  *	  What an access method does for those who look inside its indexes.
  *
- * ann_index_info() and ann_check() (src/eval) know no access method.  Each
- * registers what it does for them; an index is told apart by the ambuild
- * function of its access method, which no damage to its pages can change.
+ * ann_index_info(), ann_check() and ann_estimate() (src/eval) know no access
+ * method: they call what is here of the index's (method.h).
  *
  *-------------------------------------------------------------------------
  */
@@ -36,40 +35,43 @@ typedef struct InfoPages
 
 typedef struct InspectMethod
 {
-	ambuild_function build;
-
 	/* Adds the properties of an index: what stands in its metapage, counts. */
 	void (*info)(Relation index, InfoReport *report);
 
+	Size check_size;   /* of the method's state of a check (check.h), zero when a pass begins */
+	bool repeats_rows; /* a row may stand in several places of an index */
+
 	/*
-	 * Checks everything that belongs to the method, after the pages themselves
-	 * were (check.h); adds each heap TID found to check->rows.  False: the index
-	 * is too damaged to look for rows in it.
+	 * Begins a check: check->meta is of this method, with a sound header.  Checks what stands behind
+	 * that.  False, reported: the rest of the index cannot be read by it, rows included.
 	 */
-	bool (*check)(CheckState *check);
+	bool (*check_meta)(CheckState *check);
+
+	/*
+	 * Checks everything else that belongs to the method, in an index that knows its dimensions;
+	 * adds each heap TID found to check->rows.  Pages themselves have been checked (check.h).
+	 */
+	void (*check)(CheckState *check);
 
 	/* Names an owner (check.h) in CHECK_NAME_SIZE bytes; returns its block. */
 	BlockNumber (*name_owner)(CheckState *check, uint32 owner, char *name);
 
 	/*
-	 * Does the place `owner`, the one added to check->rows with a TID, hold
-	 * this value?  Called after check() only.  True if that cannot be told
-	 * because of damage reported already.
+	 * The encoded value of the place `owner`, one that was added to check->rows with a TID, and,
+	 * where values vary in size, its bytes.  Called after check() only; it stays valid until the
+	 * next call.  NULL if it cannot be told because of damage reported already.
 	 */
-	bool (*holds_value)(CheckState *check, uint32 owner, const void *value);
+	const char *(*stored_value)(CheckState *check, uint32 owner, Size *size);
 
 	/* Says what an index would take to build; result is zeroed. */
 	void (*estimate)(const EstimateInput *input, EstimateResult *result);
 } InspectMethod;
 
-/* Makes a method known.  Called when the library is loaded. */
-extern void inspect_register(const InspectMethod *method);
+/* An error if the index is a partitioned one, which has no pages of its own. */
+extern void inspect_require_whole(Relation index);
 
-/* The method with this ambuild function; NULL if it is none of this extension. */
-extern const InspectMethod *inspect_find(ambuild_function build);
-
-/* The method of an index; NULL if it is none of this extension. */
-extern const InspectMethod *inspect_method(Relation index);
+/* An error if what is on the pages of an index cannot be relied upon, or not be seen from here. */
+extern void inspect_require_usable(Relation index);
 
 /* Adds one property to the report. */
 extern void info_add(InfoReport *report, const char *property, const char *format, ...)
@@ -81,7 +83,12 @@ extern const char *info_element(SpaceElement element);
 /* The properties that the metapages of all methods have in common */
 extern void info_add_header(InfoReport *report, const MetaHeader *header, const Space *space);
 
-extern void info_count_page(InfoPages *pages, Page page);
+/*
+ * Counts all pages by their kind, and hands each, locked in share mode, to a function that
+ * releases it.  Counts of an index in use are of slightly different moments.
+ */
+extern void info_each_page(Relation index, InfoPages *pages, void (*page)(void *arg, Buffer buffer),
+						   void *arg);
 
 /*
  * Adds the counts of pages and their bytes: of the n kinds that indexes of the method

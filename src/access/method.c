@@ -23,13 +23,52 @@
 #include "utils/regproc.h"
 #include "utils/syscache.h"
 
+#include "access/build.h"
 #include "access/compat.h"
+#include "access/cost.h"
 #include "access/index_space.h"
+#include "access/insert.h"
 #include "access/method.h"
 #include "access/scan_loop.h"
+#include "access/vacuum.h"
+
+#define MAX_METHODS 8
+
+static const AccessMethod *methods[MAX_METHODS];
+static int nmethods = 0;
+
+static bool validate_class(Oid opclass);
+static bool find_property(Oid index, int column, IndexAMProperty property, const char *name,
+						  bool *result, bool *isnull);
+
+void
+method_register(const AccessMethod *method)
+{
+	if (nmethods == MAX_METHODS)
+		elog(ERROR, "too many access methods");
+	methods[nmethods++] = method;
+	method->init();
+}
+
+const AccessMethod *
+method_of_routine(const IndexAmRoutine *routine)
+{
+	for (int i = 0; i < nmethods; i++)
+	{
+		if (routine->amoptions == methods[i]->options)
+			return methods[i];
+	}
+	return NULL;
+}
+
+const AccessMethod *
+method_of(Relation index)
+{
+	return method_of_routine(index->rd_indam);
+}
 
 IndexAmRoutine *
-method_routine(void)
+method_routine(const AccessMethod *method)
 {
 	IndexAmRoutine *routine = makeNode(IndexAmRoutine);
 
@@ -52,8 +91,17 @@ method_routine(void)
 	routine->amusemaintenanceworkmem = false;
 	routine->amparallelvacuumoptions = VACUUM_OPTION_PARALLEL_BULKDEL;
 	routine->amkeytype = InvalidOid;
-	routine->amvalidate = method_validate;
-	routine->amproperty = method_property;
+	routine->ambuild = build_index;
+	routine->ambuildempty = build_empty;
+	routine->aminsert = insert_row;
+	routine->ambulkdelete = vacuum_bulk_delete;
+	routine->amvacuumcleanup = vacuum_cleanup;
+	routine->amcostestimate = cost_estimate;
+	routine->amoptions = method->options;
+	routine->amproperty = find_property;
+	routine->ambuildphasename = method->phase_name;
+	routine->amvalidate = validate_class;
+	routine->ambeginscan = scan_loop_begin;
 	routine->amrescan = scan_loop_rescan;
 	routine->amgettuple = scan_loop_get_tuple;
 	routine->amendscan = scan_loop_end;
@@ -239,8 +287,9 @@ family_name(Oid family)
 	return name;
 }
 
-bool
-method_validate(Oid opclass)
+/* amvalidate: the classes of all methods have the same support functions. */
+static bool
+validate_class(Oid opclass)
 {
 	HeapTuple tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass));
 	Form_pg_opclass class;
@@ -292,9 +341,10 @@ column_is_distance_orderable(Oid index, int column)
 	return found;
 }
 
-bool
-method_property(Oid index, int column, IndexAMProperty property, const char *name, bool *result,
-				bool *isnull)
+/* amproperty: a column can be ordered by distance. */
+static bool
+find_property(Oid index, int column, IndexAMProperty property, const char *name, bool *result,
+			  bool *isnull)
 {
 	if (property == AMPROP_DISTANCE_ORDERABLE && column > 0)
 		*result = column_is_distance_orderable(index, column);

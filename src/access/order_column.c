@@ -26,25 +26,10 @@
 #include "optimizer/planner.h"
 #include "optimizer/tlist.h"
 
+#include "access/cost.h"
 #include "access/order_column.h"
 
-/* hnsw, vptree, ivf_learned, napp, lsh */
-#define MAX_METHODS 5
-
-static amcostestimate_function methods[MAX_METHODS];
-static int nmethods = 0;
 static create_upper_paths_hook_type previous_hook = NULL;
-
-static bool
-is_ours(const IndexOptInfo *index)
-{
-	for (int i = 0; i < nmethods; i++)
-	{
-		if (index->amcostestimate == methods[i])
-			return true;
-	}
-	return false;
-}
 
 /* Does the path return rows of one of our indexes, in its order, as they come? */
 static bool
@@ -53,7 +38,7 @@ is_ordered_scan(const Path *path)
 	if (IsA(path, ProjectionPath))
 		path = ((const ProjectionPath *) path)->subpath;
 	return IsA(path, IndexPath) && ((const IndexPath *) path)->indexorderbys != NIL &&
-		   is_ours(((const IndexPath *) path)->indexinfo);
+		   ((const IndexPath *) path)->indexinfo->amcostestimate == cost_estimate;
 }
 
 /*
@@ -156,13 +141,8 @@ simplify_final_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *inp
 }
 
 void
-order_column_add_method(amcostestimate_function estimate)
+order_column_init(void)
 {
-	if (nmethods == 0)
-	{
-		previous_hook = create_upper_paths_hook;
-		create_upper_paths_hook = simplify_final_paths;
-	}
-	Assert(nmethods < MAX_METHODS);
-	methods[nmethods++] = estimate;
+	previous_hook = create_upper_paths_hook;
+	create_upper_paths_hook = simplify_final_paths;
 }

@@ -11,14 +11,10 @@
 
 #include "postgres.h"
 
-#include "access/amapi.h"
 #include "nodes/pathnodes.h"
 
-/*
- * Called once for each access method when the library is loaded: `estimate` is
- * its amcostestimate, by which its index paths are known.
- */
-extern void order_column_add_method(amcostestimate_function estimate);
+/* Called once, when the library is loaded */
+extern void order_column_init(void);
 
 /*
  * For cost estimates: is the distance of an ordered scan one that will be left

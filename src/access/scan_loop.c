@@ -16,6 +16,7 @@
 #include "utils/snapmgr.h"
 
 #include "access/compat.h"
+#include "access/method.h"
 #include "access/scan_loop.h"
 #include "core/entry_heap.h"
 #include "storage/heap_tids.h"
@@ -59,8 +60,9 @@ reset(ScanLoop *loop)
 }
 
 IndexScanDesc
-scan_loop_begin(const ScanMethod *method, Relation index, int nkeys, int norderbys)
+scan_loop_begin(Relation index, int nkeys, int norderbys)
 {
+	const ScanMethod *method = method_of(index)->scan;
 	IndexScanDesc scan = scan_target_begin(index, nkeys, norderbys);
 	ScanLoop *loop = palloc(method->state_size);
 

@@ -84,9 +84,8 @@ struct ScanLoop
 	bool returns_late;
 };
 
-/* Callbacks of the access method; begin is for its own ambeginscan. */
-extern IndexScanDesc scan_loop_begin(const ScanMethod *method, Relation index, int nkeys,
-									 int norderbys);
+/* Callbacks of every access method: ambeginscan, amrescan, amgettuple, amendscan */
+extern IndexScanDesc scan_loop_begin(Relation index, int nkeys, int norderbys);
 extern void scan_loop_rescan(IndexScanDesc scan, ScanKey keys, int nkeys, ScanKey orderbys,
 							 int norderbys);
 extern bool scan_loop_get_tuple(IndexScanDesc scan, ScanDirection direction);

@@ -44,6 +44,23 @@ typedef struct RealSetting
 	static RealSetting name = {initial, false}; \
 	SETTING_HOOK(double, name)
 
+/* An option in the table of build_reloptions(): a field of the method's struct, by its own name */
+#define SETTING_OPTION(struct_, name_, type_)                                                 \
+	{                                                                                         \
+		.optname = #name_, .opttype = RELOPT_TYPE_##type_, .offset = offsetof(struct_, name_) \
+	}
+
+/* What pg_settings says of settings that trade time for rows that are found */
+#define SETTING_EFFORT_DESCRIPTION \
+	"A larger number finds more of the nearest rows and takes longer."
+
+/* The setting, if it or nothing is set; else the option, which is `unset` where it is not */
+static inline int
+setting_or_option(const IntSetting *setting, int option, int unset)
+{
+	return setting->is_set || option == unset ? setting->value : option;
+}
+
 /* Check hooks that remember, with the value, whether anybody chose it */
 extern bool setting_check_int(int *value, void **extra, GucSource source);
 extern bool setting_check_real(double *value, void **extra, GucSource source);

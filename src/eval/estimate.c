@@ -35,6 +35,7 @@
 #include "utils/rel.h"
 
 #include "access/inspect.h"
+#include "access/method.h"
 #include "access/value_list.h"
 #include "core/random.h"
 
@@ -62,7 +63,7 @@ typedef struct Estimate
 	Oid type; /* of the column */
 	int32 typmod;
 	Oid collation;
-	const InspectMethod *method;
+	const AccessMethod *method;
 	IndexAmRoutine *routine;
 	EstimateInput input;
 	MemoryContext context;
@@ -101,7 +102,7 @@ find_method(Estimate *estimate, const char *name)
 	Oid oid = get_index_am_oid(name, false);
 
 	estimate->routine = GetIndexAmRoutineByAmId(oid, false);
-	estimate->method = inspect_find(estimate->routine->ambuild);
+	estimate->method = method_of_routine(estimate->routine);
 	if (estimate->method == NULL)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("access method \"%s\" is not one of this extension", name)));
@@ -402,6 +403,6 @@ ann_estimate(PG_FUNCTION_ARGS)
 	input->rows = PG_ARGISNULL(5) ? rint(rows * (1 - estimate->null_share)) : PG_GETARG_INT64(5);
 	input->seconds = MEASURE_SECONDS;
 	memset(&result, 0, sizeof(result));
-	estimate->method->estimate(input, &result);
+	estimate->method->inspect->estimate(input, &result);
 	return make_row(fcinfo, estimate, &result);
 }

@@ -5,7 +5,7 @@
  *	  index.
  *
  * Both find the access method of the index among those that have registered
- * (access/inspect.h), so they hold for all of them.
+ * (access/method.h), so they hold for all of them.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,6 +28,7 @@
 
 #include "access/compat.h"
 #include "access/inspect.h"
+#include "access/method.h"
 
 PG_FUNCTION_INFO_V1(ann_index_info);
 PG_FUNCTION_INFO_V1(ann_check);
@@ -53,32 +54,19 @@ begin_rows(FunctionCallInfo fcinfo, TupleDesc *desc)
 }
 
 /* Raises an error unless the open index is one whose pages can be looked at. */
-static const InspectMethod *
+static const AccessMethod *
 require_readable(Relation index)
 {
-	const InspectMethod *method = NULL;
+	const AccessMethod *method = method_of(index);
 
-	if (index->rd_rel->relkind == RELKIND_PARTITIONED_INDEX)
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("index \"%s\" is partitioned", RelationGetRelationName(index)),
-						errhint("Name the index of one of its partitions.")));
-	method = inspect_method(index);
+	inspect_require_whole(index);
 	if (method == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("index \"%s\" is not an index of this extension",
 						RelationGetRelationName(index)),
 				 errdetail("Its access method is \"%s\".", get_am_name(index->rd_rel->relam))));
-	if (RELATION_IS_OTHER_TEMP(index))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("cannot access temporary indexes of other sessions")));
-	if (RecoveryInProgress() && !RelationIsPermanent(index))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("cannot access an unlogged index during recovery")));
-	if (!index->rd_index->indisready || !index->rd_index->indisvalid)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("index \"%s\" is not valid", RelationGetRelationName(index)),
-						errhint("Please REINDEX it.")));
+	inspect_require_usable(index);
 	return method;
 }
 
@@ -89,7 +77,7 @@ ann_index_info(PG_FUNCTION_ARGS)
 	Oid index_oid = PG_GETARG_OID(0);
 	Oid heap_oid = IndexGetRelation(index_oid, true);
 	Relation index;
-	const InspectMethod *method;
+	const AccessMethod *method;
 	InfoReport report;
 
 	if (OidIsValid(heap_oid) && !owns_relation(index_oid, GetUserId()) &&
@@ -99,7 +87,7 @@ ann_index_info(PG_FUNCTION_ARGS)
 	index = index_open(index_oid, AccessShareLock);
 	method = require_readable(index);
 	info_add(&report, "access_method", "%s", get_am_name(index->rd_rel->relam));
-	method->info(index, &report);
+	method->inspect->info(index, &report);
 	index_close(index, AccessShareLock);
 	return (Datum) 0;
 }

@@ -51,7 +51,7 @@ const SpaceElement hnsw_narrow_elements[HNSW_NARROW_ELEMENTS] = {SPACE_UINT8, SP
 char *
 hnsw_build_phase_name(int64 phase)
 {
-	return phase == BUILD_PHASE_STRUCTURE ? "building graph" : build_phase_name(phase);
+	return build_phase_name(phase, "building graph");
 }
 
 /*
@@ -802,6 +802,19 @@ progress_of_graph(const void *graph)
 	return graph_progress((const Graph *) graph);
 }
 
+static void
+free_graph(void *graph)
+{
+	graph_free((Graph *) graph);
+}
+
+const BuildStructure hnsw_graph_structure = {
+	.name = "graph",
+	.step = graph_step,
+	.progress = progress_of_graph,
+	.release = free_graph,
+};
+
 /*
  * Builds the graph of the rows, build->graph, in steps short enough for a cancel
  * to be heard in between.  `done` vertices of other graphs are ready already.
@@ -810,20 +823,14 @@ void
 hnsw_build_graph(HnswBuild *build, const BuildRows *rows, const GraphParams *params, uint64 done)
 {
 	GraphValues values = build_rows_values(rows);
-	BuildSteps steps = {.step = graph_step,
-						.progress = progress_of_graph,
+	BuildSteps steps = {.kind = &hnsw_graph_structure,
 						.total = rows->nvalues,
 						.max_units = MAX_STEP_ITEMS,
 						.units = Max(FIRST_STEP_ITEMS, build->step_items / STEP_CAUTION)};
 
 	hnsw_build_distance(&build->distance, &build->index.space.stored);
 	build->graph = graph_create(rows->nvalues, params, &build->distance, &values);
-	if (build->graph == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
-						errdetail("Failed to allocate the graph of index \"%s\".",
-								  RelationGetRelationName(build->index.relation))));
-	steps.work = build->graph;
-	build_steps(&steps, done);
+	build_steps(&steps, build->graph, build->index.relation, done);
 	build->step_items = (uint32) steps.units;
 }
 
@@ -882,57 +889,52 @@ hnsw_build_rows(HnswBuild *build, BuildRows *rows)
 
 /* BuildMethod.build */
 static void
-build_of_rows(void *arg, BuildRows *rows)
+build_in_memory(Build *frame, BuildRows *rows)
 {
-	hnsw_build_rows((HnswBuild *) arg, rows);
+	hnsw_build_rows((HnswBuild *) frame, rows);
 }
 
-/* BuildMethod.spool */
+/* BuildMethod.begin_spool.  Values of different sizes are not built in parts. */
 static void
-spool_row(void *arg, const void *encoded, ItemPointer tid)
+begin_parts(Build *frame)
 {
-	HnswBuild *build = (HnswBuild *) arg;
+	HnswBuild *build = (HnswBuild *) frame;
 
-	if (index_space_varies(&build->index.space))
-	{
-		if (build->rest == NULL)
-			build->rest = hnsw_rest_create(build);
-		hnsw_rest_add(build->rest, encoded, tid);
-		return;
-	}
-	if (build->parts == NULL)
+	if (!index_space_varies(&build->index.space))
 		build->parts = hnsw_parts_create(build);
-	hnsw_parts_add(build->parts, encoded, tid);
+}
+
+/* BuildMethod.see_spooled */
+static void
+note_for_parts(Build *frame, const void *encoded)
+{
+	HnswBuild *build = (HnswBuild *) frame;
+
+	if (build->parts != NULL)
+		hnsw_parts_note(build->parts, encoded);
 }
 
 /* BuildMethod.build_spooled */
 static void
-build_of_parts(void *arg)
+build_graph_of_parts(Build *frame, RowSpool *rows)
 {
-	HnswBuild *build = (HnswBuild *) arg;
+	HnswBuild *build = (HnswBuild *) frame;
 
-	if (build->rest != NULL)
-		hnsw_rest_build(build->rest);
+	if (build->parts != NULL)
+		hnsw_parts_build(build->parts, rows);
 	else
-		hnsw_parts_build(build->parts);
+		hnsw_rest_build(build, rows);
 }
 
 /* BuildMethod.release: the graph is not palloc'ed */
 static void
-release_graph(void *arg)
+release_graph(Build *frame)
 {
-	HnswBuild *build = (HnswBuild *) arg;
+	HnswBuild *build = (HnswBuild *) frame;
 
 	graph_free(build->graph);
 	build->graph = NULL;
 }
-
-static const BuildMethod method = {
-	.build = build_of_rows,
-	.spool = spool_row,
-	.build_spooled = build_of_parts,
-	.release = release_graph,
-};
 
 /* Memory the graph adds to a value; the dimensions do not matter but for scratch. */
 Size
@@ -952,10 +954,13 @@ check_quantization(const IndexSpace *space, Relation relation)
 						errdetail("Codes exist for l2, ip, cosine and angular.")));
 }
 
+/* BuildMethod.begin */
 static void
-init_build(HnswBuild *build, Relation relation)
+begin_build(Build *frame)
 {
-	memset(build, 0, sizeof(*build));
+	HnswBuild *build = (HnswBuild *) frame;
+	Relation relation = frame->relation;
+
 	build->index.relation = relation;
 	build->index.building = true;
 	index_space_init(&build->index.space, relation);
@@ -973,38 +978,16 @@ init_build(HnswBuild *build, Relation relation)
 	hnsw_meta_init(&build->index.meta, &build->index.space, build->params.m,
 				   build->params.ef_construction, build->quantization,
 				   RelationGetRelationName(relation));
+	build_describe(frame, &build->index.space, &build->index.meta,
+				   hnsw_graph_memory_per_value(&build->params));
 }
 
-/* ambuild */
-IndexBuildResult *
-hnsw_build(Relation heap, Relation relation, IndexInfo *index_info)
-{
-	HnswBuild *build = palloc(sizeof(HnswBuild));
-	Build *frame = palloc0(sizeof(Build));
-
-	init_build(build, relation);
-	frame->method = &method;
-	frame->arg = build;
-	frame->heap = heap;
-	frame->relation = relation;
-	frame->index_info = index_info;
-	frame->space = &build->index.space;
-	frame->memory_per_value = hnsw_graph_memory_per_value(&build->params);
-	frame->meta = &build->index.meta;
-	frame->meta_size = sizeof(HnswMeta);
-	return build_run(frame);
-}
-
-/* ambuildempty: the init fork of an unlogged index */
-void
-hnsw_build_empty(Relation relation)
-{
-	IndexSpace space;
-	HnswMeta meta;
-
-	index_space_init(&space, relation);
-	check_quantization(&space, relation);
-	hnsw_meta_init(&meta, &space, hnsw_option_m(relation), hnsw_option_ef_construction(relation),
-				   hnsw_option_quantization(relation), RelationGetRelationName(relation));
-	build_empty(relation, &meta, sizeof(HnswMeta));
-}
+const BuildMethod hnsw_build_method = {
+	.state_size = sizeof(HnswBuild),
+	.begin = begin_build,
+	.build = build_in_memory,
+	.begin_spool = begin_parts,
+	.see_spooled = note_for_parts,
+	.build_spooled = build_graph_of_parts,
+	.release = release_graph,
+};

@@ -11,21 +11,19 @@
 
 #include "postgres.h"
 
-#include "access/build.h"
 #include "hnsw/hnsw.h"
 
 typedef struct HnswParts HnswParts;
-typedef struct HnswRest HnswRest;
 
 typedef struct HnswBuild
 {
+	Build frame;
 	HnswIndex index;
 	GraphParams params;
 	HnswQuantization quantization;
 	GraphDistance distance;
 	BuildRows *rows;  /* all of them, or NULL */
-	HnswParts *parts; /* rows that do not fit memory, or NULL */
-	HnswRest *rest;	  /* the same where values vary in size */
+	HnswParts *parts; /* of rows that do not fit memory, or NULL */
 	Graph *graph;
 	uint32 step_items; /* of the last graph: units of work done in one step */
 } HnswBuild;
@@ -53,6 +51,7 @@ typedef ItemPointerData (*HnswNextTid)(void *arg);
 typedef const void *(*HnswNthValue)(const void *values, uint32 number);
 
 /* build.c */
+extern const BuildStructure hnsw_graph_structure;
 extern Size hnsw_graph_memory_per_value(const GraphParams *params);
 extern bool hnsw_makes_smaller_records(const HnswMeta *meta, const IndexSpace *space,
 									   SpaceElement element);
@@ -90,13 +89,11 @@ extern const SpaceElement hnsw_narrow_elements[HNSW_NARROW_ELEMENTS];
 
 /* build_parts.c */
 extern HnswParts *hnsw_parts_create(HnswBuild *build);
-extern void hnsw_parts_add(HnswParts *parts, const void *encoded, ItemPointer tid);
-extern void hnsw_parts_build(HnswParts *parts);
+extern void hnsw_parts_note(HnswParts *parts, const void *encoded);
+extern void hnsw_parts_build(HnswParts *parts, RowSpool *rows);
 
 /* build_rest.c */
-extern HnswRest *hnsw_rest_create(HnswBuild *build);
-extern void hnsw_rest_add(HnswRest *rest, const void *encoded, ItemPointer tid);
-extern void hnsw_rest_build(HnswRest *rest);
+extern void hnsw_rest_build(HnswBuild *build, RowSpool *rows);
 
 /* estimate.c */
 

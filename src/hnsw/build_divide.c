@@ -12,10 +12,8 @@
 
 #include <math.h>
 
-#include "commands/progress.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 
 #include "core/parallel.h"
 #include "hnsw/parts.h"
@@ -87,11 +85,10 @@ find_nearest(void *arg, int thread, uint32_t from, uint32_t to)
 
 	for (uint32 i = from; i < to; i++)
 	{
-		const char *value =
-			chunk->rows + i * chunk->parts->row_size + MAXALIGN(sizeof(ItemPointerData));
+		const void *value = spooled_row_value(row_spool_nth(chunk->parts->rows, chunk->rows, i));
 		NearestPivots *nearest = &chunk->nearest[i];
 
-		nearest->hash = hash_bytes((const unsigned char *) value, encoded_size);
+		nearest->hash = hash_bytes(value, encoded_size);
 		partition_nearest(&chunk->pivots, value, nearest->hash, chunk->queries[thread],
 						  chunk->keys[thread], nearest->pivots);
 	}
@@ -106,7 +103,7 @@ init_chunk(HnswParts *parts, NearestChunk *chunk, uint32 nrows)
 	chunk->pivots.distance = &parts->distance;
 	chunk->pivots.values = parts->pivots;
 	chunk->pivots.npivots = parts->npivots;
-	chunk->rows = palloc(nrows * parts->row_size);
+	chunk->rows = palloc(nrows * parts->rows->row_size);
 	chunk->nearest = palloc(nrows * sizeof(NearestPivots));
 	chunk->queries = palloc(threads * sizeof(char *));
 	chunk->keys = palloc(threads * sizeof(float *));
@@ -125,19 +122,16 @@ init_chunk(HnswParts *parts, NearestChunk *chunk, uint32 nrows)
 static void
 find_all_nearest(HnswParts *parts)
 {
-	uint32 chunk_rows =
-		Max(NEAREST_GRAIN, Min(MAX_CHUNK_ROWS, parts->memory / CHUNK_SHARE / parts->row_size));
+	uint32 chunk_rows = Max(
+		NEAREST_GRAIN, Min(MAX_CHUNK_ROWS, parts->memory / CHUNK_SHARE / parts->rows->row_size));
 	NearestChunk chunk;
 	uint32 n;
 
 	init_chunk(parts, &chunk, chunk_rows);
 	parts->nearest = spool_create();
-	spool_rewind(parts->rows);
-	for (uint64 done = 0; done < parts->nrows; done += n)
+	row_spool_rewind(parts->rows);
+	while ((n = row_spool_read_many(parts->rows, chunk.rows, chunk_rows)) > 0)
 	{
-		CHECK_FOR_INTERRUPTS();
-		n = Min(chunk_rows, parts->nrows - done);
-		spool_read(parts->rows, chunk.rows, n * parts->row_size);
 		parallel_for(parts->build->params.threads, 0, n, NEAREST_GRAIN, find_nearest, &chunk);
 		spool_write(parts->nearest, chunk.nearest, n * sizeof(NearestPivots));
 		for (uint32 i = 0; i < n; i++)
@@ -146,7 +140,7 @@ find_all_nearest(HnswParts *parts)
 
 			parts->weights[pivot] += chunk.nearest[i].hash != parts->hashes[pivot];
 		}
-		pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) (done + n));
+		build_progress(parts->rows->nread);
 	}
 	pfree(chunk.rows);
 	pfree(chunk.nearest);
@@ -471,10 +465,7 @@ hnsw_parts_distribute(HnswParts *parts)
 	HnswBuild *build = parts->build;
 	const IndexSpace *space = &build->index.space;
 	bool narrow = space->stored.space != space->context.space;
-	const char *value = parts->scratch + MAXALIGN(sizeof(ItemPointerData));
-	char *stored = parts->scratch + parts->row_size;
 	NearestPivots nearest;
-	uint64 done = 0;
 	uint64 base = 0;
 
 	for (uint32 i = 0; i < parts->nparts; i++)
@@ -484,21 +475,21 @@ hnsw_parts_distribute(HnswParts *parts)
 		base += parts->parts[i].nhome;
 	}
 	forget_counts(parts);
-	spool_rewind(parts->rows);
+	row_spool_rewind(parts->rows);
 	spool_rewind(parts->nearest);
-	while (spool_read(parts->rows, parts->scratch, parts->row_size))
+	while (row_spool_read(parts->rows))
 	{
-		PartRow row = {.home = true};
+		const void *value = spooled_row_value(parts->rows->row);
+		PartRow row = {.home = true, .tid = parts->rows->row->tid};
 		uint16 home;
 
 		spool_read(parts->nearest, &nearest, sizeof(nearest));
 		place_row(parts, &nearest, &home, &row.other);
 		if (narrow)
-			(void) space_narrow(&space->context, &space->stored, value, stored);
+			(void) space_narrow(&space->context, &space->stored, value, parts->stored);
 		row.position = (uint32) parts->parts[home].nhome++;
-		memcpy(&row.tid, parts->scratch, sizeof(ItemPointerData));
 		spool_write(parts->parts[home].rows, &row, sizeof(row));
-		spool_write(parts->parts[home].rows, narrow ? stored : value, space->stored_size);
+		spool_write(parts->parts[home].rows, narrow ? parts->stored : value, space->stored_size);
 		if (row.other != NO_PART)
 		{
 			Part *part = &parts->parts[row.other];
@@ -507,16 +498,15 @@ hnsw_parts_distribute(HnswParts *parts)
 			row.home = false;
 			row.other = home;
 			spool_write(part->rows, &row, sizeof(row));
-			spool_write(part->rows, narrow ? stored : value, space->stored_size);
+			spool_write(part->rows, narrow ? parts->stored : value, space->stored_size);
 		}
-		if (++done % HNSW_ROWS_PER_LOOK == 0)
+		if (parts->rows->nread % HNSW_ROWS_PER_LOOK == 0)
 		{
 			CHECK_FOR_INTERRUPTS();
-			pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE,
-										 (int64) (parts->nrows + done));
+			build_progress(parts->nrows + parts->rows->nread);
 		}
 	}
-	spool_close(parts->rows);
+	row_spool_close(parts->rows);
 	spool_close(parts->nearest);
 	pfree(parts->sample);
 	pfree(parts->pivots);

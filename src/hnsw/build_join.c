@@ -475,7 +475,7 @@ write_part(PartsJoin *join, Part *part)
 	if (join->next_list != part->nincoming)
 		elog(ERROR, "part has %u lists of its vertices left over",
 			 part->nincoming - join->next_list);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_TUPLES_DONE, (int64) join->nwritten);
+	build_progress(join->nwritten);
 	pfree(join->incoming);
 	pfree(join->chains);
 	pfree(join->longs);

@@ -17,10 +17,8 @@
 
 #include "catalog/pg_operator_d.h"
 #include "catalog/pg_type_d.h"
-#include "commands/progress.h"
 #include "executor/tuptable.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "utils/memutils.h"
 
 #include "core/parallel.h"
@@ -59,18 +57,13 @@
 HnswParts *
 hnsw_parts_create(HnswBuild *build)
 {
-	MemoryContext context =
-		AllocSetContextCreate(CurrentMemoryContext, "hnsw build parts", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
 	HnswParts *parts = palloc0(sizeof(HnswParts));
 	Size encoded_size = build->index.space.encoded_size;
 
 	parts->build = build;
-	parts->context = context;
-	parts->memory = (Size) maintenance_work_mem * 1024;
-	parts->rows = spool_create();
-	parts->row_size = MAXALIGN(sizeof(ItemPointerData)) + MAXALIGN(encoded_size);
-	parts->scratch = palloc0(parts->row_size + MAXALIGN(encoded_size));
+	parts->context = CurrentMemoryContext;
+	parts->memory = build_memory();
+	parts->stored = palloc(MAXALIGN(encoded_size));
 	for (int i = 0; i < HNSW_NARROW_ELEMENTS; i++)
 		parts->fits[i] = hnsw_makes_smaller_records(&build->index.meta, &build->index.space,
 													hnsw_narrow_elements[i]);
@@ -79,7 +72,6 @@ hnsw_parts_create(HnswBuild *build)
 	parts->sample =
 		palloc_extended(parts->sample_capacity * MAXALIGN(encoded_size), MCXT_ALLOC_HUGE);
 	random_seed(&parts->random, build->params.seed + SEED_OF_SAMPLE);
-	MemoryContextSwitchTo(old);
 	return parts;
 }
 
@@ -95,12 +87,11 @@ take_sample(HnswParts *parts, const void *encoded)
 		memcpy(hnsw_parts_sample(parts, place), encoded, parts->build->index.space.encoded_size);
 }
 
-/* Takes in one row. */
+/* Notes what has to be known of the values before they are divided. */
 void
-hnsw_parts_add(HnswParts *parts, const void *encoded, ItemPointer tid)
+hnsw_parts_note(HnswParts *parts, const void *encoded)
 {
 	const IndexSpace *space = &parts->build->index.space;
-	char *row = parts->scratch;
 
 	if (parts->nrows == HNSW_MAX_VERTEX)
 		ereport(ERROR,
@@ -111,13 +102,9 @@ hnsw_parts_add(HnswParts *parts, const void *encoded, ItemPointer tid)
 		IndexSpace narrow = *space;
 
 		if (parts->fits[i])
-			parts->fits[i] =
-				index_space_store_as(&narrow, hnsw_narrow_elements[i]) &&
-				space_narrow(&space->context, &narrow.stored, encoded, row + parts->row_size);
+			parts->fits[i] = index_space_store_as(&narrow, hnsw_narrow_elements[i]) &&
+							 space_narrow(&space->context, &narrow.stored, encoded, parts->stored);
 	}
-	memcpy(row, tid, sizeof(ItemPointerData));
-	memcpy(row + MAXALIGN(sizeof(ItemPointerData)), encoded, space->encoded_size);
-	spool_write(parts->rows, row, parts->row_size);
 	take_sample(parts, encoded);
 	parts->nrows++;
 }
@@ -549,49 +536,29 @@ predict_seconds(const HnswParts *parts)
 		   parts->nrows * parts->npivots * calibration.bare_seconds / threads;
 }
 
-/* Says what a build in memory would have needed, and what is done instead. */
-static void
-report_parts(const HnswParts *parts)
-{
-	BuildRows *rows = build_rows_create(&parts->build->index.space,
-										hnsw_graph_memory_per_value(&parts->build->params));
-	Size need = build_rows_memory(rows, parts->nrows);
-
-	build_rows_free(rows);
-	ereport(NOTICE,
-			(errmsg("hnsw graph does not fit into maintenance_work_mem and is built in %u parts",
-					parts->nparts),
-			 errdetail("The graph of all %llu rows at once needs about %zu MB. "
-					   "The parts take about %.0f seconds.",
-					   (unsigned long long) parts->nrows, need / (1024 * 1024) + 1,
-					   ceil(predict_seconds(parts))),
-			 errhint("Increase maintenance_work_mem to speed up builds.")));
-}
-
 static const void *
 value_of_sample(const void *parts, uint32 number)
 {
 	return hnsw_parts_sample((const HnswParts *) parts, number);
 }
 
-/* No more rows will come: builds the index of those that were added. */
+/* No more rows will come: builds the index of those that were spooled. */
 void
-hnsw_parts_build(HnswParts *parts)
+hnsw_parts_build(HnswParts *parts, RowSpool *rows)
 {
 	HnswBuild *build = parts->build;
-	MemoryContext old = MemoryContextSwitchTo(parts->context);
 
+	parts->rows = rows;
 	build_phase(BUILD_PHASE_PARTITION, 2 * parts->nrows);
 	choose_stored_element(parts);
 	parts->mean = hnsw_build_mean(build, &build->index.space.context, value_of_sample, parts,
 								  Min(parts->sample_capacity, parts->nrows));
 	choose_sizes(parts);
 	hnsw_parts_divide(parts);
-	report_parts(parts);
+	build_report_parts(
+		&build->frame, &hnsw_graph_structure, parts->nrows, parts->nparts,
+		psprintf(" The parts take about %.0f seconds.", ceil(predict_seconds(parts))));
 	hnsw_parts_distribute(parts);
 	build_all(parts);
 	hnsw_join_parts(parts);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(parts->context);
-	build->parts = NULL;
 }

@@ -14,85 +14,35 @@
 
 #include "access/xloginsert.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 
-#include "access/spool.h"
 #include "hnsw/build.h"
 
 /* Rows between two reports of progress */
 #define ROWS_PER_REPORT 64
-
-/* What stands before a value in the file */
-typedef struct RestHeader
-{
-	ItemPointerData tid;
-	uint16 size;
-} RestHeader;
-
-struct HnswRest
-{
-	HnswBuild *build;
-	Spool *rows;
-	uint64 nrows;
-	RestHeader header; /* of the row last read, */
-	char *value;	   /* and its value */
-};
-
-HnswRest *
-hnsw_rest_create(HnswBuild *build)
-{
-	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(build));
-	HnswRest *rest = palloc0(sizeof(HnswRest));
-
-	rest->build = build;
-	rest->rows = spool_create();
-	rest->value = palloc(build->index.space.encoded_size);
-	MemoryContextSwitchTo(old);
-	return rest;
-}
-
-void
-hnsw_rest_add(HnswRest *rest, const void *encoded, ItemPointer tid)
-{
-	RestHeader header = {.tid = *tid};
-
-	header.size = index_space_size(&rest->build->index.space, encoded);
-	spool_write(rest->rows, &header, sizeof(header));
-	spool_write(rest->rows, encoded, header.size);
-	rest->nrows++;
-}
-
-/* Reads the next row; false: that was the last. */
-static bool
-read_row(HnswRest *rest)
-{
-	return spool_read(rest->rows, &rest->header, sizeof(RestHeader)) &&
-		   spool_read(rest->rows, rest->value, rest->header.size);
-}
 
 /*
  * Builds the graph of the first rows, as many as fit memory, of one at least.  Returns how
  * many; the one after them has been read.
  */
 static uint64
-build_first(HnswRest *rest)
+build_first(HnswBuild *build, RowSpool *spooled)
 {
-	HnswBuild *build = rest->build;
 	BuildRows *rows =
 		build_rows_create(&build->index.space, hnsw_graph_memory_per_value(&build->params));
 	uint64 n = 0;
 
 	rows->memory_limit =
 		Max(rows->memory_limit, build_rows_memory(rows, 1) + 2 * build->index.space.encoded_size);
-	spool_rewind(rest->rows);
-	while (read_row(rest) && build_rows_add_encoded(rows, rest->value, &rest->header.tid))
+	row_spool_rewind(spooled);
+	while (row_spool_read(spooled) &&
+		   build_rows_add_encoded(rows, spooled_row_value(spooled->row), &spooled->row->tid))
 		n++;
 	build_rows_finish(rows);
 	ereport(NOTICE,
 			(errmsg("hnsw graph does not fit into maintenance_work_mem after %llu rows",
 					(unsigned long long) n),
 			 errdetail("Building will take longer: the other %llu rows are inserted one by one.",
-					   (unsigned long long) (rest->nrows - n)),
+					   (unsigned long long) (spooled->nrows - n)),
 			 errhint("Increase maintenance_work_mem to speed up builds.")));
 	hnsw_build_rows(build, rows);
 	build_rows_free(rows);
@@ -104,9 +54,8 @@ build_first(HnswRest *rest)
  * any other: every change is logged, after what has been built.
  */
 static void
-insert_others(HnswRest *rest, uint64 done)
+insert_others(HnswBuild *build, RowSpool *spooled, uint64 done)
 {
-	HnswBuild *build = rest->build;
 	HnswIndex *index = &build->index;
 
 	if (RelationNeedsWAL(index->relation))
@@ -114,24 +63,24 @@ insert_others(HnswRest *rest, uint64 done)
 						  RelationGetNumberOfBlocks(index->relation), true);
 	index->building = false;
 	hnsw_read_meta(index);
-	build_phase(BUILD_PHASE_STRUCTURE, rest->nrows);
+	build_phase(BUILD_PHASE_STRUCTURE, spooled->nrows);
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
-		hnsw_append(index, rest->value, &rest->header.tid);
+		hnsw_append(index, spooled_row_value(spooled->row), &spooled->row->tid);
 		hnsw_merge_if_long(index);
 		if (++done % ROWS_PER_REPORT == 0)
 			build_progress(done);
-	} while (read_row(rest));
+	} while (row_spool_read(spooled));
 	hnsw_merge_pending(index, true);
 }
 
 void
-hnsw_rest_build(HnswRest *rest)
+hnsw_rest_build(HnswBuild *build, RowSpool *rows)
 {
-	uint64 done = build_first(rest);
+	uint64 done = build_first(build, rows);
 
-	if (done < rest->nrows)
-		insert_others(rest, done);
-	spool_close(rest->rows);
+	if (done < rows->nrows)
+		insert_others(build, rows, done);
+	row_spool_close(rows);
 }

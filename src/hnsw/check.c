@@ -67,24 +67,36 @@ check_geometry(HnswCheck *state)
 	return false;
 }
 
-/*
- * Checks the metapage and takes it over.  False if the rest of the index
- * cannot be read by it.  An index that knows no dimensions has no vertices.
- */
+/* The form in which values are stored must be one of the space; sets it. */
 static bool
-check_meta(HnswCheck *state)
+check_element(HnswCheck *state)
 {
-	CheckState *check = state->check;
+	uint16 element = state->index.meta.element;
+
+	state->index.space = state->check->space;
+	if (element == state->check->space.context.space->element ||
+		index_space_store_as(&state->index.space, element))
+		return true;
+	check_report(state->check, CHECK_ERROR, META_BLOCK, NULL,
+				 "metapage says values are stored as element %u, which the space does not have",
+				 element);
+	return false;
+}
+
+/* InspectMethod.check_meta.  An index that knows no dimensions has no vertices. */
+bool
+hnsw_check_meta(CheckState *check)
+{
+	HnswCheck *state = (HnswCheck *) check->method_state;
 	HnswMeta *meta = &state->index.meta;
 	HnswMeta limits;
 
-	if (!check_take_meta(check, METHOD_HNSW, meta, sizeof(HnswMeta)))
-		return false;
+	state->check = check;
+	state->index.relation = check->index;
+	memcpy(meta, check->meta, sizeof(HnswMeta));
 	if (meta->m < HNSW_MIN_M || meta->m > HNSW_MAX_M)
 	{
-		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
-					 "metapage says m is %u, which is not between %d and %d", meta->m, HNSW_MIN_M,
-					 HNSW_MAX_M);
+		check_report_range(check, "m", meta->m, HNSW_MIN_M, HNSW_MAX_M);
 		return false;
 	}
 	hnsw_meta_init(&limits, &check->space, meta->m, meta->ef_construction,
@@ -92,17 +104,7 @@ check_meta(HnswCheck *state)
 	if (meta->max_level != limits.max_level)
 		report_meta(state, "highest level", meta->max_level, limits.max_level);
 	else if (meta->header.dim > 0)
-	{
-		if (check->space.context.dim == 0)
-			index_space_set_dim(&check->space, meta->header.dim);
-		state->index.space = check->space;
-		if (meta->element == check->space.context.space->element ||
-			index_space_store_as(&state->index.space, meta->element))
-			return check_geometry(state);
-		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
-					 "metapage says values are stored as element %u, which the space does not have",
-					 meta->element);
-	}
+		return check_element(state) && check_geometry(state);
 	else if (meta->entry != HNSW_NO_VERTEX || meta->insert_block != InvalidBlockNumber)
 		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
 					 "metapage knows no dimensions, but the index has vertices");
@@ -508,16 +510,15 @@ check_membership(HnswCheck *state)
 		uint32 owner = check->value_owner[block];
 		int nfree = 0;
 
-		if (check->blocks[block].chained && chain == 0)
-			check_report(check, CHECK_ERROR, block, NULL,
-						 "page is marked as chained, but is in no chain");
+		if (chain == 0)
+			(void) check_is_unchained(check, block);
 		if (check_block_is(check, block, PAGE_VALUE))
 		{
 			if (chain != 0 && owner != HNSW_NO_VERTEX)
 				check_report(check, CHECK_ERROR, block, vertex_label(label, owner),
 							 "value page is in the chain of free values");
-			else if (chain == 0 && owner == HNSW_NO_VERTEX)
-				check_report(check, CHECK_NOTE, block, NULL, "value page is not used");
+			else if (chain == 0)
+				check_require_owner(check, block);
 		}
 		if (!check_block_is(check, block, PAGE_SLOTS))
 			continue;
@@ -573,16 +574,14 @@ static void
 allocate(HnswCheck *state)
 {
 	CheckState *check = state->check;
-	int flags = MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO;
 	uint64 nplaces = (uint64) check->nblocks * state->index.meta.slots_per_page;
 
 	state->nplaces = Min(nplaces, HNSW_MAX_VERTEX);
-	state->place = palloc_extended(nplaces, flags);
-	state->level = palloc_extended(nplaces, flags);
+	state->place = check_allocate(nplaces);
+	state->level = check_allocate(nplaces);
 	if (check->notes)
-		state->anchor = palloc_extended(nplaces * sizeof(uint32), flags);
-	state->in_chain = palloc_extended(check->nblocks, flags);
-	check_values_init(check);
+		state->anchor = check_allocate(nplaces * sizeof(uint32));
+	state->in_chain = check_allocate(check->nblocks);
 	state->widened = palloc(state->index.space.encoded_size);
 }
 
@@ -595,23 +594,15 @@ hnsw_name_owner(CheckState *check, uint32 owner, char *name)
 }
 
 /* InspectMethod.check */
-bool
+void
 hnsw_check(CheckState *check)
 {
-	HnswCheck *state = palloc0(sizeof(HnswCheck));
+	HnswCheck *state = (HnswCheck *) check->method_state;
 
-	state->check = check;
-	state->index.relation = check->index;
 	state->slots = check_make_page();
 	state->item_page = check_make_page();
-	check->method_state = state;
-	if (!check_meta(state))
-		return false;
-	if (state->index.meta.header.dim == 0)
-		return true;
 	allocate(state);
 	check_slot_pages(state);
-	check_duplicate_rows(check);
 	hnsw_check_links(state);
 	hnsw_check_codes(state);
 	hnsw_check_items(state);
@@ -622,29 +613,19 @@ hnsw_check(CheckState *check)
 		hnsw_check_anchors(state);
 	if (check->notes && state->index.meta.entry != HNSW_NO_VERTEX)
 		hnsw_check_reachable(state);
-	return true;
 }
 
-/* InspectMethod.holds_value: compares the coordinates, which come first. */
-bool
-hnsw_holds_value(CheckState *check, uint32 owner, const void *value)
+/* InspectMethod.stored_value */
+const char *
+hnsw_stored_value(CheckState *check, uint32 owner, Size *size)
 {
 	HnswCheck *state = (HnswCheck *) check->method_state;
 	HnswVertex record;
-	const char *stored = NULL;
 
-	if (state->place[owner] & PLACE_VALUE)
-	{
-		record = hnsw_page_vertex(&state->index,
-								  check_page(check, state->slots, hnsw_block(&state->index, owner)),
-								  owner);
-		stored = read_value(state, record, owner, false);
-	}
-	if (stored == NULL)
-		return true;
-	if (index_space_varies(&state->index.space))
-		return hnsw_wide_size(&state->index, record) ==
-				   index_space_size(&state->index.space, value) &&
-			   index_space_equal(&state->index.space, value, stored);
-	return memcmp(stored, value, state->index.space.value_size) == 0;
+	if ((state->place[owner] & PLACE_VALUE) == 0)
+		return NULL;
+	record = hnsw_page_vertex(
+		&state->index, check_page(check, state->slots, hnsw_block(&state->index, owner)), owner);
+	*size = hnsw_wide_size(&state->index, record);
+	return read_value(state, record, owner, false);
 }

@@ -211,10 +211,7 @@ hnsw_coder_create(HnswIndex *index)
 		Size size = index->meta.code_dim * sizeof(float);
 
 		if (!page_is(page, PAGE_VALUE))
-			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-							errmsg("index \"%s\" has no mean on block %u",
-								   RelationGetRelationName(index->relation), blkno),
-							errhint("Please REINDEX it.")));
+			damage_report(index->relation, "has no mean on block %u", blkno);
 		mean = palloc(size);
 		memcpy(mean, (char *) page + PAGE_DATA_OFFSET, size);
 		ReleaseBuffer(buffer);
@@ -562,13 +559,9 @@ code_page(HnswIndex *index, HnswCoder *coder, BlockNumber blkno)
 static void
 change_uncoded(HnswIndex *index, bool clear, uint16 seen)
 {
-	Buffer buffer = recent_read(index->relation, META_BLOCK);
 	PageChange change;
-	HnswMeta *meta;
+	HnswMeta *meta = meta_begin_change(index->relation, index->building, &change);
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	page_change_begin(&change, index->relation, index->building);
-	meta = (HnswMeta *) PageGetContents(page_change_page(&change, buffer, false));
 	if (!clear)
 		meta->uncoded = Max(1, (uint16) (meta->uncoded + 1));
 	else if (meta->uncoded == seen)

@@ -18,9 +18,7 @@
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 
-#include "access/cost.h"
 #include "hnsw/hnsw.h"
-#include "types/distance_cost.h"
 
 /* Vertices expanded for each row returned or candidate asked for */
 #define EXPANDED_PER_ROW 1.4
@@ -34,29 +32,23 @@
 /* Looking at one link of a vertex, in units of cpu_operator_cost */
 #define LINK_OPERATORS 8
 
-/* What the cost of a scan depends on */
+/* What a graph has to do with the cost of a scan */
 typedef struct HnswScanShape
 {
 	CostShape base;
 	int m;
-	int dim;
 	int ef_search;
 	bool quantized; /* neighbours are judged by their codes */
-	Cost distance;	/* of one */
 } HnswScanShape;
 
 static void
-read_shape(CostShape *base, Relation index)
+read_graph_shape(CostShape *base, Relation index, const void *meta)
 {
 	HnswScanShape *shape = (HnswScanShape *) base;
-	HnswMeta meta;
 
-	meta_read(index, METHOD_HNSW, &meta, sizeof(meta));
-	shape->m = meta.m;
-	shape->dim = meta.header.dim > 0 ? meta.header.dim : DISTANCE_COST_DIM;
+	shape->m = ((const HnswMeta *) meta)->m;
 	shape->ef_search = hnsw_option_ef_search(index);
-	shape->quantized = meta.codes_size != 0;
-	shape->distance = cost_distance(index, base->path, shape->dim);
+	shape->quantized = ((const HnswMeta *) meta)->codes_size != 0;
 }
 
 /*
@@ -64,7 +56,7 @@ read_shape(CostShape *base, Relation index)
  * ef_search candidates beyond it.
  */
 static Cost
-scan_cost(const CostShape *base, double rows)
+graph_scan_cost(const CostShape *base, double rows)
 {
 	const HnswScanShape *shape = (const HnswScanShape *) base;
 	double tuples = base->tuples;
@@ -72,22 +64,16 @@ scan_cost(const CostShape *base, double rows)
 	double links = HNSW_LAYER_LINKS(shape->m, 0);
 	double descent = shape->m * log(Max(tuples, 2.0)) / log(shape->m);
 	double expanded = Min(tuples, EXPANDED_PER_ROW * Max(rows + beyond, (double) shape->ef_search));
-	double seen = links * Min(1.0, (double) shape->dim / FULL_DIM) * pow(expanded, SEEN_EXPONENT);
+	double seen = links * Min(1.0, (double) base->dim / FULL_DIM) * pow(expanded, SEEN_EXPONENT);
 
 	/* codes spare the visit of neighbours that are not expanded */
 	seen = Min(tuples, descent + (shape->quantized ? expanded : Max(seen, expanded)));
-	return cost_page_visits(base->root, base->path->indexinfo, seen) + seen * shape->distance +
+	return cost_page_visits(base->root, base->path->indexinfo, seen) + seen * base->distance +
 		   expanded * links * LINK_OPERATORS * cpu_operator_cost;
 }
 
-static const CostMethod cost_method = {.read_shape = read_shape, .scan_cost = scan_cost};
-
-void
-hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_cost,
-				   Cost *total_cost, Selectivity *selectivity, double *correlation, double *pages)
-{
-	HnswScanShape shape;
-
-	cost_estimate(&cost_method, &shape.base, root, path, startup_cost, total_cost, selectivity,
-				  correlation, pages);
-}
+const CostMethod hnsw_cost_method = {
+	.shape_size = sizeof(HnswScanShape),
+	.read_shape = read_graph_shape,
+	.scan_cost = graph_scan_cost,
+};

@@ -79,39 +79,33 @@ typedef struct GraphSample
 	GraphParams params;
 } GraphSample;
 
-/* CalibrateBuild: builds the graph of the first n values and notes its distances. */
-static double
-build_sample(void *arg, uint32 n)
+/* CalibrateMethod.create */
+static void *
+begin_graph(void *arg, uint32 n)
 {
 	GraphSample *graphs = (GraphSample *) arg;
-	HnswCalibration *calibration = graphs->calibration;
-	const HnswSample *sample = graphs->sample;
-	double start = calibrate_clock();
-	double seconds;
-	Graph *graph;
 
-	graph = graph_create(n, &graphs->params, &graphs->distance, &sample->values);
-	if (graph == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	PG_TRY();
-	{
-		while (graph_build_step(graph, ITEMS_PER_STEP))
-			CHECK_FOR_INTERRUPTS();
-	}
-	PG_CATCH();
-	{
-		graph_free(graph);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-	seconds = calibrate_clock() - start;
+	return graph_create(n, &graphs->params, &graphs->distance, &graphs->sample->values);
+}
+
+/* CalibrateMethod.note: the last two graphs tell how distances grow. */
+static void
+note_distances(void *arg, const void *graph, uint32 n, double seconds)
+{
+	HnswCalibration *calibration = ((GraphSample *) arg)->calibration;
+
 	calibration->sizes[0] = calibration->sizes[1];
 	calibration->distances[0] = calibration->distances[1];
 	calibration->sizes[1] = n;
 	calibration->distances[1] = (double) graph_distance_computations(graph) / n;
-	graph_free(graph);
-	return seconds;
 }
+
+static const CalibrateMethod graph_calibration = {
+	.kind = &hnsw_graph_structure,
+	.units = ITEMS_PER_STEP,
+	.create = begin_graph,
+	.note = note_distances,
+};
 
 /*
  * Finds out what a graph over values like those of the sample costs.  Takes
@@ -128,7 +122,7 @@ hnsw_calibrate(HnswCalibration *calibration, const HnswSample *sample, const Spa
 	memset(calibration, 0, sizeof(*calibration));
 	graphs.params.threads = 1; /* the first thousand vertices have but one anyway */
 	hnsw_build_distance(&graphs.distance, space);
-	taken = calibrate(build_sample, &graphs, FIRST_GRAPH, sample->n, seconds, &n);
+	taken = calibrate(&graph_calibration, &graphs, FIRST_GRAPH, sample->n, seconds, &n);
 	calibration->bare_seconds = time_distance(&graphs.distance, &sample->values, n);
 	calibration->distance_seconds = taken / (n * calibration->distances[1]);
 }

@@ -9,34 +9,37 @@
 
 #include "fmgr.h"
 
-#include "access/method.h"
-#include "hnsw/hnsw.h"
+#include "hnsw/check.h"
 
 PG_FUNCTION_INFO_V1(hnsw_handler);
 
-/* What ann_index_info(), ann_check() and ann_estimate() call */
-const InspectMethod hnsw_inspect = {
-	.build = hnsw_build,
+static const InspectMethod inspect_graph = {
 	.info = hnsw_info,
+	.check_size = sizeof(HnswCheck),
+	.check_meta = hnsw_check_meta,
 	.check = hnsw_check,
 	.name_owner = hnsw_name_owner,
-	.holds_value = hnsw_holds_value,
+	.stored_value = hnsw_stored_value,
 	.estimate = hnsw_estimate,
+};
+
+const AccessMethod hnsw_method = {
+	.name = "hnsw",
+	.id = METHOD_HNSW,
+	.meta_size = sizeof(HnswMeta),
+	.init = hnsw_init_options,
+	.options = hnsw_options,
+	.phase_name = hnsw_build_phase_name,
+	.build = &hnsw_build_method,
+	.insert = &hnsw_insert_method,
+	.scan = &hnsw_scan_method,
+	.vacuum = &hnsw_vacuum_method,
+	.cost = &hnsw_cost_method,
+	.inspect = &inspect_graph,
 };
 
 Datum
 hnsw_handler(PG_FUNCTION_ARGS)
 {
-	IndexAmRoutine *routine = method_routine();
-
-	routine->ambuild = hnsw_build;
-	routine->ambuildempty = hnsw_build_empty;
-	routine->aminsert = hnsw_insert;
-	routine->ambulkdelete = hnsw_bulk_delete;
-	routine->amvacuumcleanup = hnsw_vacuum_cleanup;
-	routine->amcostestimate = hnsw_cost_estimate;
-	routine->amoptions = hnsw_options;
-	routine->ambuildphasename = hnsw_build_phase_name;
-	routine->ambeginscan = hnsw_begin_scan;
-	PG_RETURN_POINTER(routine);
+	PG_RETURN_POINTER(method_routine(&hnsw_method));
 }

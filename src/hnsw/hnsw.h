@@ -33,21 +33,23 @@
 
 #include <math.h>
 
-#include "access/amapi.h"
-#include "access/genam.h"
-#include "nodes/execnodes.h"
-#include "nodes/pathnodes.h"
 #include "storage/itemptr.h"
 
+#include "access/build.h"
 #include "access/compat.h"
+#include "access/cost.h"
 #include "access/index_space.h"
+#include "access/insert.h"
 #include "access/inspect.h"
+#include "access/method.h"
 #include "access/scan_loop.h"
+#include "access/vacuum.h"
 #include "core/frontier.h"
 #include "core/graph.h"
 #include "core/pool.h"
 #include "core/rabitq.h"
 #include "core/visited.h"
+#include "storage/damage.h"
 #include "storage/heap_tids.h"
 #include "storage/meta.h"
 #include "storage/page_change.h"
@@ -586,10 +588,8 @@ extern int hnsw_option_ef_search(Relation index);
 extern HnswQuantization hnsw_option_quantization(Relation index);
 
 /* insert.c */
+extern const InsertMethod hnsw_insert_method;
 extern void hnsw_merge_if_long(HnswIndex *index);
-extern bool hnsw_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid,
-						Relation heap, IndexUniqueCheck check_unique,
-						INSERT_UNCHANGED_PARAM IndexInfo *index_info);
 
 /* pending.c: the chain of vertices that are not linked yet */
 extern void hnsw_append(HnswIndex *index, const void *encoded, ItemPointer tid);
@@ -630,33 +630,30 @@ extern void hnsw_set_anchor(HnswIndex *index, uint32 vertex, uint32 anchor);
 extern void hnsw_anchor(HnswIndex *index, uint32 vertex);
 extern void hnsw_link_back(HnswIndex *index, int layer, HnswLinkBack *links, int n);
 
+/* handler.c */
+extern const AccessMethod hnsw_method;
+
 /* build.c */
-extern IndexBuildResult *hnsw_build(Relation heap, Relation relation, IndexInfo *index_info);
-extern void hnsw_build_empty(Relation relation);
+extern const BuildMethod hnsw_build_method;
 extern char *hnsw_build_phase_name(int64 phase);
 
 /* scan.c */
-extern IndexScanDesc hnsw_begin_scan(Relation relation, int nkeys, int norderbys);
+extern const ScanMethod hnsw_scan_method;
 
 /* vacuum.c */
-extern IndexBulkDeleteResult *hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
-											   IndexBulkDeleteCallback callback, void *state);
-extern IndexBulkDeleteResult *hnsw_vacuum_cleanup(IndexVacuumInfo *info,
-												  IndexBulkDeleteResult *stats);
+extern const VacuumMethod hnsw_vacuum_method;
 
 /* info.c, check.c: ann_index_info() and ann_check() */
-extern const InspectMethod hnsw_inspect;
 extern void hnsw_info(Relation relation, InfoReport *report);
-extern bool hnsw_check(CheckState *check);
+extern bool hnsw_check_meta(CheckState *check);
+extern void hnsw_check(CheckState *check);
 extern BlockNumber hnsw_name_owner(CheckState *check, uint32 owner, char *name);
-extern bool hnsw_holds_value(CheckState *check, uint32 owner, const void *value);
+extern const char *hnsw_stored_value(CheckState *check, uint32 owner, Size *size);
 
 /* estimate.c: ann_estimate() */
 extern void hnsw_estimate(const EstimateInput *input, EstimateResult *result);
 
 /* cost.c */
-extern void hnsw_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
-							   Cost *startup_cost, Cost *total_cost, Selectivity *selectivity,
-							   double *correlation, double *pages);
+extern const CostMethod hnsw_cost_method;
 
 #endif /* ANN_HNSW_H */

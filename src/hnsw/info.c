@@ -3,9 +3,6 @@
  * info.c
  *	  ann_index_info() of an hnsw index: one pass over its pages.
  *
- * Each page is looked at under a share lock of its own, so the counts of an
- * index in use are of slightly different moments.
- *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -29,16 +26,17 @@ typedef struct HnswInfo
 	uint64 links;	/* in layer 0, of all that are neither pending nor free */
 	uint64 rows;
 	ItemPointerData *lists; /* of one page's vertices */
+	uint64 max_lists;		/* read of a vertex, at most: more cannot be in the index */
 } HnswInfo;
 
-/* Rows in the lists that start at an item; `limit` of them at most are read. */
+/* Rows in the lists that start at an item */
 static uint64
-count_list_rows(HnswIndex *index, ItemPointerData tid, BlockNumber nblocks)
+count_list_rows(HnswInfo *info, ItemPointerData tid)
 {
-	uint64 limit = (uint64) nblocks * MaxIndexTuplesPerPage;
+	HnswIndex *index = &info->index;
 	uint64 rows = 0;
 
-	for (uint64 i = 0; ItemPointerIsValid(&tid) && i < limit; i++)
+	for (uint64 i = 0; ItemPointerIsValid(&tid) && i < info->max_lists; i++)
 	{
 		Buffer buffer;
 		HnswTids tids = hnsw_pin_tids(index, &tid, BUFFER_LOCK_SHARE, &buffer);
@@ -80,17 +78,17 @@ count_vertex(HnswInfo *info, HnswVertex record, uint32 vertex)
 	info->rows += record->ntids;
 }
 
+/* Counts what is on a page, which is locked; releases it. */
 static void
-count_page(HnswInfo *info, BlockNumber block, BlockNumber nblocks, BufferAccessStrategy strategy)
+count_vertices(void *arg, Buffer buffer)
 {
+	HnswInfo *info = (HnswInfo *) arg;
 	HnswIndex *index = &info->index;
-	Buffer buffer = ReadBufferExtended(index->relation, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+	uint32 first = BufferGetBlockNumber(buffer) * index->meta.slots_per_page;
 	Page page = BufferGetPage(buffer);
 	int nlists = 0;
 	int nslots;
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	info_count_page(&info->pages, page);
 	if (page_is(page, PAGE_VALUE) && (PageGetSpecial(page)->flags & PAGE_CHAINED) != 0)
 		info->free_value_pages++;
 	nslots = page_is(page, PAGE_SLOTS) ? page_slots(page, index->meta.slots_per_page) : 0;
@@ -98,13 +96,13 @@ count_page(HnswInfo *info, BlockNumber block, BlockNumber nblocks, BufferAccessS
 	{
 		HnswVertex record = (HnswVertex) page_slot(page, index->meta.slot_size, slot);
 
-		count_vertex(info, record, block * index->meta.slots_per_page + slot);
+		count_vertex(info, record, first + slot);
 		if (ItemPointerIsValid(&record->more_tids))
 			info->lists[nlists++] = record->more_tids;
 	}
 	UnlockReleaseBuffer(buffer);
 	for (int i = 0; i < nlists; i++)
-		info->rows += count_list_rows(index, info->lists[i], nblocks);
+		info->rows += count_list_rows(info, info->lists[i]);
 }
 
 static void
@@ -148,16 +146,11 @@ hnsw_info(Relation relation, InfoReport *report)
 	static const PageKind kinds[] = {PAGE_META, PAGE_SLOTS, PAGE_ITEMS, PAGE_VALUE};
 	HnswInfo *info = palloc0(sizeof(HnswInfo));
 	const HnswMeta *meta = &info->index.meta;
-	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
-	BlockNumber nblocks = RelationGetNumberOfBlocks(relation);
 
 	hnsw_open(&info->index, relation);
 	info->lists = palloc(Max(meta->slots_per_page, 1) * sizeof(ItemPointerData));
-	for (BlockNumber block = 0; block < nblocks; block++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		count_page(info, block, nblocks, strategy);
-	}
+	info->max_lists = (uint64) RelationGetNumberOfBlocks(relation) * MaxIndexTuplesPerPage;
+	info_each_page(relation, &info->pages, count_vertices, info);
 	info_add_header(report, &meta->header, info->index.space.context.space);
 	info_add(report, "m", "%u", meta->m);
 	info_add(report, "ef_construction", "%u", meta->ef_construction);

@@ -10,34 +10,25 @@
  */
 #include "postgres.h"
 
-#include "utils/memutils.h"
-
 #include "hnsw/hnsw.h"
 
 /* Times the limit that the chain may grow to before inserts wait for merges under way */
 #define WAIT_TIMES 4
 
-/*
- * The index, opened once a statement: what a statement's IndexInfo keeps.  Its
- * metapage may be out of date, which hnsw_append() allows for.
- */
-static HnswIndex *
-open_cached(Relation relation, IndexInfo *index_info)
+typedef struct HnswInserter
 {
-	HnswIndex *index = (HnswIndex *) index_info->ii_AmCache;
+	Inserter base;
+	HnswIndex index; /* its metapage may be out of date, which hnsw_append() allows for */
+} HnswInserter;
 
-	if (index == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(index_info->ii_Context);
+/* InsertMethod.open */
+static IndexSpace *
+open_graph(Inserter *base)
+{
+	HnswIndex *index = &((HnswInserter *) base)->index;
 
-		index = palloc0(sizeof(HnswIndex));
-		hnsw_open(index, relation);
-		MemoryContextSwitchTo(old);
-		index_info->ii_AmCache = index;
-	}
-	index->relation = relation;
-	index->pending_pages = 0;
-	return index;
+	hnsw_open(index, base->relation);
+	return &index->space;
 }
 
 /*
@@ -54,20 +45,19 @@ hnsw_merge_if_long(HnswIndex *index)
 		hnsw_await_merge(index);
 }
 
-/* aminsert: adds one row to the index, unless its value is null. */
-bool
-hnsw_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
-			IndexUniqueCheck check_unique, INSERT_UNCHANGED_PARAM IndexInfo *index_info)
+/* InsertMethod.insert */
+static void
+append_row(Inserter *base, const void *encoded, ItemPointer tid)
 {
-	HnswIndex *index;
-	void *encoded;
+	HnswIndex *index = &((HnswInserter *) base)->index;
 
-	if (isnull[0])
-		return false;
-	index = open_cached(relation, index_info);
-	encoded = index_space_encode(&index->space, values[0]);
+	index->pending_pages = 0;
 	hnsw_append(index, encoded, tid);
-	pfree(encoded);
 	hnsw_merge_if_long(index);
-	return false;
 }
+
+const InsertMethod hnsw_insert_method = {
+	.state_size = sizeof(HnswInserter),
+	.open = open_graph,
+	.insert = append_row,
+};

@@ -98,13 +98,14 @@ typedef struct Neighbors
 
 /* GraphDistance callbacks over a SpaceContext */
 static const void *
-prepare_query(const void *context, const void *value, void *scratch)
+prepare_link_query(const void *context, const void *value, void *scratch)
 {
 	return space_prepare_query((const SpaceContext *) context, value, scratch);
 }
 
 static void
-distances(const void *context, const void *query, const void *const *objects, int n, float *keys)
+link_distances(const void *context, const void *query, const void *const *objects, int n,
+			   float *keys)
 {
 	space_link_distances((const SpaceContext *) context, query, objects, n, keys);
 }
@@ -115,8 +116,8 @@ hnsw_graph_distance(GraphDistance *distance, const SpaceContext *space)
 {
 	distance->context = space;
 	distance->query_size = space_query_size(space);
-	distance->prepare_query = prepare_query;
-	distance->distances = distances;
+	distance->prepare_query = prepare_link_query;
+	distance->distances = link_distances;
 }
 
 /* GraphDistance callbacks for bytes: these are compared as they are. */
@@ -205,10 +206,7 @@ hnsw_copy_value(HnswIndex *index, uint32 vertex, char *copy)
 
 	ReleaseBuffer(buffer);
 	if (unlikely(!found && index_space_varies(&index->space)))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has no value of vertex %u",
-							   RelationGetRelationName(index->relation), vertex),
-						errhint("Please REINDEX it.")));
+		damage_report(index->relation, "has no value of vertex %u", vertex);
 }
 
 /* Copies a value of varying size into memory of its own; NULL: it has gone. */

@@ -93,13 +93,12 @@ merge_claim_pages(MergeState *state, uint32 last)
 	uint32 most = Max(1, BATCH_VERTICES / index->meta.slots_per_page);
 	BlockNumber other_lane = 1 - state->lane;
 	bool alone = state->alone || ConditionalLockPage(index->relation, other_lane, ExclusiveLock);
-	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
+	Buffer meta_buffer = meta_lock(index->relation);
 	HnswMeta *meta;
 	HnswClaim other;
 	HnswClaim claim;
 	uint32 cut_end;
 
-	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = (HnswMeta *) PageGetContents(BufferGetPage(meta_buffer));
 	other = meta->claims[other_lane];
 	/* nobody is at work on these: their merges have failed */
@@ -127,9 +126,8 @@ merge_claim_pages(MergeState *state, uint32 last)
 void
 merge_release_claim(MergeState *state)
 {
-	Buffer meta_buffer = recent_read(state->index->relation, META_BLOCK);
+	Buffer meta_buffer = meta_lock(state->index->relation);
 
-	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
 	write_claim(state, meta_buffer, (HnswClaim){0, 0},
 				((HnswMeta *) PageGetContents(BufferGetPage(meta_buffer)))->cut_end);
 }

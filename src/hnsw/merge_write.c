@@ -68,8 +68,7 @@ merge_make_first(MergeState *state)
 		return;
 	if (first->level > 0)
 		write_upper(state, first);
-	meta_buffer = recent_read(index->relation, META_BLOCK);
-	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
+	meta_buffer = meta_lock(index->relation);
 	meta = (HnswMeta *) PageGetContents(BufferGetPage(meta_buffer));
 	if (meta->entry != HNSW_NO_VERTEX)
 	{
@@ -409,7 +408,6 @@ merge_update_entry(MergeState *state)
 {
 	HnswIndex *index = state->index;
 	MergeVertex *highest = NULL;
-	Buffer buffer;
 	HnswMeta *meta;
 	PageChange change;
 
@@ -423,10 +421,7 @@ merge_update_entry(MergeState *state)
 	}
 	if (highest == NULL)
 		return;
-	buffer = recent_read(index->relation, META_BLOCK);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	page_change_begin(&change, index->relation, index->building);
-	meta = (HnswMeta *) PageGetContents(page_change_page(&change, buffer, false));
+	meta = meta_begin_change(index->relation, index->building, &change);
 	if (highest->level > meta->entry_level)
 	{
 		meta->entry = highest->vertex;

@@ -35,7 +35,6 @@ static relopt_enum_elt_def quantization_values[] = {
 	{NULL, 0},
 };
 
-/* Defines options and settings; called once, when the library is loaded. */
 void
 hnsw_init_options(void)
 {
@@ -54,10 +53,9 @@ hnsw_init_options(void)
 					   AccessExclusiveLock);
 
 	DefineCustomIntVariable("hnsw.ef_search", "Sets the number of candidates kept while searching.",
-							"A larger number finds more of the nearest rows and takes longer.",
-							&ef_search.value, HNSW_DEFAULT_EF_SEARCH, HNSW_MIN_EF_SEARCH,
-							HNSW_MAX_EF_SEARCH, PGC_USERSET, 0, setting_check_int, ef_search_assign,
-							NULL);
+							SETTING_EFFORT_DESCRIPTION, &ef_search.value, HNSW_DEFAULT_EF_SEARCH,
+							HNSW_MIN_EF_SEARCH, HNSW_MAX_EF_SEARCH, PGC_USERSET, 0,
+							setting_check_int, ef_search_assign, NULL);
 	scan_settings_define(&hnsw_scan_settings, "hnsw");
 	DefineCustomIntVariable("hnsw.pending_list_limit",
 							"Sets the size at which inserted rows are merged into the graph.",
@@ -70,24 +68,18 @@ hnsw_init_options(void)
 							 NULL, NULL);
 }
 
+static const relopt_parse_elt option_table[] = {
+	SETTING_OPTION(HnswOptions, m, INT),
+	SETTING_OPTION(HnswOptions, ef_construction, INT),
+	SETTING_OPTION(HnswOptions, ef_search, INT),
+	SETTING_OPTION(HnswOptions, quantization, ENUM),
+};
+
 bytea *
 hnsw_options(Datum reloptions, bool validate)
 {
-	static const relopt_parse_elt table[] = {
-		{.optname = "m", .opttype = RELOPT_TYPE_INT, .offset = offsetof(HnswOptions, m)},
-		{.optname = "ef_construction",
-		 .opttype = RELOPT_TYPE_INT,
-		 .offset = offsetof(HnswOptions, ef_construction)},
-		{.optname = "ef_search",
-		 .opttype = RELOPT_TYPE_INT,
-		 .offset = offsetof(HnswOptions, ef_search)},
-		{.optname = "quantization",
-		 .opttype = RELOPT_TYPE_ENUM,
-		 .offset = offsetof(HnswOptions, quantization)},
-	};
-
 	return (bytea *) build_reloptions(reloptions, validate, hnsw_relopt_kind, sizeof(HnswOptions),
-									  table, lengthof(table));
+									  option_table, lengthof(option_table));
 }
 
 int
@@ -121,7 +113,5 @@ hnsw_option_ef_search(Relation index)
 {
 	HnswOptions *options = (HnswOptions *) index->rd_options;
 
-	if (!ef_search.is_set && options != NULL && options->ef_search > 0)
-		return options->ef_search;
-	return ef_search.value;
+	return setting_or_option(&ef_search, options != NULL ? options->ef_search : 0, 0);
 }

@@ -20,7 +20,7 @@
 
 #include "utils/tuplesort.h"
 
-#include "access/spool.h"
+#include "access/row_spool.h"
 #include "core/partition.h"
 #include "core/random.h"
 
@@ -105,12 +105,10 @@ struct HnswParts
 	MemoryContext context;
 	Size memory; /* bytes that may be used at a time */
 
-	/* rows as they come: their TID, padded, and the encoded value */
-	Spool *rows;
+	RowSpool *rows; /* as they came, once all have */
 	uint64 nrows;
-	Size row_size;
 	bool fits[HNSW_NARROW_ELEMENTS]; /* every value so far can be stored so */
-	char *scratch;					 /* an encoded value and more */
+	char *stored;					 /* room for a value in such a form */
 
 	/* a random sample of them: pivots */
 	Random random;

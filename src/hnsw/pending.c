@@ -38,20 +38,14 @@ typedef struct PendingCopy
 static void
 report_bad_page(HnswIndex *index, BlockNumber blkno)
 {
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" cannot add to block %u, which is not one of its pages",
-						   RelationGetRelationName(index->relation), blkno),
-					errhint("Please REINDEX it.")));
+	damage_report(index->relation, "cannot add to block %u, which is not one of its pages", blkno);
 }
 
 /* An error for a page that should be in the chain and is not */
 void
 hnsw_report_bad_pending(HnswIndex *index, BlockNumber blkno)
 {
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has no pending vertices on block %u",
-						   RelationGetRelationName(index->relation), blkno),
-					errhint("Please REINDEX it.")));
+	damage_report(index->relation, "has no pending vertices on block %u", blkno);
 }
 
 static Buffer
@@ -159,10 +153,9 @@ static void
 add_tail(HnswIndex *index)
 {
 	uint32 dim = index->space.context.dim;
-	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
+	Buffer meta_buffer = meta_lock(index->relation);
 	HnswMeta *meta;
 
-	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = (HnswMeta *) meta_page_header(index->relation, BufferGetPage(meta_buffer), METHOD_HNSW);
 	if (meta->insert_block != index->meta.insert_block)
 	{

@@ -33,10 +33,7 @@
 static void
 report_bad_chain(HnswIndex *index, BlockNumber blkno)
 {
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has no free room on block %u",
-						   RelationGetRelationName(index->relation), blkno),
-					errhint("Please REINDEX it.")));
+	damage_report(index->relation, "has no free room on block %u", blkno);
 }
 
 static Buffer
@@ -219,10 +216,7 @@ free_value_pages(HnswIndex *index, uint32 vertex, const BlockNumber *blocks, int
 		LockBuffer(buffers[i], BUFFER_LOCK_EXCLUSIVE);
 		page = BufferGetPage(buffers[i]);
 		if (!page_is(page, PAGE_VALUE) || (PageGetSpecial(page)->flags & PAGE_CHAINED) != 0)
-			ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-							errmsg("index \"%s\" has no value on block %u",
-								   RelationGetRelationName(index->relation), blocks[done + i]),
-							errhint("Please REINDEX it.")));
+			damage_report(index->relation, "has no value on block %u", blocks[done + i]);
 	}
 	page_change_begin(&change, index->relation, false);
 	meta_page = page_change_page(&change, meta_buffer, false);

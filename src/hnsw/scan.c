@@ -71,7 +71,7 @@ typedef struct HnswScanData
 typedef HnswScanData *HnswScan;
 
 static void
-count(const ScanLoop *loop)
+count_search(const ScanLoop *loop)
 {
 	const HnswSearch *search = &((const HnswScanData *) loop)->search;
 
@@ -120,7 +120,7 @@ search_first(HnswScan state, const void *query)
 
 /* Runs the first search.  False: there is nothing to find. */
 static bool
-start(ScanLoop *loop)
+start_search(ScanLoop *loop)
 {
 	HnswScan state = (HnswScan) loop;
 	HnswIndex *index = &state->index;
@@ -402,7 +402,7 @@ load_more_tids(HnswScan state)
 }
 
 static bool
-next_row(ScanLoop *loop, ItemPointer tid, float *key)
+next_row_of_vertex(ScanLoop *loop, ItemPointer tid, float *key)
 {
 	HnswScan state = (HnswScan) loop;
 	PoolEntry entry;
@@ -422,16 +422,10 @@ next_row(ScanLoop *loop, ItemPointer tid, float *key)
 	return true;
 }
 
-static const ScanMethod scan_method = {
+const ScanMethod hnsw_scan_method = {
 	.settings = &hnsw_scan_settings,
 	.state_size = sizeof(HnswScanData),
-	.start = start,
-	.next_row = next_row,
-	.count = count,
+	.start = start_search,
+	.next_row = next_row_of_vertex,
+	.count = count_search,
 };
-
-IndexScanDesc
-hnsw_begin_scan(Relation relation, int nkeys, int norderbys)
-{
-	return scan_loop_begin(&scan_method, relation, nkeys, norderbys);
-}

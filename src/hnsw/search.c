@@ -342,11 +342,8 @@ hnsw_search_key(HnswSearch *search, Buffer buffer, HnswVertex record, float *key
 		if (record->version != version || (record->flags & HNSW_VERTEX_DELETED) != 0)
 			return false;
 		if (!found)
-			ereport(ERROR,
-					(errcode(ERRCODE_INDEX_CORRUPTED),
-					 errmsg("index \"%s\" has no value of vertex on block %u",
-							RelationGetRelationName(index->relation), BufferGetBlockNumber(buffer)),
-					 errhint("Please REINDEX it.")));
+			damage_report(index->relation, "has no value of vertex on block %u",
+						  BufferGetBlockNumber(buffer));
 		return true;
 	}
 	value = hnsw_read_stored(index, record, search->value);

@@ -16,35 +16,31 @@
 #include "commands/vacuum.h"
 #include "storage/bufmgr.h"
 
-#include "access/vacuum.h"
 #include "hnsw/hnsw.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
 
-typedef struct VacuumState
+typedef struct HnswVacuum
 {
+	Vacuum base;
 	HnswIndex index;
-	IndexVacuumInfo *info;
-	IndexBulkDeleteResult *stats;
-	IndexBulkDeleteCallback callback;
-	void *callback_state;
-} VacuumState;
+} HnswVacuum;
 
 /* Moves the live TIDs to the front; returns their number. */
 static int
-keep_live(VacuumState *vacuum, ItemPointer tids, int ntids)
+keep_live(HnswVacuum *vacuum, ItemPointer tids, int ntids)
 {
-	int live = heap_tids_keep_live(vacuum->index.relation, tids, ntids, vacuum->callback,
-								   vacuum->callback_state);
+	int live = heap_tids_keep_live(vacuum->index.relation, tids, ntids, vacuum->base.callback,
+								   vacuum->base.callback_state);
 
-	vacuum->stats->tuples_removed += ntids - live;
-	vacuum->stats->num_index_tuples += live;
+	vacuum->base.stats->tuples_removed += ntids - live;
+	vacuum->base.stats->num_index_tuples += live;
 	return live;
 }
 
 /* Sets what points to a list, which is on the locked page of `buffer`, to another. */
 static void
-set_list_pointer(VacuumState *vacuum, Page page, uint32 vertex, ItemPointer before,
+set_list_pointer(HnswVacuum *vacuum, Page page, uint32 vertex, ItemPointer before,
 				 ItemPointerData list)
 {
 	if (ItemPointerIsValid(before))
@@ -64,7 +60,7 @@ set_list_pointer(VacuumState *vacuum, Page page, uint32 vertex, ItemPointer befo
  * stays.
  */
 static void
-remove_list(VacuumState *vacuum, uint32 vertex, ItemPointerData before, ItemPointerData list)
+remove_list(HnswVacuum *vacuum, uint32 vertex, ItemPointerData before, ItemPointerData list)
 {
 	HnswIndex *index = &vacuum->index;
 	bool first = !ItemPointerIsValid(&before);
@@ -124,7 +120,7 @@ check_list(HnswIndex *index, uint32 vertex, ItemPointer list, HnswTids tids, uin
  * that of the list before it, and then its own.
  */
 static bool
-vacuum_list(VacuumState *vacuum, uint32 vertex, ItemPointer list, uint32 *number, ItemPointer next)
+vacuum_list(HnswVacuum *vacuum, uint32 vertex, ItemPointer list, uint32 *number, ItemPointer next)
 {
 	HnswIndex *index = &vacuum->index;
 	ItemPointerData live_tids[HNSW_MAX_TIDS_CAPACITY];
@@ -157,7 +153,7 @@ vacuum_list(VacuumState *vacuum, uint32 vertex, ItemPointer list, uint32 *number
 
 /* Removes dead TIDs from a vertex's further lists, and lists that are empty. */
 static void
-vacuum_lists(VacuumState *vacuum, uint32 vertex, ItemPointerData list)
+vacuum_lists(HnswVacuum *vacuum, uint32 vertex, ItemPointerData list)
 {
 	ItemPointerData before;
 	ItemPointerData next;
@@ -182,7 +178,7 @@ vacuum_lists(VacuumState *vacuum, uint32 vertex, ItemPointerData list)
  * of this page.
  */
 static void
-vacuum_vertex(VacuumState *vacuum, PageChange *change, Page *copy, Buffer buffer, uint32 vertex)
+vacuum_vertex(HnswVacuum *vacuum, PageChange *change, Page *copy, Buffer buffer, uint32 vertex)
 {
 	HnswIndex *index = &vacuum->index;
 	HnswVertex record = hnsw_page_vertex(index, BufferGetPage(buffer), vertex);
@@ -219,10 +215,10 @@ vacuum_vertex(VacuumState *vacuum, PageChange *change, Page *copy, Buffer buffer
 static bool
 vacuum_page(void *arg, BlockNumber blkno)
 {
-	VacuumState *vacuum = (VacuumState *) arg;
+	HnswVacuum *vacuum = (HnswVacuum *) arg;
 	HnswIndex *index = &vacuum->index;
 	Buffer buffer = ReadBufferExtended(index->relation, MAIN_FORKNUM, blkno, RBM_NORMAL,
-									   vacuum->info->strategy);
+									   vacuum->base.info->strategy);
 	Page page = BufferGetPage(buffer);
 	Page copy = NULL;
 	PageChange change;
@@ -257,41 +253,34 @@ vacuum_page(void *arg, BlockNumber blkno)
 	return true;
 }
 
-/* ambulkdelete: removes the TIDs that the callback says are dead. */
-IndexBulkDeleteResult *
-hnsw_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
-				 IndexBulkDeleteCallback callback, void *state)
+/* VacuumMethod.remove_dead */
+static void
+remove_dead_tids(Vacuum *base)
 {
-	VacuumState vacuum;
+	HnswVacuum *vacuum = (HnswVacuum *) base;
 
-	stats = vacuum_begin_pass(stats);
-	vacuum.info = info;
-	vacuum.stats = stats;
-	vacuum.callback = callback;
-	vacuum.callback_state = state;
-	hnsw_open(&vacuum.index, info->index);
-	if (vacuum.index.meta.slots_per_page == 0)
-		return stats;
-	hnsw_merge_pending(&vacuum.index, true);
-	hnsw_note_deleted(&vacuum.index, U64FromFullTransactionId(ReadNextFullTransactionId()));
-	vacuum_each_page(info->index, vacuum_page, &vacuum);
-	return stats;
+	hnsw_open(&vacuum->index, base->info->index);
+	if (vacuum->index.meta.slots_per_page == 0)
+		return;
+	hnsw_merge_pending(&vacuum->index, true);
+	hnsw_note_deleted(&vacuum->index, U64FromFullTransactionId(ReadNextFullTransactionId()));
+	vacuum_each_page(base->info->index, vacuum_page, vacuum);
 }
 
-/*
- * amvacuumcleanup: repairs the graph and frees what was deleted, if anything
- * was; and the figures of an index that had nothing to delete.
- */
-IndexBulkDeleteResult *
-hnsw_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+/* VacuumMethod.clean_up: repairs the graph and frees what was deleted, if anything was. */
+static void
+clean_up_graph(Vacuum *base)
 {
-	HnswIndex index;
+	HnswIndex *index = &((HnswVacuum *) base)->index;
 
-	if (info->analyze_only)
-		return stats;
-	hnsw_open(&index, info->index);
-	hnsw_merge_pending(&index, true);
-	hnsw_vacuum_graph(&index, info->strategy, stats != NULL);
-	hnsw_code_index(&index);
-	return vacuum_finish(info, stats);
+	hnsw_open(index, base->info->index);
+	hnsw_merge_pending(index, true);
+	hnsw_vacuum_graph(index, base->info->strategy, base->stats != NULL);
+	hnsw_code_index(index);
 }
+
+const VacuumMethod hnsw_vacuum_method = {
+	.state_size = sizeof(HnswVacuum),
+	.remove_dead = remove_dead_tids,
+	.clean_up = clean_up_graph,
+};

@@ -135,8 +135,7 @@ hnsw_replace_deleted_entry(HnswIndex *index)
 		!hnsw_vertex_has(index, seen, HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE))
 		return;
 	highest = find_highest(index, &level);
-	buffer = recent_read(index->relation, META_BLOCK);
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	buffer = meta_lock(index->relation);
 	meta = (HnswMeta *) PageGetContents(BufferGetPage(buffer));
 	if (meta->entry != seen)
 	{

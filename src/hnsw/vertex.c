@@ -124,32 +124,25 @@ geometry_is_sound(const HnswIndex *index)
 	return memcmp(&expected, meta, sizeof(HnswMeta)) == 0;
 }
 
-/*
- * Reads the metapage again and takes over the dimensions if it knows them now.
- * An error if it contradicts itself.
- */
+/* Reads the metapage, and goes by the element that it names.  An error if it contradicts itself. */
 void
 hnsw_read_meta(HnswIndex *index)
 {
-	bool sound;
+	bool has_dim = index_space_read_meta(&index->space, index->relation, METHOD_HNSW, &index->meta,
+										 sizeof(HnswMeta));
+	uint16 element = index->meta.element;
+	bool has_element = !has_dim || element == index->space.stored.space->element ||
+					   index_space_store_as(&index->space, element);
 
-	meta_read(index->relation, METHOD_HNSW, &index->meta, sizeof(HnswMeta));
-	sound = index->meta.header.dim <= SPACE_MAX_DIM;
-	if (sound && index->space.context.dim != index->meta.header.dim && index->meta.header.dim != 0)
-		index_space_set_dim(&index->space, index->meta.header.dim);
-	if (sound && index->meta.header.dim != 0 &&
-		index->meta.element != index->space.stored.space->element)
-		sound = index_space_store_as(&index->space, index->meta.element);
-	if (unlikely(!sound || !geometry_is_sound(index)))
+	if (unlikely(!has_element || !geometry_is_sound(index)))
 		meta_report_invalid(index->relation);
 }
 
-/* Makes an index ready for use: its space, and its metapage as it is now. */
+/* Gets an index ready for searches and changes. */
 void
 hnsw_open(HnswIndex *index, Relation relation)
 {
-	memset(index, 0, sizeof(*index));
-	index->relation = relation;
+	*index = (HnswIndex){.relation = relation};
 	index_space_init(&index->space, relation);
 	hnsw_read_meta(index);
 }
@@ -157,10 +150,7 @@ hnsw_open(HnswIndex *index, Relation relation)
 static void
 report_bad_vertex(HnswIndex *index, uint32 vertex)
 {
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has no vertex %u",
-						   RelationGetRelationName(index->relation), vertex),
-					errhint("Please REINDEX it.")));
+	damage_report(index->relation, "has no vertex %u", vertex);
 }
 
 /*
@@ -213,11 +203,8 @@ hnsw_read_stored(HnswIndex *index, HnswVertex vertex, char *scratch)
 void
 hnsw_report_bad_item(HnswIndex *index, ItemPointer tid)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_INDEX_CORRUPTED),
-			 errmsg("index \"%s\" has no item (%u,%u)", RelationGetRelationName(index->relation),
-					ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid)),
-			 errhint("Please REINDEX it.")));
+	damage_report(index->relation, "has no item (%u,%u)", ItemPointerGetBlockNumber(tid),
+				  ItemPointerGetOffsetNumber(tid));
 }
 
 /* Has the vertex one of these flags?  It may change at any moment. */
@@ -451,10 +438,8 @@ lock_item_page(HnswIndex *index, BlockNumber blkno)
 
 	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	if (unlikely(!page_is(BufferGetPage(buffer), PAGE_ITEMS)))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" cannot add to block %u, which is not one of its pages",
-							   RelationGetRelationName(index->relation), blkno),
-						errhint("Please REINDEX it.")));
+		damage_report(index->relation, "cannot add to block %u, which is not one of its pages",
+					  blkno);
 	return buffer;
 }
 
@@ -467,14 +452,13 @@ lock_item_page(HnswIndex *index, BlockNumber blkno)
 static void
 change_item_page(HnswIndex *index, Size room, BlockNumber seen)
 {
-	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
+	Buffer meta_buffer = meta_lock(index->relation);
 	HnswMeta *meta;
 	PageChange change;
 	Buffer before;
 	Buffer buffer;
 	bool reuse;
 
-	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = (HnswMeta *) meta_page_header(index->relation, BufferGetPage(meta_buffer), METHOD_HNSW);
 	if (meta->item_block != seen)
 	{
@@ -539,12 +523,11 @@ hnsw_add_item(HnswIndex *index, Item item, Size size, ItemPointer tid)
 static BlockNumber
 change_value_page(HnswIndex *index, PageChange *change, Page *page)
 {
-	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
+	Buffer meta_buffer = meta_lock(index->relation);
 	HnswMeta *meta;
 	Buffer before;
 	Buffer buffer;
 
-	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = (HnswMeta *) meta_page_header(index->relation, BufferGetPage(meta_buffer), METHOD_HNSW);
 	if (hnsw_lock_free_page(index, meta->free_values, PAGE_VALUE, 0, &before, &buffer))
 	{
@@ -590,13 +573,9 @@ write_value_pages(HnswIndex *index, const char *value, Size size, BlockNumber *b
 static void
 set_has_wide(HnswIndex *index)
 {
-	Buffer buffer = recent_read(index->relation, META_BLOCK);
 	PageChange change;
-	HnswMeta *meta;
+	HnswMeta *meta = meta_begin_change(index->relation, index->building, &change);
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	page_change_begin(&change, index->relation, index->building);
-	meta = (HnswMeta *) PageGetContents(page_change_page(&change, buffer, false));
 	meta->has_wide = true;
 	index->meta = *meta;
 	page_change_finish(&change);

@@ -11,6 +11,7 @@
 
 #include "access/pause.h"
 #include "storage/bucket.h"
+#include "storage/damage.h"
 #include "storage/recent.h"
 #include "storage/value_pages.h"
 
@@ -182,12 +183,8 @@ bucket_lock_next(Relation index, Buffer buffer, int lockmode, Buffer *next)
 		if (likely(has_place(BufferGetPage(*next), place)))
 			return true;
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INDEX_CORRUPTED),
-			 errmsg("index \"%s\" has block %u out of place behind block %u",
-					RelationGetRelationName(index), special->next, BufferGetBlockNumber(buffer)),
-			 errhint("Please REINDEX it.")));
-	return false;
+	damage_report(index, "has block %u out of place behind block %u", special->next,
+				  BufferGetBlockNumber(buffer));
 }
 
 /* Adds copies of the entries of a page. */

@@ -10,6 +10,7 @@
 #include "miscadmin.h"
 
 #include "storage/free_pages.h"
+#include "storage/damage.h"
 #include "storage/meta.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
@@ -26,22 +27,7 @@ chain_head(Page meta_page, Size head_offset)
 static void
 report_bad_chain(Relation index, BlockNumber blkno)
 {
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has no free page at block %u",
-						   RelationGetRelationName(index), blkno),
-					errhint("Please REINDEX it.")));
-}
-
-/* Pins the metapage and locks it exclusively. */
-static Buffer
-lock_meta(Relation index)
-{
-	Buffer buffer = recent_read(index, META_BLOCK);
-
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	if (unlikely(!page_is(BufferGetPage(buffer), PAGE_META)))
-		meta_report_invalid(index);
-	return buffer;
+	damage_report(index, "has no free page at block %u", blkno);
 }
 
 static bool
@@ -95,7 +81,7 @@ free_page_take(Relation index, Size head_offset, PageKind kind, bool building)
 
 	if (!building)
 	{
-		Buffer meta_buffer = lock_meta(index);
+		Buffer meta_buffer = meta_lock(index);
 
 		if (*chain_head(BufferGetPage(meta_buffer), head_offset) != InvalidBlockNumber)
 			return take_first(index, head_offset, kind, meta_buffer);
@@ -112,7 +98,7 @@ static void
 give_some(Relation index, Size head_offset, PageKind kind, const BlockNumber *blocks, int n,
 		  MetaChange also)
 {
-	Buffer meta_buffer = lock_meta(index);
+	Buffer meta_buffer = meta_lock(index);
 	Buffer buffers[PAGES_PER_CHANGE];
 	BlockNumber *head;
 	PageChange change;

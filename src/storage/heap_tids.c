@@ -7,16 +7,14 @@
  */
 #include "postgres.h"
 
+#include "storage/damage.h"
 #include "storage/heap_tids.h"
 
 void
 heap_tid_check(Relation index, ItemPointer tid)
 {
 	if (unlikely(!ItemPointerIsValid(tid)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INDEX_CORRUPTED),
-				 errmsg("index \"%s\" has an invalid heap TID", RelationGetRelationName(index)),
-				 errhint("Please REINDEX it.")));
+		damage_report(index, "has an invalid heap TID");
 }
 
 int

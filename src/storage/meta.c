@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "storage/damage.h"
 #include "storage/meta.h"
 #include "storage/recent.h"
 
@@ -26,9 +27,7 @@ meta_header_init(MetaHeader *header, MethodId method, const SpaceContext *space)
 void
 meta_report_invalid(Relation index)
 {
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has no valid metapage", RelationGetRelationName(index)),
-					errhint("Please REINDEX it.")));
+	damage_report(index, "has no valid metapage");
 }
 
 MetaHeader *
@@ -55,6 +54,26 @@ meta_read(Relation index, MethodId method, void *meta, Size size)
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
 	memcpy(meta, meta_page_header(index, BufferGetPage(buffer), method), size);
 	UnlockReleaseBuffer(buffer);
+}
+
+Buffer
+meta_lock(Relation index)
+{
+	Buffer buffer = recent_read(index, META_BLOCK);
+
+	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
+	if (unlikely(!page_is(BufferGetPage(buffer), PAGE_META)))
+		meta_report_invalid(index);
+	return buffer;
+}
+
+void *
+meta_begin_change(Relation index, bool building, PageChange *change)
+{
+	Buffer buffer = meta_lock(index);
+
+	page_change_begin(change, index, building);
+	return PageGetContents(page_change_page(change, buffer, false));
 }
 
 void

@@ -53,6 +53,15 @@ extern MetaHeader *meta_page_header(Relation index, Page page, MethodId method);
 /* Copies `size` bytes of the metapage's contents under a share lock. */
 extern void meta_read(Relation index, MethodId method, void *meta, Size size);
 
+/* Pins the metapage and locks it exclusively. */
+extern Buffer meta_lock(Relation index);
+
+/*
+ * Locks the metapage to change it: what is returned, its contents, is the change's, which
+ * page_change_finish() makes durable.
+ */
+extern void *meta_begin_change(Relation index, bool building, PageChange *change);
+
 /* Writes contents onto an empty page and makes it a metapage. */
 extern void meta_page_init(Page page, const void *meta, Size size);
 

@@ -10,6 +10,7 @@
 #include "pgstat.h"
 
 #include "access/compat.h"
+#include "storage/damage.h"
 #include "storage/recent.h"
 #include "utils/memutils.h"
 
@@ -35,10 +36,7 @@ make_room(Relation index, BlockNumber blkno)
 	BlockNumber nblocks = RelationGetNumberOfBlocks(index);
 
 	if (blkno >= nblocks)
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" refers to block %u but has only %u blocks",
-							   RelationGetRelationName(index), blkno, nblocks),
-						errhint("Please REINDEX it.")));
+		damage_report(index, "refers to block %u but has only %u blocks", blkno, nblocks);
 	nblocks += RECENT_GROWTH;
 	recent = MemoryContextAllocExtended(index->rd_indexcxt,
 										offsetof(RecentBuffers, buffers) + nblocks * sizeof(Buffer),

@@ -10,6 +10,7 @@
 #include "storage/free_pages.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
+#include "storage/damage.h"
 #include "storage/value_pages.h"
 
 void
@@ -89,8 +90,5 @@ value_pages_require(Relation index, const BlockNumber *blocks, void *value, Size
 	BlockNumber missing = read_pages(index, blocks, value, size);
 
 	if (unlikely(missing != InvalidBlockNumber))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has no value on block %u",
-							   RelationGetRelationName(index), missing),
-						errhint("Please REINDEX it.")));
+		damage_report(index, "has no value on block %u", missing);
 }

@@ -29,7 +29,7 @@
 char *
 vptree_build_phase_name(int64 phase)
 {
-	return phase == BUILD_PHASE_STRUCTURE ? "building tree" : build_phase_name(phase);
+	return build_phase_name(phase, "building tree");
 }
 
 static bool
@@ -44,6 +44,19 @@ progress_of_tree(const void *tree)
 	return tree_progress((const Tree *) tree);
 }
 
+static void
+free_tree(void *tree)
+{
+	tree_free((Tree *) tree);
+}
+
+const BuildStructure vptree_tree_structure = {
+	.name = "tree",
+	.step = tree_step,
+	.progress = progress_of_tree,
+	.release = free_tree,
+};
+
 Size
 vptree_memory_per_value(const VptreeBuild *build)
 {
@@ -55,20 +68,14 @@ void
 vptree_build_tree(VptreeBuild *build, uint32 *items, uint32 nitems, const GraphValues *values,
 				  const TreeParams *params, uint64 done)
 {
-	BuildSteps steps = {.step = tree_step,
-						.progress = progress_of_tree,
+	BuildSteps steps = {.kind = &vptree_tree_structure,
 						.total = nitems,
 						.max_units = MAX_STEP_DISTANCES,
 						.units = vptree_calls_back(&build->index) ? FIRST_STEP_CALLS
 																  : FIRST_STEP_DISTANCES};
 
 	build->tree = tree_create(items, nitems, params, &build->index.distance, values);
-	if (build->tree == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory"),
-						errdetail("Failed to allocate the tree of index \"%s\".",
-								  RelationGetRelationName(build->index.relation))));
-	steps.work = build->tree;
-	build_steps(&steps, done);
+	build_steps(&steps, build->tree, build->index.relation, done);
 }
 
 /* Entries that a value takes, one for BUCKET_MAX_TIDS rows */
@@ -208,6 +215,7 @@ set_dimensions(VptreeBuild *build)
 	vptree_meta_init(&build->index, vptree_get_options(build->index.relation));
 	vptree_plan_pivots(&build->index, vptree_get_options(build->index.relation));
 	build->params.bucket_size = build->index.meta.bucket_size;
+	build->frame.memory_per_value = vptree_memory_per_value(build);
 }
 
 /* Finishes the index, of which these are some values: all but its metapage is written. */
@@ -237,9 +245,9 @@ vptree_prepare(VptreeBuild *build, const GraphValues *values, uint32 nvalues, do
 
 /* BuildMethod.build */
 static void
-build_of_rows(void *arg, BuildRows *rows)
+build_tree_of_rows(Build *frame, BuildRows *rows)
 {
-	VptreeBuild *build = (VptreeBuild *) arg;
+	VptreeBuild *build = (VptreeBuild *) frame;
 	VptreePivots none = {.n = 0};
 	GraphValues values = build_rows_values(rows);
 	VptreeSubtree subtree;
@@ -253,57 +261,26 @@ build_of_rows(void *arg, BuildRows *rows)
 	finish(build, &subtree, &values, rows->nvalues);
 }
 
-/* BuildMethod.spool */
-static void
-spool_row(void *arg, const void *encoded, ItemPointer tid)
-{
-	VptreeBuild *build = (VptreeBuild *) arg;
-
-	if (build->parts == NULL)
-		build->parts = vptree_parts_create(build);
-	vptree_parts_add(build->parts, encoded, tid);
-}
-
 /* BuildMethod.build_spooled */
 static void
-build_of_parts(void *arg)
+build_tree_of_parts(Build *frame, RowSpool *rows)
 {
-	VptreeBuild *build = (VptreeBuild *) arg;
+	VptreeBuild *build = (VptreeBuild *) frame;
 	VptreeSubtree subtree;
 
 	set_dimensions(build);
-	subtree = vptree_parts_build(build->parts);
+	subtree = vptree_parts_build(build, rows);
 	finish(build, &subtree, &build->examples, build->nexamples);
 }
 
 /* BuildMethod.release */
 static void
-release_tree(void *arg)
+release_tree(Build *frame)
 {
-	VptreeBuild *build = (VptreeBuild *) arg;
+	VptreeBuild *build = (VptreeBuild *) frame;
 
 	tree_free(build->tree);
 	build->tree = NULL;
-}
-
-static const BuildMethod method = {
-	.build = build_of_rows,
-	.spool = spool_row,
-	.build_spooled = build_of_parts,
-	.release = release_tree,
-};
-
-/* What an index of this relation begins with, checked */
-static void
-init_index(VptreeIndex *index, Relation relation)
-{
-	memset(index, 0, sizeof(*index));
-	index->relation = relation;
-	index->building = true;
-	index_space_init(&index->space, relation);
-	vptree_check_partition(&index->space, vptree_get_options(relation));
-	vptree_check_tuning(vptree_get_options(relation));
-	vptree_meta_init(index, vptree_get_options(relation));
 }
 
 void
@@ -317,33 +294,28 @@ vptree_init_params(VptreeBuild *build)
 	build->params.seed = build->index.meta.seed;
 }
 
-/* ambuild */
-IndexBuildResult *
-vptree_build(Relation heap, Relation relation, IndexInfo *index_info)
+/* BuildMethod.begin */
+static void
+begin_tree(Build *frame)
 {
-	VptreeBuild *build = palloc0(sizeof(VptreeBuild));
-	Build *frame = palloc0(sizeof(Build));
+	VptreeBuild *build = (VptreeBuild *) frame;
+	VptreeIndex *index = &build->index;
+	const VptreeOptions *options = vptree_get_options(frame->relation);
 
-	init_index(&build->index, relation);
+	index->relation = frame->relation;
+	index->building = true;
+	index_space_init(&index->space, frame->relation);
+	vptree_check_partition(&index->space, options);
+	vptree_check_tuning(options);
+	vptree_meta_init(index, options);
 	vptree_init_params(build);
-	frame->method = &method;
-	frame->arg = build;
-	frame->heap = heap;
-	frame->relation = relation;
-	frame->index_info = index_info;
-	frame->space = &build->index.space;
-	frame->memory_per_value = vptree_memory_per_value(build);
-	frame->meta = &build->index.meta;
-	frame->meta_size = sizeof(VptreeMeta);
-	return build_run(frame);
+	build_describe(frame, &index->space, &index->meta, vptree_memory_per_value(build));
 }
 
-/* ambuildempty: the init fork of an unlogged index */
-void
-vptree_build_empty(Relation relation)
-{
-	VptreeIndex index;
-
-	init_index(&index, relation);
-	build_empty(relation, &index.meta, sizeof(VptreeMeta));
-}
+const BuildMethod vptree_build_method = {
+	.state_size = sizeof(VptreeBuild),
+	.begin = begin_tree,
+	.build = build_tree_of_rows,
+	.build_spooled = build_tree_of_parts,
+	.release = release_tree,
+};

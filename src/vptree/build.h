@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * build.h
- *	  What the files of a build share: build.c, for rows that fit memory, and
- *	  build_parts.c, for those that do not.
+ *	  What build.c and, for rows that do not fit memory, build_parts.c share.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,17 +10,17 @@
 
 #include "postgres.h"
 
-#include "access/build.h"
 #include "vptree/vptree.h"
 
 typedef struct VptreeParts VptreeParts;
 
 typedef struct VptreeBuild
 {
+	Build frame;
 	VptreeIndex index;
 	TreeParams params;
 	Tree *tree;			/* that is being built or written, or NULL */
-	VptreeParts *parts; /* rows that do not fit memory, or NULL */
+	VptreeParts *parts; /* of rows that do not fit memory, or NULL */
 	double nentries;	/* written */
 
 	/* some values, where not all are in memory */
@@ -37,6 +36,7 @@ typedef struct VptreePivots
 } VptreePivots;
 
 /* build.c */
+extern const BuildStructure vptree_tree_structure;
 
 /* Sets build->params by the metapage; the size of buckets may still be unknown. */
 extern void vptree_init_params(VptreeBuild *build);
@@ -65,8 +65,6 @@ extern VptreeSubtree vptree_build_rows(VptreeBuild *build, BuildRows *rows,
 									   const VptreePivots *above, uint64 done);
 
 /* build_parts.c */
-extern VptreeParts *vptree_parts_create(VptreeBuild *build);
-extern void vptree_parts_add(VptreeParts *parts, const void *encoded, ItemPointer tid);
-extern VptreeSubtree vptree_parts_build(VptreeParts *parts);
+extern VptreeSubtree vptree_parts_build(VptreeBuild *build, RowSpool *rows);
 
 #endif /* ANN_VPTREE_BUILD_H */

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * build_parts.c
- *	  CREATE INDEX of more rows than fit maintenance_work_mem.
+ *	  Building a tree of more rows than fit maintenance_work_mem.
  *
  * The rows are spooled.  The tree of a random sample of them is the top of the
  * index's tree: going down it, every row comes to the part of one of its leaves.
@@ -17,7 +17,6 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "access/spool.h"
 #include "access/value_list.h"
 #include "core/parallel.h"
 #include "core/random.h"
@@ -52,32 +51,11 @@
 #define SEED_OF_SAMPLE UINT64_C(0x746F70)
 #define SEED_OF_TIES UINT64_C(0x74696573)
 
-/* What stands before the encoded value of a row that is spooled; it ends at a multiple of 8. */
-typedef struct RowHeader
-{
-	ItemPointerData tid;
-	uint16 size; /* of the value, where values vary in size */
-} RowHeader;
-
-StaticAssertDecl(sizeof(RowHeader) == MAXALIGN(sizeof(RowHeader)),
-				 "values must follow at a multiple of 8");
-
-/* Rows that are to be a subtree */
-typedef struct Part
-{
-	Spool *rows;
-	uint64 nrows;
-} Part;
-
 struct VptreeParts
 {
 	VptreeBuild *build;
-	MemoryContext context;
 	Size memory;   /* bytes that may be used at a time */
 	Size held;	   /* by tops of the tree and files of parts */
-	Size row_size; /* at most */
-	char *row;
-	Part all;
 	uint64 total;  /* rows in all */
 	uint64 done;   /* of them, in subtrees that are written */
 	uint64 nparts; /* divided into, so far */
@@ -92,76 +70,10 @@ typedef struct Top
 	Size size; /* bytes */
 } Top;
 
-static char *
-row_value(char *row)
-{
-	return row + sizeof(RowHeader);
-}
-
 static const IndexSpace *
 space_of(const VptreeParts *parts)
 {
 	return &parts->build->index.space;
-}
-
-/* Bytes of a row in a file */
-static Size
-size_of_row(const VptreeParts *parts, const RowHeader *header)
-{
-	if (!index_space_varies(space_of(parts)))
-		return parts->row_size;
-	return sizeof(RowHeader) + MAXALIGN(header->size);
-}
-
-static void
-write_row(const VptreeParts *parts, Part *part, const char *row)
-{
-	spool_write(part->rows, row, size_of_row(parts, (const RowHeader *) row));
-	part->nrows++;
-}
-
-/* Reads the next row of a part; false: that was the last. */
-static bool
-read_row(const VptreeParts *parts, Part *part, char *row)
-{
-	Size size;
-
-	if (!index_space_varies(space_of(parts)))
-		return spool_read(part->rows, row, parts->row_size);
-	if (!spool_read(part->rows, row, sizeof(RowHeader)))
-		return false;
-	size = size_of_row(parts, (const RowHeader *) row);
-	return spool_read(part->rows, row_value(row), size - sizeof(RowHeader));
-}
-
-VptreeParts *
-vptree_parts_create(VptreeBuild *build)
-{
-	MemoryContext context =
-		AllocSetContextCreate(CurrentMemoryContext, "vptree build parts", ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	VptreeParts *parts = palloc0(sizeof(VptreeParts));
-
-	parts->build = build;
-	parts->context = context;
-	parts->memory = (Size) maintenance_work_mem * 1024;
-	parts->row_size = sizeof(RowHeader) + MAXALIGN(build->index.space.encoded_size);
-	parts->row = palloc0(parts->row_size);
-	parts->all.rows = spool_create();
-	MemoryContextSwitchTo(old);
-	return parts;
-}
-
-void
-vptree_parts_add(VptreeParts *parts, const void *encoded, ItemPointer tid)
-{
-	RowHeader *header = (RowHeader *) parts->row;
-	Size size = index_space_size(space_of(parts), encoded);
-
-	header->tid = *tid;
-	header->size = index_space_varies(space_of(parts)) ? size : 0;
-	memcpy(row_value(parts->row), encoded, size);
-	write_row(parts, &parts->all, parts->row);
 }
 
 /* Memory that is left beside what is held, but a quarter at least */
@@ -175,17 +87,17 @@ memory_left(const VptreeParts *parts)
 
 /* The rows of a part in memory, or NULL if they do not fit. */
 static BuildRows *
-load_part(VptreeParts *parts, Part *part)
+load_part(VptreeParts *parts, RowSpool *part)
 {
 	BuildRows *rows =
 		build_rows_create(&parts->build->index.space, vptree_memory_per_value(parts->build));
 	uint64 done = 0;
 
 	rows->memory_limit = Max(memory_left(parts), build_rows_memory(rows, MIN_CAPACITY));
-	spool_rewind(part->rows);
-	while (read_row(parts, part, parts->row))
+	row_spool_rewind(part);
+	while (row_spool_read(part))
 	{
-		if (!build_rows_add_encoded(rows, row_value(parts->row), (ItemPointer) parts->row))
+		if (!build_rows_add_encoded(rows, spooled_row_value(part->row), &part->row->tid))
 		{
 			build_rows_free(rows);
 			return NULL;
@@ -200,30 +112,30 @@ load_part(VptreeParts *parts, Part *part)
 
 /* Reads the values of a random sample of n of a part's rows. */
 static void
-read_sample(VptreeParts *parts, Part *part, uint32 n, ValueList *sample)
+read_sample(VptreeParts *parts, RowSpool *part, uint32 n, ValueList *sample)
 {
 	Random random;
 	uint64 left = part->nrows;
 	uint32 wanted = n;
 
 	random_seed(&random, parts->build->params.seed + SEED_OF_SAMPLE + parts->nparts);
-	spool_rewind(part->rows);
+	row_spool_rewind(part);
 	for (; wanted > 0; left--)
 	{
-		if (!read_row(parts, part, parts->row))
+		if (!row_spool_read(part))
 			elog(ERROR, "temporary file has too few rows");
 		if (left % ROWS_PER_LOOK == 0)
 			CHECK_FOR_INTERRUPTS();
 		if (random_below(&random, left) >= wanted)
 			continue;
-		value_list_set(sample, n - wanted, row_value(parts->row));
+		value_list_set(sample, n - wanted, spooled_row_value(part->row));
 		wanted--;
 	}
 }
 
 /* How many parts a part is to be divided into, and the sample that decides how */
 static void
-choose_sizes(VptreeParts *parts, const Part *part, uint32 *nparts, uint32 *nsample)
+choose_sizes(VptreeParts *parts, const RowSpool *part, uint32 *nparts, uint32 *nsample)
 {
 	BuildRows *rows =
 		build_rows_create(&parts->build->index.space, vptree_memory_per_value(parts->build));
@@ -290,7 +202,7 @@ keep_examples(VptreeParts *parts, const GraphValues *sample, uint32 n)
 
 /* The tree of a sample of a part's rows */
 static Top *
-build_top(VptreeParts *parts, Part *part)
+build_top(VptreeParts *parts, RowSpool *part)
 {
 	TreeParams params = parts->build->params;
 	GraphValues values;
@@ -330,6 +242,7 @@ typedef struct Chunk
 {
 	VptreeParts *parts;
 	const Top *top;
+	const RowSpool *part; /* from which they are */
 	char *rows;
 	uint32 *leaves; /* of each */
 	char **queries; /* scratch, of each thread */
@@ -337,13 +250,13 @@ typedef struct Chunk
 
 /* The leaf of the top to which a row belongs.  Where it may go either way, chance decides. */
 static uint32
-find_leaf(const Chunk *chunk, char *row, char *query_scratch)
+find_leaf(const Chunk *chunk, const SpooledRow *row, char *query_scratch)
 {
 	const VptreeIndex *index = &chunk->parts->build->index;
 	const Top *top = chunk->top;
-	const ItemPointerData *tid = (const ItemPointerData *) row;
+	const ItemPointerData *tid = &row->tid;
 	bool kd = top->tree.params.partition == TREE_KD;
-	const void *query = row_value(row);
+	const void *query = spooled_row_value(row);
 	uint64 chance = random_hash(((uint64) ItemPointerGetBlockNumberNoCheck(tid) << 16 |
 								 ItemPointerGetOffsetNumberNoCheck(tid)) +
 								SEED_OF_TIES + chunk->parts->nparts);
@@ -371,7 +284,7 @@ find_leaves(void *arg, int thread, uint32_t from, uint32_t to)
 
 	for (uint32 i = from; i < to; i++)
 		chunk->leaves[i] =
-			find_leaf(chunk, chunk->rows + i * chunk->parts->row_size, chunk->queries[thread]);
+			find_leaf(chunk, row_spool_nth(chunk->part, chunk->rows, i), chunk->queries[thread]);
 }
 
 /* Room for what find_leaf() makes of a value */
@@ -382,37 +295,30 @@ query_room(const IndexSpace *space)
 }
 
 /* Deals the rows of a part out to new ones, one for each leaf of the top. */
-static Part *
-deal_out(VptreeParts *parts, Part *part, const Top *top)
+static RowSpool **
+deal_out(VptreeParts *parts, RowSpool *part, const Top *top)
 {
 	int threads = parts->build->params.threads;
-	uint32 size = Max(MIN_CHUNK_ROWS,
-					  Min(MAX_CHUNK_ROWS, memory_left(parts) / CHUNK_SHARE / parts->row_size));
-	Chunk chunk = {.parts = parts, .top = top};
-	Part *dealt = palloc0(top->tree.nleaves * sizeof(Part));
+	uint32 size =
+		Max(MIN_CHUNK_ROWS, Min(MAX_CHUNK_ROWS, memory_left(parts) / CHUNK_SHARE / part->row_size));
+	Chunk chunk = {.parts = parts, .top = top, .part = part};
+	RowSpool **dealt = palloc(top->tree.nleaves * sizeof(RowSpool *));
 	uint32 n;
 
-	chunk.rows = palloc_extended(size * parts->row_size, MCXT_ALLOC_HUGE);
+	chunk.rows = palloc_extended(size * part->row_size, MCXT_ALLOC_HUGE);
 	chunk.leaves = palloc(size * sizeof(uint32));
 	chunk.queries = palloc(threads * sizeof(char *));
 	for (int i = 0; i < threads; i++)
 		chunk.queries[i] = palloc(query_room(&parts->build->index.space));
 	for (uint32 i = 0; i < top->tree.nleaves; i++)
-		dealt[i].rows = spool_create();
-	spool_rewind(part->rows);
-	for (uint64 done = 0; done < part->nrows; done += n)
+		dealt[i] = row_spool_create(space_of(parts));
+	row_spool_rewind(part);
+	while ((n = row_spool_read_many(part, chunk.rows, size)) > 0)
 	{
-		CHECK_FOR_INTERRUPTS();
-		n = Min(size, part->nrows - done);
-		for (uint32 i = 0; i < n; i++)
-		{
-			if (!read_row(parts, part, chunk.rows + i * parts->row_size))
-				elog(ERROR, "temporary file has too few rows");
-		}
 		parallel_for(threads, 0, n, DESCENT_GRAIN, find_leaves, &chunk);
 		for (uint32 i = 0; i < n; i++)
-			write_row(parts, &dealt[chunk.leaves[i]], chunk.rows + i * parts->row_size);
-		build_progress(done + n);
+			row_spool_copy(dealt[chunk.leaves[i]], row_spool_nth(part, chunk.rows, i));
+		build_progress(part->nread);
 	}
 	for (int i = 0; i < threads; i++)
 		pfree(chunk.queries[i]);
@@ -424,31 +330,14 @@ deal_out(VptreeParts *parts, Part *part, const Top *top)
 
 /* ------------------------------------------------------------ all together */
 
-static VptreeSubtree build_part(VptreeParts *parts, Part *part, const VptreePivots *above);
-
-/* What a build in memory would have needed, and what is done instead */
-static void
-report_parts(const VptreeParts *parts, uint32 nparts)
-{
-	BuildRows *rows =
-		build_rows_create(&parts->build->index.space, vptree_memory_per_value(parts->build));
-	Size need = build_rows_memory(rows, parts->total);
-
-	build_rows_free(rows);
-	ereport(NOTICE,
-			(errmsg("vptree tree does not fit into maintenance_work_mem and is built in %u parts",
-					nparts),
-			 errdetail("The tree of all %llu rows at once needs about %zu MB.",
-					   (unsigned long long) parts->total, need / (1024 * 1024) + 1),
-			 errhint("Increase maintenance_work_mem to speed up builds.")));
-}
+static VptreeSubtree build_part(VptreeParts *parts, RowSpool *part, const VptreePivots *above);
 
 /* A walk over the top of a tree, in which each leaf is built */
 typedef struct TopWalk
 {
 	VptreeParts *parts;
 	Top *top;
-	Part *dealt;
+	RowSpool **dealt;
 	VptreeSubtree *subtrees; /* by leaf */
 } TopWalk;
 
@@ -464,7 +353,7 @@ build_below(TopWalk *walk, uint32 child, const VptreePivots *above)
 	{
 		uint32 leaf = child & ~TREE_LEAF;
 
-		walk->subtrees[leaf] = build_part(walk->parts, &walk->dealt[leaf], above);
+		walk->subtrees[leaf] = build_part(walk->parts, walk->dealt[leaf], above);
 		return;
 	}
 	node = &walk->top->tree.nodes[child];
@@ -480,7 +369,7 @@ build_below(TopWalk *walk, uint32 child, const VptreePivots *above)
 
 /* Divides a part and builds what it is divided into. */
 static VptreeSubtree
-divide_part(VptreeParts *parts, Part *part, const VptreePivots *above)
+divide_part(VptreeParts *parts, RowSpool *part, const VptreePivots *above)
 {
 	TopWalk walk = {.parts = parts};
 	bool first = parts->nparts == 0;
@@ -490,11 +379,12 @@ divide_part(VptreeParts *parts, Part *part, const VptreePivots *above)
 		build_phase(BUILD_PHASE_PARTITION, parts->total);
 	walk.top = build_top(parts, part);
 	if (first)
-		report_parts(parts, walk.top->tree.nleaves);
+		build_report_parts(&parts->build->frame, &vptree_tree_structure, parts->total,
+						   walk.top->tree.nleaves, "");
 	parts->nparts += walk.top->tree.nleaves;
 	parts->held += walk.top->size;
 	walk.dealt = deal_out(parts, part, walk.top);
-	spool_close(part->rows);
+	row_spool_close(part);
 	if (first)
 		build_phase(BUILD_PHASE_STRUCTURE, 2 * parts->total);
 	walk.subtrees = palloc(walk.top->tree.nleaves * sizeof(VptreeSubtree));
@@ -507,7 +397,7 @@ divide_part(VptreeParts *parts, Part *part, const VptreePivots *above)
 
 /* Builds and writes the tree of a part's rows, which are read and forgotten. */
 static VptreeSubtree
-build_part(VptreeParts *parts, Part *part, const VptreePivots *above)
+build_part(VptreeParts *parts, RowSpool *part, const VptreePivots *above)
 {
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "vptree build part", ALLOCSET_DEFAULT_SIZES);
@@ -519,29 +409,26 @@ build_part(VptreeParts *parts, Part *part, const VptreePivots *above)
 		result = divide_part(parts, part, above);
 	else
 	{
-		spool_close(part->rows);
+		row_spool_close(part);
 		build_rows_finish(rows);
 		result = vptree_build_rows(parts->build, rows, above, 2 * parts->done);
-		parts->done += part->nrows;
+		parts->done += rows->ntids;
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return result;
 }
 
-/* No more rows will come: builds the tree of those that were added. */
+/* Builds and writes the tree of all rows. */
 VptreeSubtree
-vptree_parts_build(VptreeParts *parts)
+vptree_parts_build(VptreeBuild *build, RowSpool *rows)
 {
-	VptreeBuild *build = parts->build;
 	VptreePivots none = {.n = 0};
-	MemoryContext old = MemoryContextSwitchTo(parts->context);
-	VptreeSubtree result;
+	VptreeParts *parts = palloc0(sizeof(VptreeParts));
 
-	parts->total = parts->all.nrows;
-	result = build_part(parts, &parts->all, &none);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(parts->context);
-	build->parts = NULL;
-	return result;
+	parts->build = build;
+	parts->memory = build_memory();
+	parts->total = rows->nrows;
+	build->parts = parts;
+	return build_part(parts, rows, &none);
 }

@@ -12,36 +12,27 @@
 #include "storage/value_pages.h"
 #include "vptree/check.h"
 
-static void
-report_range(CheckState *check, const char *field, uint64 found, uint64 least, uint64 most)
+/* InspectMethod.check_meta */
+bool
+vptree_check_meta(CheckState *check)
 {
-	check_report(check, CHECK_ERROR, META_BLOCK, NULL,
-				 "metapage says %s is " UINT64_FORMAT ", which is not between " UINT64_FORMAT
-				 " and " UINT64_FORMAT,
-				 field, found, least, most);
-}
+	VptreeCheck *state = (VptreeCheck *) check->method_state;
+	VptreeIndex *index = &state->index;
+	const VptreeMeta *meta = &index->meta;
 
-/*
- * Checks the metapage and takes it over.  False if the rest of the index cannot
- * be read by it.
- */
-static bool
-check_meta(VptreeCheck *state)
-{
-	CheckState *check = state->check;
-	VptreeMeta *meta = &state->index.meta;
-
-	if (!check_take_meta(check, METHOD_VPTREE, meta, sizeof(VptreeMeta)))
-		return false;
+	state->check = check;
+	index->relation = check->index;
+	index->space = check->space;
+	memcpy(&index->meta, check->meta, sizeof(VptreeMeta));
 	if (meta->partition > TREE_KD)
-		report_range(check, "partition", meta->partition, TREE_VP, TREE_KD);
+		check_report_range(check, "partition", meta->partition, TREE_VP, TREE_KD);
 	else if (meta->path_length > TREE_MAX_PATH)
-		report_range(check, "path length", meta->path_length, 0, TREE_MAX_PATH);
+		check_report_range(check, "path length", meta->path_length, 0, TREE_MAX_PATH);
 	else if (meta->num_pivot > VPTREE_MAX_NUM_PIVOT)
-		report_range(check, "number of pivots", meta->num_pivot, 0, VPTREE_MAX_NUM_PIVOT);
+		check_report_range(check, "number of pivots", meta->num_pivot, 0, VPTREE_MAX_NUM_PIVOT);
 	else if (meta->header.dim > 0 &&
 			 (meta->bucket_size < 1 || meta->bucket_size > VPTREE_MAX_BUCKET_SIZE))
-		report_range(check, "bucket size", meta->bucket_size, 1, VPTREE_MAX_BUCKET_SIZE);
+		check_report_range(check, "bucket size", meta->bucket_size, 1, VPTREE_MAX_BUCKET_SIZE);
 	else if (meta->header.dim == 0 && meta->root.block != InvalidBlockNumber)
 		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
 					 "metapage knows no dimensions, but the index has a tree");
@@ -50,19 +41,17 @@ check_meta(VptreeCheck *state)
 	return false;
 }
 
-/* Makes the index ready to be looked at; the dimensions are known. */
+/* Makes the index ready to be looked at. */
 static void
 prepare(VptreeCheck *state)
 {
 	CheckState *check = state->check;
-	int flags = MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO;
 	uint64 nitems = 0;
 
-	if (check->space.context.dim == 0)
-		index_space_set_dim(&check->space, state->index.meta.header.dim);
-	state->index.space = check->space;
+	state->nodes = check_make_page();
+	state->entries = check_make_page();
 	vptree_use_meta(&state->index);
-	state->first_item = palloc_extended(((Size) check->nblocks + 1) * sizeof(uint32), flags);
+	state->first_item = check_allocate(((Size) check->nblocks + 1) * sizeof(uint32));
 	for (BlockNumber block = 0; block < check->nblocks; block++)
 	{
 		state->first_item[block] = (uint32) nitems;
@@ -73,9 +62,8 @@ prepare(VptreeCheck *state)
 						errmsg("index \"%s\" is too large to be checked",
 							   RelationGetRelationName(check->index))));
 	state->first_item[check->nblocks] = (uint32) nitems;
-	state->reached = palloc_extended((nitems + 1) * sizeof(bool), flags);
-	state->use = palloc_extended(check->nblocks, flags);
-	check_values_init(check);
+	state->reached = check_allocate((nitems + 1) * sizeof(bool));
+	state->use = check_allocate(check->nblocks);
 }
 
 /* Takes the pivots of the pivot table from their pages, if these are what they should be. */
@@ -98,23 +86,9 @@ take_pivots(VptreeCheck *state)
 		return;
 	}
 	memory = palloc(size);
-	for (int i = 0; i < value_pages_of(size); i++)
-	{
-		Size piece = Min(size - i * VALUE_PAGES_PIECE, VALUE_PAGES_PIECE);
-		Page page = NULL;
-
-		if (check_block_is(check, meta->pivot_pages[i], PAGE_VALUE))
-			page = check_page(check, check->value_page, meta->pivot_pages[i]);
-		if (page == NULL || ((PageHeader) page)->pd_lower != PAGE_DATA_OFFSET + piece)
-		{
-			check_report(check, CHECK_ERROR, META_BLOCK, NULL,
-						 "block %u holds no piece of %zu bytes of the pivot table",
-						 meta->pivot_pages[i], (size_t) piece);
-			return;
-		}
-		state->use[meta->pivot_pages[i]] = USE_PIVOTS;
-		memcpy(memory + i * VALUE_PAGES_PIECE, (char *) page + PAGE_DATA_OFFSET, piece);
-	}
+	if (!check_gather_bytes(check, meta->pivot_pages, size, "pivot table", memory, USE_PIVOTS,
+							state->use))
+		return;
 	if (!vptree_use_pivots(&state->index, memory, CurrentMemoryContext))
 		check_report(check, CHECK_ERROR, META_BLOCK, NULL,
 					 "a pivot of the pivot table is none of the column's type");
@@ -252,17 +226,14 @@ check_uses(VptreeCheck *state)
 					check_report(check, CHECK_NOTE, block, NULL, "bucket page is not used");
 				break;
 			case PAGE_VALUE:
-				if (check->value_owner[block] == 0 && state->use[block] == 0)
-					check_report(check, CHECK_NOTE, block, NULL, "value page is not used");
-				else if (check->value_owner[block] != 0 && state->use[block] != 0)
+				if (state->use[block] == 0)
+					check_require_owner(check, block);
+				else if (check->value_owner[block] != 0)
 					check_report(check, CHECK_ERROR, block, NULL,
 								 "page of the pivot table is that of a value, too");
 				break;
 			case PAGE_FREE:
-				if (known->chained && state->use[block] == 0)
-					check_report(check, CHECK_ERROR, block, NULL,
-								 "page is marked as chained, but is in no chain");
-				else if (state->use[block] == 0)
+				if (state->use[block] == 0 && check_is_unchained(check, block))
 					check_report(check, CHECK_NOTE, block, NULL, "free page is in no chain");
 				break;
 			default:
@@ -274,20 +245,11 @@ check_uses(VptreeCheck *state)
 }
 
 /* InspectMethod.check */
-bool
+void
 vptree_check(CheckState *check)
 {
-	VptreeCheck *state = palloc0(sizeof(VptreeCheck));
+	VptreeCheck *state = (VptreeCheck *) check->method_state;
 
-	state->check = check;
-	state->index.relation = check->index;
-	state->nodes = check_make_page();
-	state->entries = check_make_page();
-	check->method_state = state;
-	if (!check_meta(state))
-		return false;
-	if (state->index.meta.header.dim == 0)
-		return true;
 	prepare(state);
 	take_pivots(state);
 	vptree_check_tree(state);
@@ -303,17 +265,14 @@ vptree_check(CheckState *check)
 	check_uses(state);
 	check_counts(state);
 	check_resting(state);
-	check_duplicate_rows(check);
-	return true;
 }
 
-/* InspectMethod.holds_value: compares the coordinates, which come first. */
-bool
-vptree_holds_value(CheckState *check, uint32 owner, const void *value)
+/* InspectMethod.stored_value */
+const char *
+vptree_stored_value(CheckState *check, uint32 owner, Size *size)
 {
 	VptreeCheck *state = (VptreeCheck *) check->method_state;
 	const char *problem;
-	const char *stored = NULL;
 	BlockNumber block;
 	OffsetNumber offset;
 	BucketEntry entry;
@@ -321,12 +280,8 @@ vptree_holds_value(CheckState *check, uint32 owner, const void *value)
 	find_owner(state, owner, &block, &offset);
 	entry = bucket_try_entry(&state->index.shape, check_page(check, state->entries, block), offset,
 							 &problem);
-	if (entry != NULL)
-		stored = vptree_check_value(state, entry, owner, false);
-	if (stored == NULL)
-		return true;
-	if (index_space_varies(&state->index.space))
-		return entry->value_size == index_space_size(&state->index.space, value) &&
-			   memcmp(stored, value, entry->value_size) == 0;
-	return memcmp(stored, value, state->index.space.value_size) == 0;
+	if (entry == NULL)
+		return NULL;
+	*size = entry->value_size;
+	return vptree_check_value(state, entry, owner, false);
 }

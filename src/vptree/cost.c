@@ -17,8 +17,6 @@
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 
-#include "access/cost.h"
-#include "types/distance_cost.h"
 #include "vptree/vptree.h"
 
 /* Distances of a 10-row query in a tree that was never tried: rows to a power, which grows with
@@ -35,7 +33,7 @@
 #define VISIT_OPERATORS 60
 #define ROW_OPERATORS 4
 
-/* What the cost of a scan depends on */
+/* What the cost of a scan owes to the tree */
 typedef struct VptreeScanShape
 {
 	CostShape base;
@@ -43,7 +41,6 @@ typedef struct VptreeScanShape
 	double growth; /* they grow with the rows to this power */
 	double bucket_size;
 	int max_leaves;
-	Cost distance; /* of one */
 } VptreeScanShape;
 
 /* How many distances queries take, by what the build has tried */
@@ -64,22 +61,18 @@ read_probes(VptreeScanShape *shape, const VptreeMeta *meta)
 }
 
 static void
-read_shape(CostShape *base, Relation index)
+read_tree_shape(CostShape *base, Relation index, const void *contents)
 {
 	VptreeScanShape *shape = (VptreeScanShape *) base;
-	VptreeMeta meta;
-	int dim;
+	const VptreeMeta *meta = (const VptreeMeta *) contents;
 
-	meta_read(index, METHOD_VPTREE, &meta, sizeof(meta));
-	dim = meta.header.dim > 0 ? meta.header.dim : DISTANCE_COST_DIM;
-	shape->bucket_size = Max(meta.bucket_size * VPTREE_BUILD_FILL, 1.0);
+	shape->bucket_size = Max(meta->bucket_size * VPTREE_BUILD_FILL, 1.0);
 	shape->max_leaves = vptree_max_leaves(index);
-	shape->distance = cost_distance(index, base->path, dim);
-	read_probes(shape, &meta);
+	read_probes(shape, meta);
 }
 
 static Cost
-scan_cost(const CostShape *base, double rows)
+tree_scan_cost(const CostShape *base, double rows)
 {
 	const VptreeScanShape *shape = (const VptreeScanShape *) base;
 	IndexOptInfo *info = base->path->indexinfo;
@@ -95,19 +88,13 @@ scan_cost(const CostShape *base, double rows)
 	visits = Min(filtered / shape->bucket_size + 1, info->pages);
 	if (info->pages > tuples) /* values have pages of their own */
 		visits += distances * (info->pages / tuples);
-	return cost_page_visits(base->root, info, visits) + distances * shape->distance +
+	return cost_page_visits(base->root, info, visits) + distances * base->distance +
 		   cpu_operator_cost *
 			   (filtered * FILTER_OPERATORS + 2 * visits * VISIT_OPERATORS + rows * ROW_OPERATORS);
 }
 
-static const CostMethod cost_method = {.read_shape = read_shape, .scan_cost = scan_cost};
-
-void
-vptree_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *startup_cost,
-					 Cost *total_cost, Selectivity *selectivity, double *correlation, double *pages)
-{
-	VptreeScanShape shape;
-
-	cost_estimate(&cost_method, &shape.base, root, path, startup_cost, total_cost, selectivity,
-				  correlation, pages);
-}
+const CostMethod vptree_cost_method = {
+	.shape_size = sizeof(VptreeScanShape),
+	.read_shape = read_tree_shape,
+	.scan_cost = tree_scan_cost,
+};

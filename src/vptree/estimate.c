@@ -30,9 +30,10 @@
 /* What calibrate() builds trees of */
 typedef struct TreeSample
 {
-	VptreeBuild *build;
+	const TreeDistance *distance;
 	TreeParams params;
 	GraphValues values;
+	uint32 *items;
 	double seconds_per_level; /* of one item, by the last tree */
 } TreeSample;
 
@@ -43,49 +44,45 @@ levels(const TreeParams *params, double n)
 	return Max(1, log2(n / (params->bucket_size * params->fill)));
 }
 
-/* CalibrateBuild: builds the tree of the first n values. */
-static double
-build_sample(void *arg, uint32 n)
+/* CalibrateMethod.create */
+static void *
+begin_tree(void *arg, uint32 n)
 {
 	TreeSample *sample = (TreeSample *) arg;
-	VptreeBuild *build = sample->build;
-	uint32 *items = palloc(n * sizeof(uint32));
-	double start = calibrate_clock();
-	double seconds;
 
+	sample->items = palloc(n * sizeof(uint32));
 	for (uint32 i = 0; i < n; i++)
-		items[i] = i;
-	build->tree = tree_create(items, n, &sample->params, &build->index.distance, &sample->values);
-	if (build->tree == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	PG_TRY();
-	{
-		while (tree_build_step(build->tree, STEP_DISTANCES))
-			CHECK_FOR_INTERRUPTS();
-	}
-	PG_CATCH();
-	{
-		tree_free(build->tree);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-	tree_free(build->tree);
-	seconds = calibrate_clock() - start;
-	sample->seconds_per_level = seconds / (n * levels(&sample->params, n));
-	pfree(items);
-	return seconds;
+		sample->items[i] = i;
+	return tree_create(sample->items, n, &sample->params, sample->distance, &sample->values);
 }
+
+/* CalibrateMethod.note */
+static void
+note_seconds(void *arg, const void *tree, uint32 n, double seconds)
+{
+	TreeSample *sample = (TreeSample *) arg;
+
+	sample->seconds_per_level = seconds / (n * levels(&sample->params, n));
+	pfree(sample->items);
+}
+
+static const CalibrateMethod tree_calibration = {
+	.kind = &vptree_tree_structure,
+	.units = STEP_DISTANCES,
+	.create = begin_tree,
+	.note = note_seconds,
+};
 
 /* Seconds that a tree of so many items takes with the threads of the build */
 static double
 predict_seconds(VptreeBuild *build, const EstimateInput *input)
 {
-	TreeSample sample = {.build = build, .params = build->params};
+	TreeSample sample = {.distance = &build->index.distance, .params = build->params};
 	uint32 n;
 
 	sample.values = input->sample;
 	sample.params.threads = 1;
-	(void) calibrate(build_sample, &sample, FIRST_TREE, input->nsample, input->seconds, &n);
+	(void) calibrate(&tree_calibration, &sample, FIRST_TREE, input->nsample, input->seconds, &n);
 	return sample.seconds_per_level * input->rows *
 		   (levels(&build->params, input->rows) / build->params.threads +
 			build->index.meta.num_pivot);

@@ -9,34 +9,37 @@
 
 #include "fmgr.h"
 
-#include "access/method.h"
-#include "vptree/vptree.h"
+#include "vptree/check.h"
 
 PG_FUNCTION_INFO_V1(vptree_handler);
 
-/* What ann_index_info(), ann_check() and ann_estimate() call */
-const InspectMethod vptree_inspect = {
-	.build = vptree_build,
+static const InspectMethod inspect_tree = {
 	.info = vptree_info,
+	.check_size = sizeof(VptreeCheck),
+	.check_meta = vptree_check_meta,
 	.check = vptree_check,
 	.name_owner = vptree_name_owner,
-	.holds_value = vptree_holds_value,
+	.stored_value = vptree_stored_value,
 	.estimate = vptree_estimate,
+};
+
+const AccessMethod vptree_method = {
+	.name = "vptree",
+	.id = METHOD_VPTREE,
+	.meta_size = sizeof(VptreeMeta),
+	.init = vptree_init_options,
+	.options = vptree_options,
+	.phase_name = vptree_build_phase_name,
+	.build = &vptree_build_method,
+	.insert = &vptree_insert_method,
+	.scan = &vptree_scan_method,
+	.vacuum = &vptree_vacuum_method,
+	.cost = &vptree_cost_method,
+	.inspect = &inspect_tree,
 };
 
 Datum
 vptree_handler(PG_FUNCTION_ARGS)
 {
-	IndexAmRoutine *routine = method_routine();
-
-	routine->ambuild = vptree_build;
-	routine->ambuildempty = vptree_build_empty;
-	routine->aminsert = vptree_insert;
-	routine->ambulkdelete = vptree_bulk_delete;
-	routine->amvacuumcleanup = vptree_vacuum_cleanup;
-	routine->amcostestimate = vptree_cost_estimate;
-	routine->amoptions = vptree_options;
-	routine->ambuildphasename = vptree_build_phase_name;
-	routine->ambeginscan = vptree_begin_scan;
-	PG_RETURN_POINTER(routine);
+	PG_RETURN_POINTER(method_routine(&vptree_method));
 }

@@ -109,14 +109,23 @@ vptree_meta_init(VptreeIndex *index, const VptreeOptions *options)
 static bool
 is_sound(const VptreeMeta *meta)
 {
-	if (meta->header.dim > SPACE_MAX_DIM || meta->partition > TREE_KD ||
-		meta->path_length > TREE_MAX_PATH || meta->num_pivot > VPTREE_MAX_NUM_PIVOT)
+	if (meta->partition > TREE_KD || meta->path_length > TREE_MAX_PATH ||
+		meta->num_pivot > VPTREE_MAX_NUM_PIVOT)
 		return false;
 	if (meta->num_pivot > 0 && !(meta->pivot_unit > 0 && isfinite(meta->pivot_unit)))
 		return false;
 	if (meta->header.dim == 0)
 		return meta->root.block == InvalidBlockNumber;
 	return meta->bucket_size >= 1 && meta->bucket_size <= VPTREE_MAX_BUCKET_SIZE;
+}
+
+/* Can the pivot table be as large as the metapage says? */
+static bool
+pivots_are_sound(const VptreeIndex *index)
+{
+	Size size = vptree_pivots_size(index);
+
+	return size <= VPTREE_PIVOT_ROOM && (size == 0) == (index->meta.num_pivot == 0);
 }
 
 void
@@ -126,44 +135,31 @@ vptree_use_meta(VptreeIndex *index)
 	vptree_init_distance(index);
 }
 
-/*
- * Reads the metapage again and takes over the dimensions if it knows them now.
- * An error if it contradicts itself.
- */
 void
 vptree_read_meta(VptreeIndex *index)
 {
-	meta_read(index->relation, METHOD_VPTREE, &index->meta, sizeof(VptreeMeta));
-	if (unlikely(!is_sound(&index->meta)))
+	bool has_dim = index_space_read_meta(&index->space, index->relation, METHOD_VPTREE,
+										 &index->meta, sizeof(VptreeMeta));
+
+	if (unlikely(!is_sound(&index->meta) || (has_dim && !pivots_are_sound(index))))
 		meta_report_invalid(index->relation);
-	if (index->meta.header.dim == 0)
-		return;
-	if (index->space.context.dim != index->meta.header.dim)
-		index_space_set_dim(&index->space, index->meta.header.dim);
-	if (unlikely(vptree_pivots_size(index) > VPTREE_PIVOT_ROOM ||
-				 (vptree_pivots_size(index) == 0) != (index->meta.num_pivot == 0)))
-		meta_report_invalid(index->relation);
-	vptree_use_meta(index);
+	if (has_dim)
+		vptree_use_meta(index);
 }
 
 void
 vptree_change_meta(VptreeIndex *index, MetaChange change_meta)
 {
-	Buffer buffer = recent_read(index->relation, META_BLOCK);
 	PageChange change;
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	page_change_begin(&change, index->relation, false);
-	change_meta(PageGetContents(page_change_page(&change, buffer, false)));
+	change_meta(meta_begin_change(index->relation, false, &change));
 	page_change_finish(&change);
 }
 
-/* Makes an index ready for use: its space, and its metapage as it is now. */
 void
 vptree_open(VptreeIndex *index, Relation relation)
 {
-	memset(index, 0, sizeof(*index));
-	index->relation = relation;
+	*index = (VptreeIndex){.relation = relation};
 	index_space_init(&index->space, relation);
 	vptree_read_meta(index);
 }
@@ -171,10 +167,7 @@ vptree_open(VptreeIndex *index, Relation relation)
 static void
 report_bad_node(const VptreeIndex *index, const VptreeChild *child)
 {
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has no node (%u,%u)",
-						   RelationGetRelationName(index->relation), child->block, child->offset),
-					errhint("Please REINDEX it.")));
+	damage_report(index->relation, "has no node (%u,%u)", child->block, child->offset);
 }
 
 void
@@ -182,19 +175,13 @@ vptree_report_lost(const VptreeIndex *index, const VptreeChild *child)
 {
 	if (!vptree_child_is_bucket(child))
 		report_bad_node(index, child);
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has no bucket %u at block %u",
-						   RelationGetRelationName(index->relation), child->number, child->block),
-					errhint("Please REINDEX it.")));
+	damage_report(index->relation, "has no bucket %u at block %u", child->number, child->block);
 }
 
 void
 vptree_report_circle(const VptreeIndex *index)
 {
-	ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-					errmsg("index \"%s\" has nodes that lead in a circle",
-						   RelationGetRelationName(index->relation)),
-					errhint("Please REINDEX it.")));
+	damage_report(index->relation, "has nodes that lead in a circle");
 }
 
 /* Can the pivot of a node have so many bytes? */

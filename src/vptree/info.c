@@ -3,14 +3,9 @@
  * info.c
  *	  ann_index_info() of a vptree index: one pass over its pages.
  *
- * Each page is looked at under a share lock of its own, so the counts of an
- * index in use are of slightly different moments.
- *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
-
-#include "miscadmin.h"
 
 #include "storage/recent.h"
 #include "vptree/vptree.h"
@@ -64,16 +59,13 @@ leave_out_retired(VptreeInfo *info, Buffer head)
 }
 
 static void
-count_page(VptreeInfo *info, BlockNumber block, BufferAccessStrategy strategy)
+count_bucket_page(void *arg, Buffer buffer)
 {
-	Buffer buffer =
-		ReadBufferExtended(info->index.relation, MAIN_FORKNUM, block, RBM_NORMAL, strategy);
+	VptreeInfo *info = (VptreeInfo *) arg;
 	Page page = BufferGetPage(buffer);
 
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	info_count_page(&info->pages, page);
 	if (page_is(page, PAGE_BUCKET))
-		count_entries(info, page, block, 1);
+		count_entries(info, page, BufferGetBlockNumber(buffer), 1);
 	if (page_is(page, PAGE_BUCKET) && (PageGetSpecial(page)->flags & PAGE_RETIRED) != 0)
 		leave_out_retired(info, buffer);
 	else
@@ -101,18 +93,12 @@ vptree_info(Relation relation, InfoReport *report)
 	static const PageKind kinds[] = {PAGE_META, PAGE_NODES, PAGE_BUCKET, PAGE_VALUE, PAGE_FREE};
 	VptreeInfo *info = palloc0(sizeof(VptreeInfo));
 	const VptreeMeta *meta = &info->index.meta;
-	BufferAccessStrategy strategy = GetAccessStrategy(BAS_BULKREAD);
-	BlockNumber nblocks = RelationGetNumberOfBlocks(relation);
 	double room;
 	TreePruner pruner;
 	bool uses_mean;
 
 	vptree_open(&info->index, relation);
-	for (BlockNumber block = 0; block < nblocks; block++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		count_page(info, block, strategy);
-	}
+	info_each_page(relation, &info->pages, count_bucket_page, info);
 	pruner = vptree_pruner(relation, meta);
 	uses_mean = pruner.alpha_pivot > 0 && meta->num_pivot > 0;
 	room = (double) meta->buckets * meta->bucket_size;

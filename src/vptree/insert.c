@@ -28,11 +28,10 @@
  */
 #define MAX_ATTEMPTS 5
 
-/* What a statement's IndexInfo keeps */
 typedef struct VptreeInserter
 {
+	Inserter base;
 	VptreeIndex index;
-	MemoryContext context; /* reset for each row */
 } VptreeInserter;
 
 /* A row to be inserted */
@@ -47,24 +46,14 @@ typedef struct NewRow
 	ItemPointer tid;
 } NewRow;
 
-static VptreeInserter *
-open_cached(Relation relation, IndexInfo *index_info)
+/* InsertMethod.open */
+static IndexSpace *
+open_tree(Inserter *base)
 {
-	VptreeInserter *inserter = (VptreeInserter *) index_info->ii_AmCache;
+	VptreeIndex *index = &((VptreeInserter *) base)->index;
 
-	if (inserter == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(index_info->ii_Context);
-
-		inserter = palloc0(sizeof(VptreeInserter));
-		vptree_open(&inserter->index, relation);
-		MemoryContextSwitchTo(old);
-		inserter->context =
-			AllocSetContextCreate(index_info->ii_Context, "vptree insert", ALLOCSET_DEFAULT_SIZES);
-		index_info->ii_AmCache = inserter;
-	}
-	inserter->index.relation = relation;
-	return inserter;
+	vptree_open(index, base->relation);
+	return &index->space;
 }
 
 /* Adds a step to the way to a place. */
@@ -330,7 +319,7 @@ lock_bucket(VptreeIndex *index, const NewRow *row, VptreePlace *place, Buffer *h
 }
 
 static void
-insert_row(VptreeIndex *index, Relation heap, const NewRow *row)
+insert_new_row(VptreeIndex *index, Relation heap, const NewRow *row)
 {
 	VptreePlace place = {.capacity = FIRST_STEPS};
 	Buffer head;
@@ -351,30 +340,20 @@ insert_row(VptreeIndex *index, Relation heap, const NewRow *row)
 	}
 }
 
-/* aminsert: adds one row to the index, unless its value is null. */
-bool
-vptree_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid, Relation heap,
-			  IndexUniqueCheck check_unique, INSERT_UNCHANGED_PARAM IndexInfo *index_info)
+/* InsertMethod.insert: descends with a row, and its distances to the pivots of the pivot table. */
+static void
+insert_encoded(Inserter *base, const void *encoded, ItemPointer tid)
 {
-	VptreeInserter *inserter;
-	VptreeIndex *index;
-	MemoryContext old;
-	void *encoded;
+	VptreeIndex *index = &((VptreeInserter *) base)->index;
 	uint8 codes[VPTREE_CODES_SIZE(VPTREE_MAX_NUM_PIVOT)];
 	NewRow row;
 
-	if (isnull[0])
-		return false;
-	inserter = open_cached(relation, index_info);
-	index = &inserter->index;
-	old = MemoryContextSwitchTo(inserter->context);
-	encoded = index_space_encode(&index->space, values[0]);
 	row.dim = index->space.context.dim;
 	row.value = encoded;
 	row.size = index_space_size(&index->space, encoded);
 	row.query =
 		space_prepare_query(&index->space.context, encoded, palloc(index->space.query_size + 1));
-	vptree_load_pivots(index, index_info->ii_Context);
+	vptree_load_pivots(index, base->context);
 	vptree_code_value(index, row.query, codes);
 	row.codes = codes;
 	row.coordinates = NULL;
@@ -385,8 +364,11 @@ vptree_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid, R
 		index->distance.coordinates(index, encoded, row.coordinates);
 	}
 	row.tid = tid;
-	insert_row(index, heap, &row);
-	MemoryContextSwitchTo(old);
-	MemoryContextReset(inserter->context);
-	return false;
+	insert_new_row(index, base->heap, &row);
 }
+
+const InsertMethod vptree_insert_method = {
+	.state_size = sizeof(VptreeInserter),
+	.open = open_tree,
+	.insert = insert_encoded,
+};

@@ -197,13 +197,12 @@ define_settings(void)
 							 setting_check_real, exp_pivot_assign, NULL);
 	DefineCustomIntVariable("vptree.max_leaves_to_visit",
 							"Sets the number of buckets searched before rows are returned.",
-							"A larger number finds more of the nearest rows and takes longer.",
-							&max_leaves.value, max_leaves.value, 1, VPTREE_NO_LEAF_LIMIT,
-							PGC_USERSET, 0, setting_check_int, max_leaves_assign, NULL);
+							SETTING_EFFORT_DESCRIPTION, &max_leaves.value, max_leaves.value, 1,
+							VPTREE_NO_LEAF_LIMIT, PGC_USERSET, 0, setting_check_int,
+							max_leaves_assign, NULL);
 	scan_settings_define(&vptree_scan_settings, "vptree");
 }
 
-/* Defines options and settings; called once, when the library is loaded. */
 void
 vptree_init_options(void)
 {
@@ -213,11 +212,7 @@ vptree_init_options(void)
 	define_settings();
 }
 
-#define OPTION(name_, type_)                               \
-	{                                                      \
-		.optname = #name_, .opttype = RELOPT_TYPE_##type_, \
-		.offset = offsetof(VptreeOptions, name_)           \
-	}
+#define OPTION(name_, type_) SETTING_OPTION(VptreeOptions, name_, type_)
 
 bytea *
 vptree_options(Datum reloptions, bool validate)
@@ -310,7 +305,5 @@ vptree_max_leaves(Relation relation)
 {
 	const VptreeOptions *options = vptree_get_options(relation);
 
-	if (!max_leaves.is_set && options->max_leaves_to_visit != NO_LEAVES)
-		return options->max_leaves_to_visit;
-	return max_leaves.value;
+	return setting_or_option(&max_leaves, options->max_leaves_to_visit, NO_LEAVES);
 }

@@ -441,11 +441,9 @@ find_pointer(const VptreeGroup *group, VptreeMeta *meta, Page parent_page)
 		pointer = step->left ? &node->left : &node->right;
 	}
 	if (!vptree_is_same_child(pointer, &group->root))
-		ereport(ERROR, (errcode(ERRCODE_INDEX_CORRUPTED),
-						errmsg("index \"%s\" has no pointer to the subtree at block %u, number %u",
-							   RelationGetRelationName(group->index->relation), group->root.block,
-							   group->root.number),
-						errhint("Please REINDEX it.")));
+		damage_report(group->index->relation,
+					  "has no pointer to the subtree at block %u, number %u", group->root.block,
+					  group->root.number);
 	return pointer;
 }
 

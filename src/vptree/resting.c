@@ -48,11 +48,10 @@ resting_limit(const VptreeIndex *index)
 static bool
 take_oldest(VptreeIndex *index, uint32 limit, BlockNumber *head)
 {
-	Buffer buffer = recent_read(index->relation, META_BLOCK);
+	Buffer buffer = meta_lock(index->relation);
 	PageChange change;
 	VptreeMeta *meta;
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 	meta = (VptreeMeta *) PageGetContents(BufferGetPage(buffer));
 	if (meta->nresting <= limit)
 	{

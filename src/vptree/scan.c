@@ -1,8 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * scan.c
- *	  Index scans: rows in the order of their distance, for as long as the
- *	  executor asks.
+ *	  Scans of a vptree index: rows by their distance, one after the other.
  *
  * With the triangle inequality as pruner the search hands rows out in their
  * order.  With bounds that are no such, or where rows are returned after
@@ -30,7 +29,7 @@ typedef struct VptreeScanData
 typedef VptreeScanData *VptreeScan;
 
 static void
-count(const ScanLoop *loop)
+count_tree_search(const ScanLoop *loop)
 {
 	const VptreeSearch *search = &((const VptreeScanData *) loop)->search;
 
@@ -40,7 +39,7 @@ count(const ScanLoop *loop)
 
 /* False: the index is empty, or no row qualifies. */
 static bool
-start(ScanLoop *loop)
+start_tree_search(ScanLoop *loop)
 {
 	VptreeScan state = (VptreeScan) loop;
 	Relation relation = loop->scan->indexRelation;
@@ -81,7 +80,7 @@ next_entry(VptreeScan state, PoolEntry *entry)
 }
 
 static bool
-next_row(ScanLoop *loop, ItemPointer tid, float *key)
+next_row_of_entry(ScanLoop *loop, ItemPointer tid, float *key)
 {
 	VptreeScan state = (VptreeScan) loop;
 	PoolEntry entry;
@@ -105,16 +104,10 @@ next_row(ScanLoop *loop, ItemPointer tid, float *key)
 	return true;
 }
 
-static const ScanMethod scan_method = {
+const ScanMethod vptree_scan_method = {
 	.settings = &vptree_scan_settings,
 	.state_size = sizeof(VptreeScanData),
-	.start = start,
-	.next_row = next_row,
-	.count = count,
+	.start = start_tree_search,
+	.next_row = next_row_of_entry,
+	.count = count_tree_search,
 };
-
-IndexScanDesc
-vptree_begin_scan(Relation relation, int nkeys, int norderbys)
-{
-	return scan_loop_begin(&scan_method, relation, nkeys, norderbys);
-}

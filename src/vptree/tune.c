@@ -461,14 +461,10 @@ read_queries(VptreeIndex *index, ArrayType *array, TuneData *data)
 static void
 store_tuning(VptreeIndex *index)
 {
-	Buffer buffer = ReadBuffer(index->relation, META_BLOCK);
 	const VptreeMeta *from = &index->meta;
 	PageChange change;
-	VptreeMeta *meta;
+	VptreeMeta *meta = meta_begin_change(index->relation, false, &change);
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	page_change_begin(&change, index->relation, false);
-	meta = (VptreeMeta *) PageGetContents(page_change_page(&change, buffer, false));
 	meta->tuned = from->tuned;
 	meta->pruner = from->pruner;
 	meta->tuned_recall = from->tuned_recall;
@@ -484,21 +480,12 @@ store_tuning(VptreeIndex *index)
 static void
 require_tunable(Relation index)
 {
-	if (index->rd_rel->relkind != RELKIND_INDEX)
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("index \"%s\" is partitioned", RelationGetRelationName(index)),
-						errhint("Name the index of one of its partitions.")));
-	if (inspect_method(index) != &vptree_inspect)
+	inspect_require_whole(index);
+	if (method_of(index) != &vptree_method)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("index \"%s\" is not a vptree index", RelationGetRelationName(index))));
-	if (RELATION_IS_OTHER_TEMP(index))
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("cannot access temporary indexes of other sessions")));
-	if (!index->rd_index->indisready || !index->rd_index->indisvalid)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("index \"%s\" is not valid", RelationGetRelationName(index)),
-						errhint("Please REINDEX it.")));
+	inspect_require_usable(index);
 	check_options(vptree_get_options(index));
 }
 

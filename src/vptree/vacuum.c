@@ -10,7 +10,6 @@
 
 #include "storage/lmgr.h"
 
-#include "access/vacuum.h"
 #include "storage/recent.h"
 #include "vptree/vptree.h"
 
@@ -19,11 +18,8 @@
 
 typedef struct VptreeVacuum
 {
+	Vacuum base;
 	VptreeIndex index;
-	IndexVacuumInfo *info;
-	IndexBulkDeleteResult *stats;
-	IndexBulkDeleteCallback callback;
-	void *callback_state;
 	BucketVacuumCounts counts;
 	uint32 freed; /* retired buckets */
 } VptreeVacuum;
@@ -49,7 +45,7 @@ free_lost(void *arg, BlockNumber block)
 	VptreeVacuum *vacuum = (VptreeVacuum *) arg;
 	VptreeIndex *index = &vacuum->index;
 
-	if (is_retired(index->relation, block, vacuum->info->strategy))
+	if (is_retired(index->relation, block, vacuum->base.info->strategy))
 	{
 		bucket_free(index->relation, &index->shape, VPTREE_FREE_PAGES, block, NULL);
 		vacuum->freed++;
@@ -90,19 +86,19 @@ free_retired(VptreeVacuum *vacuum)
 		vacuum_each_page(index->relation, free_lost, vacuum);
 		vptree_change_meta(index, forget_retired);
 	}
-	if (vacuum->stats != NULL)
-		vacuum->stats->pages_deleted += vacuum->freed;
+	if (vacuum->base.stats != NULL)
+		vacuum->base.stats->pages_deleted += vacuum->freed;
 }
 
 static bool
-remove_dead_rows(void *arg, BlockNumber block)
+vacuum_page(void *arg, BlockNumber block)
 {
 	VptreeVacuum *vacuum = (VptreeVacuum *) arg;
 	VptreeIndex *index = &vacuum->index;
 
 	bucket_vacuum_page(index->relation, &index->shape, VPTREE_FREE_PAGES, block,
-					   vacuum->info->strategy, vacuum->callback, vacuum->callback_state,
-					   &vacuum->counts);
+					   vacuum->base.info->strategy, vacuum->base.callback,
+					   vacuum->base.callback_state, &vacuum->counts);
 	return true;
 }
 
@@ -112,9 +108,9 @@ remove_and_merge(VptreeVacuum *vacuum)
 {
 	VptreeIndex *index = &vacuum->index;
 
-	vacuum_each_page(index->relation, remove_dead_rows, vacuum);
-	vacuum->stats->tuples_removed += vacuum->counts.removed;
-	vacuum->stats->num_index_tuples += vacuum->counts.kept;
+	vacuum_each_page(index->relation, vacuum_page, vacuum);
+	vacuum->base.stats->tuples_removed += vacuum->counts.removed;
+	vacuum->base.stats->num_index_tuples += vacuum->counts.kept;
 	vptree_read_meta(index);
 	if (vacuum->counts.entries <
 		SPARSE_FILL * (double) index->meta.buckets * index->meta.bucket_size)
@@ -123,39 +119,40 @@ remove_and_merge(VptreeVacuum *vacuum)
 }
 
 /*
- * ambulkdelete: removes the TIDs that the callback says are dead.  Retired buckets
- * go first, so that no row is counted twice.  Splits, which would move rows from
- * pages to come to pages that were seen, are put off meanwhile; whoever has that lock
- * takes no other but for extending the index, on which older servers insist.
+ * VacuumMethod.remove_dead.  Retired buckets go first, so that no row is counted twice.
+ * Splits, which would move rows from pages to come to pages that were seen, are put off
+ * meanwhile; whoever has that lock takes no other but for extending the index, on which
+ * older servers insist.
  */
-IndexBulkDeleteResult *
-vptree_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
-				   IndexBulkDeleteCallback callback, void *state)
+static void
+remove_dead_rows(Vacuum *base)
 {
-	VptreeVacuum vacuum = {.info = info, .callback = callback, .callback_state = state};
+	VptreeVacuum *vacuum = (VptreeVacuum *) base;
+	Relation relation = base->info->index;
 
-	vacuum.stats = vacuum_begin_pass(stats);
-	vptree_open(&vacuum.index, info->index);
-	LockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
-	free_retired(&vacuum);
-	if (vacuum.index.meta.header.dim > 0)
-		remove_and_merge(&vacuum);
-	UnlockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
-	return vacuum.stats;
+	vptree_open(&vacuum->index, relation);
+	LockPage(relation, VPTREE_SPLIT_LOCK, ExclusiveLock);
+	free_retired(vacuum);
+	if (vacuum->index.meta.header.dim > 0)
+		remove_and_merge(vacuum);
+	UnlockPage(relation, VPTREE_SPLIT_LOCK, ExclusiveLock);
 }
 
-/* amvacuumcleanup: gives back what was retired, also where no row was dead. */
-IndexBulkDeleteResult *
-vptree_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
+/* VacuumMethod.clean_up: gives back what was retired, also where no row was dead. */
+static void
+clean_up_tree(Vacuum *base)
 {
-	VptreeVacuum vacuum = {.info = info};
+	VptreeVacuum *vacuum = (VptreeVacuum *) base;
+	Relation relation = base->info->index;
 
-	if (info->analyze_only)
-		return stats;
-	vacuum.stats = stats;
-	vptree_open(&vacuum.index, info->index);
-	LockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
-	free_retired(&vacuum);
-	UnlockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
-	return vacuum_finish(info, stats);
+	vptree_open(&vacuum->index, relation);
+	LockPage(relation, VPTREE_SPLIT_LOCK, ExclusiveLock);
+	free_retired(vacuum);
+	UnlockPage(relation, VPTREE_SPLIT_LOCK, ExclusiveLock);
 }
+
+const VacuumMethod vptree_vacuum_method = {
+	.state_size = sizeof(VptreeVacuum),
+	.remove_dead = remove_dead_rows,
+	.clean_up = clean_up_tree,
+};

@@ -18,20 +18,21 @@
 
 #include "postgres.h"
 
-#include "access/amapi.h"
-#include "access/genam.h"
-#include "nodes/execnodes.h"
-#include "nodes/pathnodes.h"
-
+#include "access/build.h"
 #include "access/compat.h"
+#include "access/cost.h"
 #include "access/index_space.h"
+#include "access/insert.h"
 #include "access/inspect.h"
+#include "access/method.h"
 #include "access/scan_loop.h"
+#include "access/vacuum.h"
 #include "core/random.h"
 #include "core/tree.h"
 #include "core/tree_prune.h"
 #include "core/tree_tune.h"
 #include "storage/bucket.h"
+#include "storage/damage.h"
 #include "storage/meta.h"
 #include "storage/page_change.h"
 #include "storage/value_pages.h"
@@ -185,7 +186,7 @@ typedef struct VptreeOptions
 	double full_factor;
 } VptreeOptions;
 
-/* An index in use: its relation, space and a copy of its metapage */
+/* An open index: its metapage as last read, and what follows from that */
 typedef struct VptreeIndex
 {
 	Relation relation;
@@ -207,6 +208,8 @@ extern void vptree_meta_init(VptreeIndex *index, const VptreeOptions *options);
 
 /* Sets the dimensions, now that they are known, and what follows from them in the metapage. */
 extern void vptree_set_geometry(VptreeIndex *index, const VptreeOptions *options);
+
+/* Makes an index ready for use; and reads its metapage again.  An error if that cannot be. */
 extern void vptree_open(VptreeIndex *index, Relation relation);
 extern void vptree_read_meta(VptreeIndex *index);
 
@@ -340,9 +343,11 @@ extern void vptree_pivot_codes(const VptreeIndex *index, const float *keys, uint
 /* Both in one; does nothing if there is no table.  May be called from any thread. */
 extern void vptree_code_value(const VptreeIndex *index, const void *query, uint8 *codes);
 
+/* handler.c */
+extern const AccessMethod vptree_method;
+
 /* build.c */
-extern IndexBuildResult *vptree_build(Relation heap, Relation relation, IndexInfo *index_info);
-extern void vptree_build_empty(Relation relation);
+extern const BuildMethod vptree_build_method;
 extern char *vptree_build_phase_name(int64 phase);
 
 /* write.c: trees from memory to pages; used by builds and by splits */
@@ -473,9 +478,7 @@ extern uint32 vptree_free_resting(VptreeIndex *index);
 extern void vptree_remove_dead(VptreeIndex *index, Relation heap, const VptreeChild *bucket);
 
 /* insert.c, split.c */
-extern bool vptree_insert(Relation relation, Datum *values, bool *isnull, ItemPointer tid,
-						  Relation heap, IndexUniqueCheck check_unique,
-						  INSERT_UNCHANGED_PARAM IndexInfo *index_info);
+extern const InsertMethod vptree_insert_method;
 
 /* Where a value belongs: the bucket that a descent has come to */
 typedef struct VptreePlace
@@ -502,15 +505,11 @@ extern bool vptree_make_room(VptreeIndex *index, Relation heap, const VptreePlac
 extern void vptree_merge_buckets(VptreeIndex *index);
 
 /* scan.c */
-extern IndexScanDesc vptree_begin_scan(Relation relation, int nkeys, int norderbys);
+extern const ScanMethod vptree_scan_method;
 
 /* vacuum.c.  While it removes dead rows no bucket is split (README, "Vacuum"). */
 #define VPTREE_SPLIT_LOCK META_BLOCK /* heavyweight page lock: splits share it, vacuum excludes */
-extern IndexBulkDeleteResult *vptree_bulk_delete(IndexVacuumInfo *info,
-												 IndexBulkDeleteResult *stats,
-												 IndexBulkDeleteCallback callback, void *state);
-extern IndexBulkDeleteResult *vptree_vacuum_cleanup(IndexVacuumInfo *info,
-													IndexBulkDeleteResult *stats);
+extern const VacuumMethod vptree_vacuum_method;
 
 /* tune.c */
 
@@ -542,11 +541,11 @@ extern int vptree_max_leaves(Relation relation);
 extern ScanSettings vptree_scan_settings;
 
 /* info.c, check.c, estimate.c */
-extern const InspectMethod vptree_inspect;
 extern void vptree_info(Relation relation, InfoReport *report);
-extern bool vptree_check(CheckState *check);
+extern bool vptree_check_meta(CheckState *check);
+extern void vptree_check(CheckState *check);
 extern BlockNumber vptree_name_owner(CheckState *check, uint32 owner, char *name);
-extern bool vptree_holds_value(CheckState *check, uint32 owner, const void *value);
+extern const char *vptree_stored_value(CheckState *check, uint32 owner, Size *size);
 extern void vptree_estimate(const EstimateInput *input, EstimateResult *result);
 
 /*
@@ -558,8 +557,6 @@ extern void vptree_estimate(const EstimateInput *input, EstimateResult *result);
 extern void vptree_probe(VptreeIndex *index, const GraphValues *values, uint32 nvalues);
 
 /* cost.c */
-extern void vptree_cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count,
-								 Cost *startup_cost, Cost *total_cost, Selectivity *selectivity,
-								 double *correlation, double *pages);
+extern const CostMethod vptree_cost_method;
 
 #endif /* ANN_VPTREE_H */
