@@ -492,6 +492,7 @@ switch_pointer(const VptreeGroup *group, const VptreeSubtree *subtree)
 	meta->shift = index->meta.shift;
 	meta->nodes += subtree->nodes - group->nnodes;
 	meta->buckets += subtree->buckets - group->nbuckets;
+	meta->most_buckets = Max(meta->most_buckets, meta->buckets);
 	meta->max_depth = Max(meta->max_depth, Min(group->depth + subtree->depth, PG_UINT16_MAX));
 	vptree_retire(meta, group);
 	retire_heads(&changes[0], group, 0, FIRST_HEADS);

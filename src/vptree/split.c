@@ -35,7 +35,7 @@ typedef struct SplitPolicy
 
 static const SplitPolicy usual = {3, 0.75, 0.8};
 
-/* Where there are dead rows, which leave their room to others after the next vacuum */
+/* Where rows come as others go: there are dead rows, or there have been more buckets */
 static const SplitPolicy frugal = {6, 0.85, 0.88};
 
 /*
@@ -59,7 +59,7 @@ choose_policy(const VptreeIndex *index)
 {
 	const VptreeMeta *meta = &index->meta;
 
-	if (is_settled(meta) && meta->met_dead != 0 &&
+	if (is_settled(meta) && (meta->met_dead != 0 || meta->buckets < meta->most_buckets) &&
 		vptree_pages_of(index, meta->bucket_size, 1) == 1)
 		return &frugal;
 	return &usual;

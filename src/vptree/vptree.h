@@ -152,6 +152,7 @@ typedef struct VptreeMeta
 	uint16 oldest;	 /* of the following: a ring */
 	uint16 nresting; /* how many; retired buckets that a crash has left are not among them */
 	BlockNumber resting[VPTREE_MAX_RESTING]; /* heads of retired buckets */
+	uint32 most_buckets;					 /* that there have been since the build */
 } VptreeMeta;
 
 #define VPTREE_FREE_PAGES offsetof(VptreeMeta, free_pages)
