@@ -20,7 +20,7 @@
 #define META_MAGIC 0x414E4E31 /* "ANN1" */
 
 /* Of the pages of all methods together; a change means REINDEX */
-#define META_FORMAT_VERSION 1
+#define META_FORMAT_VERSION 2
 
 #define META_SPACE_NAME_SIZE 32
 

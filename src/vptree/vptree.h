@@ -118,6 +118,13 @@ vptree_node_size(Size value_size)
 	return MAXALIGN(sizeof(VptreeNodeData)) + bucket_inline_size(value_size);
 }
 
+/* The work of a query, a mean */
+typedef struct VptreeProbe
+{
+	double distances;
+	double compared; /* entries whose distances to pivots were compared with the query's */
+} VptreeProbe;
+
 /* The metapage */
 typedef struct VptreeMeta
 {
@@ -141,18 +148,18 @@ typedef struct VptreeMeta
 	uint32 tune_k;
 	uint32 settled;		/* buckets after the build, or the last vacuum */
 	double entries;		/* of the build */
-	double probe_few;	/* distances of a query of VPTREE_PROBE_FEW rows (probe.c); 0: unknown */
-	double probe_more;	/* of VPTREE_PROBE_MORE rows */
+	VptreeProbe few;	/* what a query of VPTREE_PROBE_FEW rows takes (probe.c); 0: unknown */
+	VptreeProbe more;	/* of VPTREE_PROBE_MORE rows */
 	double shift;		/* added to distances that may be negative, for pruning (index.c) */
 	uint32 num_pivot;	/* of the pivot table (pivot_table.c); 0: there is none */
 	uint32 pivots_size; /* bytes of the table's pivots, where they vary in size */
 	BlockNumber pivot_pages[VPTREE_PIVOT_PAGES]; /* value pages, with the pivots as one value */
 	double pivot_unit;							 /* of the distances to them that entries have */
-	uint32 met_dead; /* inserts have met dead rows since the build, or the last vacuum */
-	uint16 oldest;	 /* of the following: a ring */
-	uint16 nresting; /* how many; retired buckets that a crash has left are not among them */
+	uint32 met_dead;	 /* inserts have met dead rows since the build, or the last vacuum */
+	uint32 most_buckets; /* that there have been since the build */
+	uint16 oldest;		 /* of the following: a ring */
+	uint16 nresting;	 /* how many; retired buckets that a crash has left are not among them */
 	BlockNumber resting[VPTREE_MAX_RESTING]; /* heads of retired buckets */
-	uint32 most_buckets;					 /* that there have been since the build */
 } VptreeMeta;
 
 #define VPTREE_FREE_PAGES offsetof(VptreeMeta, free_pages)
