@@ -19,6 +19,7 @@
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
+#include "access/pause.h"
 #include "access/value_list.h"
 #include "storage/recent.h"
 #include "vptree/vptree.h"
@@ -502,7 +503,10 @@ switch_pointer(const VptreeGroup *group, const VptreeSubtree *subtree)
 		retire_heads(&changes[nchanges++], group, i, FURTHER_HEADS);
 	}
 	for (int i = 0; i < nchanges; i++)
+	{
 		page_change_finish(&changes[i]);
+		FAIL_POINT("vptree pointer changed");
+	}
 }
 
 /* Notes in the nodes of the group that the tree no longer leads to them. */
@@ -623,7 +627,9 @@ vptree_rebuild_replace(VptreeRebuild *rebuild)
 	MemoryContext old = MemoryContextSwitchTo(rebuild->context);
 	VptreeSubtree subtree = write_tree(rebuild);
 
+	FAIL_POINT("vptree subtree written");
 	switch_pointer(rebuild->group, &subtree);
+	FAIL_POINT("vptree buckets retired");
 	mark_dead(rebuild->group);
 	MemoryContextSwitchTo(old);
 	return subtree.root;

@@ -15,7 +15,6 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 
 #include "access/pause.h"
 #include "storage/recent.h"
@@ -167,13 +166,13 @@ make_room_in_group(VptreeIndex *index, const VptreePlace *place, bool patient, V
 static bool
 try_split_lock(VptreeIndex *index)
 {
-	return ConditionalLockPage(index->relation, VPTREE_SPLIT_LOCK, ShareLock);
+	return vptree_try_lock_splits(index->relation, ShareLock);
 }
 
 static void
 release_split_lock(VptreeIndex *index)
 {
-	UnlockPage(index->relation, VPTREE_SPLIT_LOCK, ShareLock);
+	vptree_unlock_splits(index->relation, ShareLock);
 }
 
 /*

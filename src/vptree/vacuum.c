@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "storage/lmgr.h"
+#include "access/xlog.h"
 
 #include "access/vacuum.h"
 #include "storage/recent.h"
@@ -25,6 +25,7 @@ typedef struct VptreeVacuum
 	IndexBulkDeleteCallback callback;
 	void *callback_state;
 	BucketVacuumCounts counts;
+	VptreePageCounts pages;
 	uint32 freed; /* retired buckets */
 } VptreeVacuum;
 
@@ -100,22 +101,29 @@ remove_dead_rows(void *arg, BlockNumber block)
 	VptreeVacuum *vacuum = (VptreeVacuum *) arg;
 	VptreeIndex *index = &vacuum->index;
 
+	vptree_count_page(index, block, vacuum->info->strategy, &vacuum->pages);
 	bucket_vacuum_page(index->relation, &index->shape, VPTREE_FREE_PAGES, block,
 					   vacuum->info->strategy, vacuum->callback, vacuum->callback_state,
 					   &vacuum->counts);
 	return true;
 }
 
-/* Removes dead rows from all pages; then buckets in which much room is free become fewer. */
+/*
+ * Removes dead rows from all pages, and gives back lost ones; then buckets in which much room is
+ * free become fewer.
+ */
 static void
 remove_and_merge(VptreeVacuum *vacuum)
 {
 	VptreeIndex *index = &vacuum->index;
 
+	vacuum->pages.begin = GetXLogInsertRecPtr();
 	vacuum_each_page(index->relation, remove_dead_rows, vacuum);
 	vacuum->stats->tuples_removed += vacuum->counts.removed;
 	vacuum->stats->num_index_tuples += vacuum->counts.kept;
 	vptree_read_meta(index);
+	if (vptree_has_lost_pages(index, &vacuum->pages))
+		vacuum->stats->pages_deleted += vptree_free_lost_pages(index);
 	if (vacuum->counts.entries <
 		SPARSE_FILL * (double) index->meta.buckets * index->meta.bucket_size)
 		vptree_merge_buckets(index);
@@ -125,8 +133,7 @@ remove_and_merge(VptreeVacuum *vacuum)
 /*
  * ambulkdelete: removes the TIDs that the callback says are dead.  Retired buckets
  * go first, so that no row is counted twice.  Splits, which would move rows from
- * pages to come to pages that were seen, are put off meanwhile; whoever has that lock
- * takes no other but for extending the index, on which older servers insist.
+ * pages to come to pages that were seen, are put off meanwhile.
  */
 IndexBulkDeleteResult *
 vptree_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
@@ -136,11 +143,11 @@ vptree_bulk_delete(IndexVacuumInfo *info, IndexBulkDeleteResult *stats,
 
 	vacuum.stats = vacuum_begin_pass(stats);
 	vptree_open(&vacuum.index, info->index);
-	LockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
+	vptree_lock_splits(info->index, ExclusiveLock);
 	free_retired(&vacuum);
 	if (vacuum.index.meta.header.dim > 0)
 		remove_and_merge(&vacuum);
-	UnlockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
+	vptree_unlock_splits(info->index, ExclusiveLock);
 	return vacuum.stats;
 }
 
@@ -154,8 +161,8 @@ vptree_vacuum_cleanup(IndexVacuumInfo *info, IndexBulkDeleteResult *stats)
 		return stats;
 	vacuum.stats = stats;
 	vptree_open(&vacuum.index, info->index);
-	LockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
+	vptree_lock_splits(info->index, ExclusiveLock);
 	free_retired(&vacuum);
-	UnlockPage(info->index, VPTREE_SPLIT_LOCK, ExclusiveLock);
+	vptree_unlock_splits(info->index, ExclusiveLock);
 	return vacuum_finish(info, stats);
 }

@@ -226,6 +226,17 @@ extern void vptree_init_distance(VptreeIndex *index);
 extern void vptree_change_meta(VptreeIndex *index, MetaChange change_meta);
 
 /*
+ * VPTREE_SPLIT_LOCK: splits share it, vacuum excludes them.  It is a heavyweight lock of a part of
+ * the index that there is not, rather than one of a page: with that no other one may be taken, and
+ * nobody notices a deadlock.
+ */
+#define VPTREE_SPLIT_LOCK PG_UINT16_MAX
+
+extern void vptree_lock_splits(Relation relation, LOCKMODE mode);
+extern bool vptree_try_lock_splits(Relation relation, LOCKMODE mode);
+extern void vptree_unlock_splits(Relation relation, LOCKMODE mode);
+
+/*
  * The node of a child, on its page locked in share mode; NULL, with nothing locked, if its place
  * has been used for another one.  An error if there is no node.
  */
@@ -509,11 +520,37 @@ extern bool vptree_make_room(VptreeIndex *index, Relation heap, const VptreePlac
  */
 extern void vptree_merge_buckets(VptreeIndex *index);
 
+/* lost.c: pages that nothing leads to */
+
+/* What vacuum has come by on all pages */
+typedef struct VptreePageCounts
+{
+	XLogRecPtr begin; /* where WAL ended before */
+	uint64 heads;	  /* first pages of buckets, */
+	uint64 further;	  /* others, */
+	uint64 links;	  /* and pointers to these */
+	uint64 values;	  /* value pages, */
+	uint64 owned;	  /* and pointers to these in entries and nodes */
+	uint64 nodes;	  /* that are not marked as dead */
+	uint64 useless;	  /* pages that were never written, or never used */
+} VptreePageCounts;
+
+extern void vptree_count_page(VptreeIndex *index, BlockNumber block, BufferAccessStrategy strategy,
+							  VptreePageCounts *counts);
+
+/* Is that more than the metapage, which has been read since, knows of? */
+extern bool vptree_has_lost_pages(const VptreeIndex *index, const VptreePageCounts *counts);
+
+/*
+ * Gives back what nothing leads to; returns the number of pages.  The caller has VPTREE_SPLIT_LOCK
+ * exclusively, no bucket is retired, and the metapage has been read.
+ */
+extern uint32 vptree_free_lost_pages(VptreeIndex *index);
+
 /* scan.c */
 extern IndexScanDesc vptree_begin_scan(Relation relation, int nkeys, int norderbys);
 
 /* vacuum.c.  While it removes dead rows no bucket is split (README, "Vacuum"). */
-#define VPTREE_SPLIT_LOCK META_BLOCK /* heavyweight page lock: splits share it, vacuum excludes */
 extern IndexBulkDeleteResult *vptree_bulk_delete(IndexVacuumInfo *info,
 												 IndexBulkDeleteResult *stats,
 												 IndexBulkDeleteCallback callback, void *state);
