@@ -81,6 +81,41 @@ SELECT a.cost < 2 * b.cost AS noise_is_cheap FROM cost('SELECT id FROM noise ORD
 RESET vptree.max_leaves_to_visit;
 DROP TABLE noise, curved;
 
+-- Pages count as the search will read them: it looks at many more entries than it computes distances.  With no price
+-- on processor time costs are pages; some of those that are visited are visited again, or are pages of the table.
+CREATE TABLE even AS
+	SELECT i AS id, array_agg((hashint4(i * 8 + j) % 1000)::real ORDER BY j)::vector(8) AS v
+	FROM generate_series(1, 10000) i, generate_series(1, 8) j GROUP BY i;
+CREATE INDEX even_v ON even USING vptree (v);
+ANALYZE even;
+CREATE FUNCTION pages(n int, OUT planned float8, OUT visited float8) LANGUAGE plpgsql AS $$
+DECLARE
+	query vector;
+	plan json;
+BEGIN
+	planned = 0;
+	visited = 0;
+	FOR query IN SELECT array_agg((hashint4(i * 8 + j) % 1000)::real ORDER BY j) FROM generate_series(20001, 20050) i, generate_series(1, 8) j GROUP BY i LOOP
+		EXECUTE format('EXPLAIN (ANALYZE, BUFFERS, FORMAT json) SELECT id FROM even ORDER BY v <-> %L LIMIT %s', query, n) INTO plan;
+		planned = planned + (plan -> 0 -> 'Plan' ->> 'Total Cost')::float8;
+		visited = visited + (plan -> 0 -> 'Plan' ->> 'Shared Hit Blocks')::float8 + (plan -> 0 -> 'Plan' ->> 'Shared Read Blocks')::float8;
+	END LOOP;
+END
+$$;
+SET cpu_operator_cost = 0;
+SET cpu_tuple_cost = 0;
+SET cpu_index_tuple_cost = 0;
+SET random_page_cost = 1;
+SET enable_seqscan = off;
+SELECT n, planned BETWEEN visited / 4 AND visited * 2 AS near FROM unnest(ARRAY[10, 100]) AS n, pages(n);
+RESET cpu_operator_cost;
+RESET cpu_tuple_cost;
+RESET cpu_index_tuple_cost;
+RESET random_page_cost;
+RESET enable_seqscan;
+DROP TABLE even;
+DROP FUNCTION pages;
+
 -- an index on the filter
 CREATE INDEX items_category ON items (category);
 SELECT below, way(format('SELECT id FROM items WHERE category < %s ORDER BY v <-> ''[20,30,5,8]'' LIMIT 10', below))

@@ -13,8 +13,8 @@ use Test::More;
 my %methods = (
 	hnsw => { index => 'hnsw (v vec_l2_ops)', search => 'SET hnsw.ef_search = 30', room => 4 },
 	hnsw_quantized => { index => 'hnsw (v vec_l2_ops) WITH (quantization = rabitq)', search => 'SET hnsw.ef_search = 40', room => 4 },
-	vptree => { index => 'vptree (v vec_l2_ops)', search => '', exact => 1, room => 24, slowly => "SET vacuum_cost_delay = '1ms'; SET vacuum_cost_limit = 10;" },
-	vptree_kd => { index => 'vptree (v vec_l2_ops) WITH (partition = kd)', search => '', exact => 1, room => 24, slowly => "SET vacuum_cost_delay = '1ms'; SET vacuum_cost_limit = 10;" },);
+	vptree => { index => 'vptree (v vec_l2_ops)', search => '', exact => 1, room => 18, slowly => "SET vacuum_cost_delay = '1ms'; SET vacuum_cost_limit = 10;" },
+	vptree_kd => { index => 'vptree (v vec_l2_ops) WITH (partition = kd)', search => '', exact => 1, room => 18, slowly => "SET vacuum_cost_delay = '1ms'; SET vacuum_cost_limit = 10;" },);
 
 my $rounds = 10;
 my $rows = $ENV{ANN_LONG_TESTS} ? 20_000 : 4000;

@@ -13,8 +13,8 @@ use Test::More;
 # Offsets in the metapage, in a node and in an entry (src/storage/meta.h, src/vptree/vptree.h, src/storage/bucket.h)
 my %meta = (
 	magic => 0, version => 4, method => 6, dim => 8, space => 16, partition => 64, path_length => 66, bucket_size => 68, root => 80,
-	node_block => 88, free_pages => 92, retired => 96, nodes => 100, buckets => 104, max_depth => 108, oldest => 492,
-	nresting => 494, resting => 496);
+	node_block => 88, free_pages => 92, retired => 96, nodes => 100, buckets => 104, max_depth => 108, oldest => 512,
+	nresting => 514, resting => 516);
 my %node = (left => 0, right => 8, radius => 16, dimension => 24, flags => 26, value_size => 28, value => 32);
 my %entry = (ntids => 0, flags => 2, value_size => 4, path => 8);
 my ($chained, $retired) = (1, 4);

@@ -11,6 +11,9 @@
  * with commas between them, waits there until nobody holds the advisory lock
  * NUMBER.  A point must lie where no page is locked.
  *
+ * Where pause_point.fail names a point made for that, an error comes there, between two records: what is
+ * on pages then is what a crash leaves.  Pages may be locked.
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef ANN_PAUSE_H
@@ -56,11 +59,23 @@ pause_at(const char *name, uint32 number)
 	(void) LockRelease(&tag, ShareLock, false);
 }
 
+/* Raises an error if pause_point.fail names the point. */
+static inline void
+fail_at(const char *name)
+{
+	const char *list = GetConfigOption("pause_point.fail", true, false);
+
+	if (list != NULL && pause_is_listed(list, name))
+		elog(ERROR, "stopped at \"%s\"", name);
+}
+
 #define PAUSE_POINT(name, number) pause_at(name, number)
+#define FAIL_POINT(name) fail_at(name)
 
 #else
 
 #define PAUSE_POINT(name, number) ((void) 0)
+#define FAIL_POINT(name) ((void) 0)
 
 #endif /* ANN_PAUSE_POINTS */
 

@@ -576,6 +576,7 @@ bucket_free(Relation index, const BucketShape *shape, Size head_offset, BlockNum
 	} while (more);
 	PAUSE_POINT("bucket listed", 1);
 	give_blocks(index, head_offset, PAGE_BUCKET, &pages, also);
+	FAIL_POINT("bucket given");
 	give_blocks(index, head_offset, PAGE_VALUE, &values, NULL);
 	return ntids;
 }

@@ -93,6 +93,12 @@ free_page_take(Relation index, Size head_offset, PageKind kind, bool building)
 	return buffer;
 }
 
+static bool
+is_of_kind(Page page, PageKind kind)
+{
+	return kind == PAGE_NEW ? PageIsNew(page) : page_is(page, kind);
+}
+
 /* Puts some pages into the chain in one change. */
 static void
 give_some(Relation index, Size head_offset, PageKind kind, const BlockNumber *blocks, int n,
@@ -116,7 +122,7 @@ give_some(Relation index, Size head_offset, PageKind kind, const BlockNumber *bl
 			report_bad_chain(index, blocks[i]);
 		buffers[i] = recent_read(index, blocks[i]);
 		LockBuffer(buffers[i], BUFFER_LOCK_EXCLUSIVE);
-		if (unlikely(!page_is(BufferGetPage(buffers[i]), kind)))
+		if (unlikely(!is_of_kind(BufferGetPage(buffers[i]), kind)))
 			report_bad_chain(index, blocks[i]);
 	}
 	page_change_begin(&change, index, false);
@@ -126,8 +132,8 @@ give_some(Relation index, Size head_offset, PageKind kind, const BlockNumber *bl
 		also(PageGetContents(meta_page));
 	for (int i = 0; i < n; i++)
 	{
-		Page page = page_change_page(&change, buffers[i], false);
-		uint32 ordinal = PageGetSpecial(page)->ordinal;
+		Page page = page_change_page(&change, buffers[i], kind == PAGE_NEW);
+		uint32 ordinal = kind == PAGE_NEW ? 0 : PageGetSpecial(page)->ordinal;
 
 		page_init(page, PAGE_FREE);
 		PageGetSpecial(page)->ordinal = ordinal;

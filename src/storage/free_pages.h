@@ -30,8 +30,8 @@ extern Buffer free_page_take(Relation index, Size head_offset, PageKind kind, bo
 typedef void (*MetaChange)(void *meta);
 
 /*
- * Puts pages of a kind that nothing points to into the chain, up to three in a
- * record, locking them in the order given; contents are lost.  An error if one is
+ * Puts pages of a kind that nothing points to into the chain, or pages that were never
+ * written (PAGE_NEW), up to three in a record, locking them in the order given; contents are lost.  An error if one is
  * not of that kind.  also: done in the first record, or NULL.
  */
 extern void free_pages_give(Relation index, Size head_offset, PageKind kind,

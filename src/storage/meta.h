@@ -19,8 +19,11 @@
 
 #define META_MAGIC 0x414E4E31 /* "ANN1" */
 
-/* Of the pages of all methods together; a change means REINDEX */
-#define META_FORMAT_VERSION 1
+/*
+ * Of the pages of all methods together; a change means REINDEX.  2: vptree's metapage has what its
+ * searches look at, and the most buckets that there have been.
+ */
+#define META_FORMAT_VERSION 2
 
 #define META_SPACE_NAME_SIZE 32
 

@@ -47,6 +47,7 @@
 /* Stored in pages: never renumber */
 typedef enum PageKind
 {
+	PAGE_NEW = 0, /* never written: all zeroes */
 	PAGE_META = 1,
 	PAGE_SLOTS,
 	PAGE_ITEMS,

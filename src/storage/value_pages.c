@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "access/pause.h"
 #include "storage/free_pages.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
@@ -26,6 +27,7 @@ value_pages_write(Relation index, Size head_offset, bool building, const void *v
 		PageChange change;
 		Page page;
 
+		FAIL_POINT("value page taken");
 		blocks[i] = BufferGetBlockNumber(buffer);
 		page_change_begin(&change, index, building);
 		page = page_change_page(&change, buffer, true);

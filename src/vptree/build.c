@@ -228,6 +228,7 @@ finish(VptreeBuild *build, const VptreeSubtree *subtree, const GraphValues *valu
 	meta->nodes = subtree->nodes;
 	meta->buckets = subtree->buckets;
 	meta->settled = subtree->buckets;
+	meta->most_buckets = subtree->buckets;
 	meta->max_depth = Min(subtree->depth, PG_UINT16_MAX);
 	meta->entries = build->nentries;
 	vptree_probe(&build->index, values, nvalues);

@@ -153,7 +153,10 @@ check_counts(VptreeCheck *state)
 					 "block %u, which is to take new nodes, is no page of nodes", meta->node_block);
 }
 
-/* Each bucket that rests is a retired one. */
+/*
+ * Each bucket that rests is a retired one.  A crash of a rebuild may leave one that was to be
+ * retired and is not in the tree any more: it has been reported already.
+ */
 static void
 check_resting(VptreeCheck *state)
 {
@@ -167,7 +170,8 @@ check_resting(VptreeCheck *state)
 	{
 		BlockNumber block = meta->resting[(meta->oldest + i) % VPTREE_MAX_RESTING];
 
-		if (!check_block_is(check, block, PAGE_BUCKET) || !check->blocks[block].retired)
+		if (!check_block_is(check, block, PAGE_BUCKET) ||
+			(!check->blocks[block].retired && state->use[block] != 0))
 			check_report(check, CHECK_ERROR, META_BLOCK, NULL,
 						 "block %u is to rest, but begins no retired bucket", block);
 	}

@@ -10,6 +10,9 @@
 
 #include <math.h>
 
+#include "catalog/pg_class.h"
+#include "storage/lock.h"
+
 #include "core/random.h"
 #include "storage/recent.h"
 #include "storage/value_pages.h"
@@ -154,6 +157,41 @@ vptree_change_meta(VptreeIndex *index, MetaChange change_meta)
 
 	change_meta(meta_begin_change(index->relation, false, &change));
 	page_change_finish(&change);
+}
+
+static LOCKTAG
+split_lock(Relation relation)
+{
+	LOCKTAG tag;
+
+	SET_LOCKTAG_OBJECT(tag, relation->rd_lockInfo.lockRelId.dbId, RelationRelationId,
+					   RelationGetRelid(relation), VPTREE_SPLIT_LOCK);
+	return tag;
+}
+
+void
+vptree_lock_splits(Relation relation, LOCKMODE mode)
+{
+	LOCKTAG tag = split_lock(relation);
+
+	(void) LockAcquire(&tag, mode, false, false);
+}
+
+/* False: somebody else has it. */
+bool
+vptree_try_lock_splits(Relation relation, LOCKMODE mode)
+{
+	LOCKTAG tag = split_lock(relation);
+
+	return LockAcquire(&tag, mode, false, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void
+vptree_unlock_splits(Relation relation, LOCKMODE mode)
+{
+	LOCKTAG tag = split_lock(relation);
+
+	LockRelease(&tag, mode, false);
 }
 
 void

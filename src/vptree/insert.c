@@ -12,7 +12,6 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 #include "utils/memutils.h"
 
 #include "access/pause.h"
@@ -187,14 +186,14 @@ insert_first(VptreeIndex *index, const NewRow *row)
 {
 	bool made = false;
 
-	LockPage(index->relation, VPTREE_SPLIT_LOCK, ExclusiveLock);
+	vptree_lock_splits(index->relation, ExclusiveLock);
 	vptree_read_meta(index);
 	if (index->meta.root.block == InvalidBlockNumber)
 	{
 		make_root(index, row);
 		made = true;
 	}
-	UnlockPage(index->relation, VPTREE_SPLIT_LOCK, ExclusiveLock);
+	vptree_unlock_splits(index->relation, ExclusiveLock);
 	return made;
 }
 

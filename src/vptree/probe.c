@@ -26,9 +26,9 @@
 /* Queries of that kind after which there is no need of others */
 #define ENOUGH_PROBES 2
 
-/* Searches from one value: its distances when it had found so many rows, and then more. */
+/* Searches from one value: the work when it had found so many rows, and then more. */
 static void
-probe(VptreeIndex *index, const void *value, double *few, double *more)
+probe(VptreeIndex *index, const void *value, VptreeProbe *few, VptreeProbe *more)
 {
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "vptree probe", ALLOCSET_DEFAULT_SIZES);
@@ -36,6 +36,7 @@ probe(VptreeIndex *index, const void *value, double *few, double *more)
 	const SpaceContext *space = &index->space.context;
 	ScanTarget target = {.query = unconstify(void *, value), .ordered = true, .radius = INFINITY};
 	const void *query = space_prepare_query(space, value, palloc(index->space.query_size + 1));
+	VptreeProbe all = {.distances = index->meta.entries, .compared = index->meta.entries};
 	VptreeSearch search;
 	PoolEntry entry;
 	int rows = 0;
@@ -43,29 +44,42 @@ probe(VptreeIndex *index, const void *value, double *few, double *more)
 	vptree_search_init(&search, index, &target, query, &index->meta.pruner, VPTREE_NO_LEAF_LIMIT,
 					   context);
 	search.max_distances = (int64) (index->meta.entries * PROBE_LIMIT);
-	*few = *more = index->meta.entries;
+	*few = *more = all;
 	while (rows < VPTREE_PROBE_MORE && vptree_search_next(&search, &entry) &&
 		   search.distances < search.max_distances)
 	{
 		rows++;
-		*more = search.distances;
+		*more = (VptreeProbe){.distances = search.distances, .compared = search.compared};
 		if (rows <= VPTREE_PROBE_FEW)
-			*few = search.distances;
+			*few = *more;
 	}
 	if (rows < VPTREE_PROBE_MORE)
-		*more = index->meta.entries;
+		*more = all;
 	if (rows < VPTREE_PROBE_FEW)
-		*few = index->meta.entries;
+		*few = all;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+static void
+add_probe(VptreeProbe *sum, const VptreeProbe *probe)
+{
+	sum->distances += probe->distances;
+	sum->compared += probe->compared;
+}
+
+static VptreeProbe
+mean_of(const VptreeProbe *sum, int n)
+{
+	return (VptreeProbe){.distances = sum->distances / n, .compared = sum->compared / n};
 }
 
 void
 vptree_probe(VptreeIndex *index, const GraphValues *values, uint32 nvalues)
 {
 	VptreeMeta *meta = &index->meta;
-	double few = 0;
-	double more = 0;
+	VptreeProbe few = {0};
+	VptreeProbe more = {0};
 	int probes = 0;
 	int full = 0;
 	Random random;
@@ -75,17 +89,17 @@ vptree_probe(VptreeIndex *index, const GraphValues *values, uint32 nvalues)
 	random_seed(&random, meta->seed + SEED_OF_PROBES);
 	while (probes < PROBES && full < ENOUGH_PROBES)
 	{
-		double few_now;
-		double more_now;
+		VptreeProbe few_now;
+		VptreeProbe more_now;
 
 		CHECK_FOR_INTERRUPTS();
 		probe(index, graph_value(values, random_below(&random, nvalues)), &few_now, &more_now);
-		few += few_now;
-		more += more_now;
+		add_probe(&few, &few_now);
+		add_probe(&more, &more_now);
 		probes++;
-		if (few_now >= meta->entries)
+		if (few_now.distances >= meta->entries)
 			full++;
 	}
-	meta->probe_few = few / probes;
-	meta->probe_more = more / probes;
+	meta->few = mean_of(&few, probes);
+	meta->more = mean_of(&more, probes);
 }

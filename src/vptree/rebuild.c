@@ -19,6 +19,7 @@
 #include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
+#include "access/pause.h"
 #include "access/value_list.h"
 #include "storage/recent.h"
 #include "vptree/vptree.h"
@@ -490,6 +491,7 @@ switch_pointer(const VptreeGroup *group, const VptreeSubtree *subtree)
 	meta->shift = index->meta.shift;
 	meta->nodes += subtree->nodes - group->nnodes;
 	meta->buckets += subtree->buckets - group->nbuckets;
+	meta->most_buckets = Max(meta->most_buckets, meta->buckets);
 	meta->max_depth = Max(meta->max_depth, Min(group->depth + subtree->depth, PG_UINT16_MAX));
 	vptree_retire(meta, group);
 	retire_heads(&changes[0], group, 0, FIRST_HEADS);
@@ -499,7 +501,10 @@ switch_pointer(const VptreeGroup *group, const VptreeSubtree *subtree)
 		retire_heads(&changes[nchanges++], group, i, FURTHER_HEADS);
 	}
 	for (int i = 0; i < nchanges; i++)
+	{
 		page_change_finish(&changes[i]);
+		FAIL_POINT("vptree pointer changed");
+	}
 }
 
 /* Notes in the nodes of the group that the tree no longer leads to them. */
@@ -620,7 +625,9 @@ vptree_rebuild_replace(VptreeRebuild *rebuild)
 	MemoryContext old = MemoryContextSwitchTo(rebuild->context);
 	VptreeSubtree subtree = write_tree(rebuild);
 
+	FAIL_POINT("vptree subtree written");
 	switch_pointer(rebuild->group, &subtree);
+	FAIL_POINT("vptree buckets retired");
 	mark_dead(rebuild->group);
 	MemoryContextSwitchTo(old);
 	return subtree.root;

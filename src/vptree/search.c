@@ -529,6 +529,7 @@ read_page(VptreeSearch *search, Buffer buffer, VptreeFilter *filter)
 	}
 	filter->smallest = smallest;
 	filter->smallest_squares = smallest_squares;
+	search->compared += last;
 	score_batch(search);
 }
 

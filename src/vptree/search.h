@@ -202,6 +202,7 @@ typedef struct VptreeSearch
 
 	int64 distances;
 	int64 max_distances; /* no branch is opened after more */
+	int64 compared;		 /* entries whose distances to pivots have been */
 	int64 nodes;		 /* opened */
 	int64 buckets;
 	VptreeChild lost;	/* what was not there when the search last began anew at the root */

@@ -15,7 +15,6 @@
 #include <math.h>
 
 #include "miscadmin.h"
-#include "storage/lmgr.h"
 
 #include "access/pause.h"
 #include "storage/recent.h"
@@ -35,7 +34,7 @@ typedef struct SplitPolicy
 
 static const SplitPolicy usual = {3, 0.75, 0.8};
 
-/* Where there are dead rows, which leave their room to others after the next vacuum */
+/* Where rows come as others go: there are dead rows, or there have been more buckets */
 static const SplitPolicy frugal = {6, 0.85, 0.88};
 
 /*
@@ -59,7 +58,7 @@ choose_policy(const VptreeIndex *index)
 {
 	const VptreeMeta *meta = &index->meta;
 
-	if (is_settled(meta) && meta->met_dead != 0 &&
+	if (is_settled(meta) && (meta->met_dead != 0 || meta->buckets < meta->most_buckets) &&
 		vptree_pages_of(index, meta->bucket_size, 1) == 1)
 		return &frugal;
 	return &usual;
@@ -167,13 +166,13 @@ make_room_in_group(VptreeIndex *index, const VptreePlace *place, bool patient, V
 static bool
 try_split_lock(VptreeIndex *index)
 {
-	return ConditionalLockPage(index->relation, VPTREE_SPLIT_LOCK, ShareLock);
+	return vptree_try_lock_splits(index->relation, ShareLock);
 }
 
 static void
 release_split_lock(VptreeIndex *index)
 {
-	UnlockPage(index->relation, VPTREE_SPLIT_LOCK, ShareLock);
+	vptree_unlock_splits(index->relation, ShareLock);
 }
 
 /*

@@ -471,8 +471,8 @@ store_tuning(VptreeIndex *index)
 	meta->tuned_improvement = from->tuned_improvement;
 	meta->tune_k = from->tune_k;
 	meta->tune_r = from->tune_r;
-	meta->probe_few = from->probe_few;
-	meta->probe_more = from->probe_more;
+	meta->few = from->few;
+	meta->more = from->more;
 	page_change_finish(&change);
 }
 

@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "storage/lmgr.h"
+#include "access/xlog.h"
 
 #include "storage/recent.h"
 #include "vptree/vptree.h"
@@ -21,6 +21,7 @@ typedef struct VptreeVacuum
 	Vacuum base;
 	VptreeIndex index;
 	BucketVacuumCounts counts;
+	VptreePageCounts pages;
 	uint32 freed; /* retired buckets */
 } VptreeVacuum;
 
@@ -96,22 +97,29 @@ vacuum_page(void *arg, BlockNumber block)
 	VptreeVacuum *vacuum = (VptreeVacuum *) arg;
 	VptreeIndex *index = &vacuum->index;
 
+	vptree_count_page(index, block, vacuum->base.info->strategy, &vacuum->pages);
 	bucket_vacuum_page(index->relation, &index->shape, VPTREE_FREE_PAGES, block,
 					   vacuum->base.info->strategy, vacuum->base.callback,
 					   vacuum->base.callback_state, &vacuum->counts);
 	return true;
 }
 
-/* Removes dead rows from all pages; then buckets in which much room is free become fewer. */
+/*
+ * Removes dead rows from all pages, and gives back lost ones; then buckets in which much room is
+ * free become fewer.
+ */
 static void
 remove_and_merge(VptreeVacuum *vacuum)
 {
 	VptreeIndex *index = &vacuum->index;
 
+	vacuum->pages.begin = GetXLogInsertRecPtr();
 	vacuum_each_page(index->relation, vacuum_page, vacuum);
 	vacuum->base.stats->tuples_removed += vacuum->counts.removed;
 	vacuum->base.stats->num_index_tuples += vacuum->counts.kept;
 	vptree_read_meta(index);
+	if (vptree_has_lost_pages(index, &vacuum->pages))
+		vacuum->base.stats->pages_deleted += vptree_free_lost_pages(index);
 	if (vacuum->counts.entries <
 		SPARSE_FILL * (double) index->meta.buckets * index->meta.bucket_size)
 		vptree_merge_buckets(index);
@@ -121,8 +129,7 @@ remove_and_merge(VptreeVacuum *vacuum)
 /*
  * VacuumMethod.remove_dead.  Retired buckets go first, so that no row is counted twice.
  * Splits, which would move rows from pages to come to pages that were seen, are put off
- * meanwhile; whoever has that lock takes no other but for extending the index, on which
- * older servers insist.
+ * meanwhile.
  */
 static void
 remove_dead_rows(Vacuum *base)
@@ -131,11 +138,11 @@ remove_dead_rows(Vacuum *base)
 	Relation relation = base->info->index;
 
 	vptree_open(&vacuum->index, relation);
-	LockPage(relation, VPTREE_SPLIT_LOCK, ExclusiveLock);
+	vptree_lock_splits(relation, ExclusiveLock);
 	free_retired(vacuum);
 	if (vacuum->index.meta.header.dim > 0)
 		remove_and_merge(vacuum);
-	UnlockPage(relation, VPTREE_SPLIT_LOCK, ExclusiveLock);
+	vptree_unlock_splits(relation, ExclusiveLock);
 }
 
 /* VacuumMethod.clean_up: gives back what was retired, also where no row was dead. */
@@ -146,9 +153,9 @@ clean_up_tree(Vacuum *base)
 	Relation relation = base->info->index;
 
 	vptree_open(&vacuum->index, relation);
-	LockPage(relation, VPTREE_SPLIT_LOCK, ExclusiveLock);
+	vptree_lock_splits(relation, ExclusiveLock);
 	free_retired(vacuum);
-	UnlockPage(relation, VPTREE_SPLIT_LOCK, ExclusiveLock);
+	vptree_unlock_splits(relation, ExclusiveLock);
 }
 
 const VacuumMethod vptree_vacuum_method = {

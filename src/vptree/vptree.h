@@ -119,6 +119,13 @@ vptree_node_size(Size value_size)
 	return MAXALIGN(sizeof(VptreeNodeData)) + bucket_inline_size(value_size);
 }
 
+/* The work of a query, a mean */
+typedef struct VptreeProbe
+{
+	double distances;
+	double compared; /* entries whose distances to pivots were compared with the query's */
+} VptreeProbe;
+
 /* The metapage */
 typedef struct VptreeMeta
 {
@@ -142,16 +149,17 @@ typedef struct VptreeMeta
 	uint32 tune_k;
 	uint32 settled;		/* buckets after the build, or the last vacuum */
 	double entries;		/* of the build */
-	double probe_few;	/* distances of a query of VPTREE_PROBE_FEW rows (probe.c); 0: unknown */
-	double probe_more;	/* of VPTREE_PROBE_MORE rows */
+	VptreeProbe few;	/* what a query of VPTREE_PROBE_FEW rows takes (probe.c); 0: unknown */
+	VptreeProbe more;	/* of VPTREE_PROBE_MORE rows */
 	double shift;		/* added to distances that may be negative, for pruning (index.c) */
 	uint32 num_pivot;	/* of the pivot table (pivot_table.c); 0: there is none */
 	uint32 pivots_size; /* bytes of the table's pivots, where they vary in size */
 	BlockNumber pivot_pages[VPTREE_PIVOT_PAGES]; /* value pages, with the pivots as one value */
 	double pivot_unit;							 /* of the distances to them that entries have */
-	uint32 met_dead; /* inserts have met dead rows since the build, or the last vacuum */
-	uint16 oldest;	 /* of the following: a ring */
-	uint16 nresting; /* how many; retired buckets that a crash has left are not among them */
+	uint32 met_dead;	 /* inserts have met dead rows since the build, or the last vacuum */
+	uint32 most_buckets; /* that there have been since the build */
+	uint16 oldest;		 /* of the following: a ring */
+	uint16 nresting;	 /* how many; retired buckets that a crash has left are not among them */
 	BlockNumber resting[VPTREE_MAX_RESTING]; /* heads of retired buckets */
 } VptreeMeta;
 
@@ -219,6 +227,17 @@ extern void vptree_init_distance(VptreeIndex *index);
 
 /* Changes the metapage, in a record of its own. */
 extern void vptree_change_meta(VptreeIndex *index, MetaChange change_meta);
+
+/*
+ * VPTREE_SPLIT_LOCK: splits share it, vacuum excludes them.  It is a heavyweight lock of a part of
+ * the index that there is not, rather than one of a page: with that no other one may be taken, and
+ * nobody notices a deadlock.
+ */
+#define VPTREE_SPLIT_LOCK PG_UINT16_MAX
+
+extern void vptree_lock_splits(Relation relation, LOCKMODE mode);
+extern bool vptree_try_lock_splits(Relation relation, LOCKMODE mode);
+extern void vptree_unlock_splits(Relation relation, LOCKMODE mode);
 
 /*
  * The node of a child, on its page locked in share mode; NULL, with nothing locked, if its place
@@ -504,11 +523,37 @@ extern bool vptree_make_room(VptreeIndex *index, Relation heap, const VptreePlac
  */
 extern void vptree_merge_buckets(VptreeIndex *index);
 
+/* lost.c: pages that nothing leads to */
+
+/* What vacuum has come by on all pages */
+typedef struct VptreePageCounts
+{
+	XLogRecPtr begin; /* where WAL ended before */
+	uint64 heads;	  /* first pages of buckets, */
+	uint64 further;	  /* others, */
+	uint64 links;	  /* and pointers to these */
+	uint64 values;	  /* value pages, */
+	uint64 owned;	  /* and pointers to these in entries and nodes */
+	uint64 nodes;	  /* that are not marked as dead */
+	uint64 useless;	  /* pages that were never written, or never used */
+} VptreePageCounts;
+
+extern void vptree_count_page(VptreeIndex *index, BlockNumber block, BufferAccessStrategy strategy,
+							  VptreePageCounts *counts);
+
+/* Is that more than the metapage, which has been read since, knows of? */
+extern bool vptree_has_lost_pages(const VptreeIndex *index, const VptreePageCounts *counts);
+
+/*
+ * Gives back what nothing leads to; returns the number of pages.  The caller has VPTREE_SPLIT_LOCK
+ * exclusively, no bucket is retired, and the metapage has been read.
+ */
+extern uint32 vptree_free_lost_pages(VptreeIndex *index);
+
 /* scan.c */
 extern const ScanMethod vptree_scan_method;
 
 /* vacuum.c.  While it removes dead rows no bucket is split (README, "Vacuum"). */
-#define VPTREE_SPLIT_LOCK META_BLOCK /* heavyweight page lock: splits share it, vacuum excludes */
 extern const VacuumMethod vptree_vacuum_method;
 
 /* tune.c */
