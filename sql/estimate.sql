@@ -57,6 +57,7 @@ SELECT * FROM ann_estimate('items', 'v', assumed_rows => -1);
 SELECT * FROM ann_estimate('items', 'v', assumed_dimensions => 0);
 SELECT * FROM ann_estimate('items', NULL);
 SELECT * FROM ann_estimate('items_v', 'v');
+SELECT * FROM ann_estimate(0, 'v');
 CREATE TABLE divided (v vector(3)) PARTITION BY RANGE (v);
 SELECT * FROM ann_estimate('divided', 'v');
 

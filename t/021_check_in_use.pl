@@ -24,7 +24,7 @@ $primary->start;
 $primary->safe_psql('postgres', 'CREATE EXTENSION ann');
 my $standby = start_standby($primary, 'standby', "max_standby_streaming_delay = -1\nhot_standby_feedback = on\n");
 
-# One value in four is shared by many rows, one index stores its values out of the records.
+# One value in four is shared by many rows, one index stores its values out of the records, one has many free pages.
 $primary->safe_psql(
 	'postgres', q(
 CREATE FUNCTION value(i int, n int) RETURNS vector LANGUAGE sql IMMUTABLE AS
@@ -42,8 +42,13 @@ CREATE INDEX large_coded ON large USING hnsw (v) WITH (m = 4, ef_construction = 
 CREATE INDEX items_tree ON items USING vptree (v) WITH (bucket_size = 20);
 CREATE INDEX items_kd ON items USING vptree (v) WITH (bucket_size = 20, partition = kd);
 CREATE INDEX large_tree ON large USING vptree (v) WITH (bucket_size = 10);
+CREATE TABLE emptied (id int, v vector(4));
+CREATE INDEX emptied_tree ON emptied USING vptree (v) WITH (bucket_size = 4);
+INSERT INTO emptied SELECT i, ARRAY[random(), random(), random(), random()]::vector FROM generate_series(1, 40000) i;
+DELETE FROM emptied WHERE id > 200;
 ));
-my @indexes = qw(items_v items_l1 items_coded large_v large_coded items_tree items_kd large_tree);
+$primary->safe_psql('postgres', 'VACUUM emptied');
+my @indexes = qw(items_v items_l1 items_coded large_v large_coded items_tree items_kd large_tree emptied_tree);
 my $check = 'SELECT string_agg(format(\'%s: %s %s %s\', index, block, item, problem), \'; \') FROM unnest(ARRAY['
   . join(', ', map { "'$_'::regclass" } @indexes) . ']) AS index, ann_check(index, true)';
 my $script = $primary->basedir . '/writes.sql';
@@ -55,10 +60,14 @@ UPDATE items SET v = value(id + :i, 4) WHERE id IN (SELECT id FROM items ORDER B
 DELETE FROM items WHERE id IN (SELECT id FROM items ORDER BY random() LIMIT 5);
 DELETE FROM large WHERE id IN (SELECT id FROM large ORDER BY random() LIMIT 1);
 ));
+my $splits_script = $primary->basedir . '/splits.sql';
+append_to_file($splits_script, q(
+INSERT INTO emptied SELECT 0, ARRAY[random(), random(), random(), random()]::vector FROM generate_series(1, 5);
+));
 my $vacuum_script = $primary->basedir . '/vacuum.sql';
-append_to_file($vacuum_script, "VACUUM items;\nVACUUM large;\n\\sleep 100 ms\n");
+append_to_file($vacuum_script, "VACUUM items;\nVACUUM large;\nDELETE FROM emptied WHERE id = 0;\nVACUUM emptied;\n\\sleep 100 ms\n");
 my @clients;
-foreach my $options ([ '-c', 2, '-f', $script ], [ '-c', 1, '-f', $vacuum_script ])
+foreach my $options ([ '-c', 2, '-f', $script ], [ '-c', 2, '-f', $splits_script ], [ '-c', 1, '-f', $vacuum_script ])
 {
 	my $output = '';
 

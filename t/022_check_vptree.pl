@@ -46,7 +46,7 @@ my @cases = (
 	[ 'plain', 'too many retired', sub { $_->put_meta(retired => V => 3) }, qr/^note\|0\|\|metapage says 3 buckets are retired, but 0 are$/m ],
 	[ 'split', 'too few retired', sub { $_->put_meta(retired => V => 0) }, qr/^error\|0\|\|metapage says 0 buckets are retired, but [1-9]\d* are$/m ],
 	[ 'split', 'more rest than are retired', sub { $_->put_meta(nresting => v => 60) }, qr/^error\|0\|\|metapage says 60 retired buckets rest, of [1-9]\d*$/m ],
-	[ 'split', 'a page that is no retired bucket rests', sub { $_->put($_->oldest_resting, $page_flags, v => 0) }, qr/^error\|0\|\|block \d+ is to rest, but begins no retired bucket$/m ],
+	[ 'split', 'a bucket that rests is not marked as retired', sub { $_->put($_->oldest_resting, $page_flags, v => 0) }, qr/^note\|0\|\|metapage says \d+ buckets are retired, but \d+ are\nnote\|\d+\|\|bucket page is not used$/m ],
 	[ 'plain', 'page for new nodes', sub { $_->put_meta(node_block => V => $_->first_page($bucket_pages)) }, qr/block \d+, which is to take new nodes, is no page of nodes/ ],
 	[ 'plain', 'root that is no node', sub { $_->put_meta(root => x4v => 999) }, qr/^error\|0\|\|page leads to node \(\d+,999\), which does not exist$/m, qr/has no node \(\d+,999\)/ ],
 	[ 'plain', 'root beyond the file', sub { $_->put_meta(root => V => 9999) }, qr/page leads to node \(9999,\d+\), which does not exist/, qr/refers to block 9999|has no node/ ],

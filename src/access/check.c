@@ -240,6 +240,7 @@ check_chain(CheckState *check, const char *name, BlockNumber head, PageKind kind
 		{
 			check_report(check, CHECK_ERROR, last == InvalidBlockNumber ? META_BLOCK : last, NULL,
 						 "chain of %s leads to block %u, which is not such a page", name, block);
+			check->lost_chain = true;
 			break;
 		}
 		if (in_chain[block] != 0)
@@ -248,6 +249,7 @@ check_chain(CheckState *check, const char *name, BlockNumber head, PageKind kind
 						 in_chain[block] == mark ? "chain of %s comes back to this page"
 												 : "page is in the chain of %s and in another one",
 						 name);
+			check->lost_chain = true;
 			break;
 		}
 		in_chain[block] = mark;
@@ -368,6 +370,7 @@ run_pass(CheckState *check)
 	check->nfindings = 0;
 	check->unlisted = 0;
 	check->newest = InvalidXLogRecPtr;
+	check->lost_chain = false;
 	memset(&check->rows, 0, sizeof(CheckEntries));
 	index_space_init(&check->space, check->index);
 	check->nblocks = RelationGetNumberOfBlocks(check->index);

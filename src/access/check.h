@@ -101,6 +101,7 @@ typedef struct CheckState
 	CheckBlock *blocks;
 	CheckEntries rows;		/* heap TIDs in the index */
 	XLogRecPtr newest;		/* LSN of the pages read */
+	bool lost_chain;		/* a chain could not be followed to its end */
 	uint32 *value_owner;	/* owner by block of value pages; 0: none is known */
 	CheckPage *value_page;	/* the last one read */
 	char *value;			/* room for a value put together from its pages, */

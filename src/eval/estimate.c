@@ -78,6 +78,9 @@ find_column(Estimate *estimate, Oid table, const char *column)
 {
 	char kind = get_rel_relkind(table);
 
+	if (kind == '\0')
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation with OID %u does not exist", table)));
 	if (kind == RELKIND_PARTITIONED_TABLE)
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("table \"%s\" is partitioned", get_rel_name(table)),

@@ -507,9 +507,12 @@ void
 bucket_vacuum_locked(Relation index, const BucketShape *shape, Size head_offset, Buffer buffer,
 					 HeapTidIsDead is_dead, void *state, BucketVacuumCounts *counts)
 {
+	BlockNumber block = BufferGetBlockNumber(buffer);
 	BlockList values = {0};
 
 	remove_dead(index, shape, buffer, is_dead, state, counts, &values);
+	for (int i = 0; i < values.n; i++)
+		counts->ahead += values.blocks[i] > block;
 	give_blocks(index, head_offset, PAGE_VALUE, &values, NULL);
 }
 

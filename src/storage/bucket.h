@@ -170,6 +170,7 @@ typedef struct BucketVacuumCounts
 	double removed; /* TIDs */
 	double kept;
 	double entries; /* that have the latter */
+	uint64 ahead;	/* value pages that were given back and lie behind the page of their entry */
 } BucketVacuumCounts;
 
 /*

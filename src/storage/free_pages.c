@@ -93,10 +93,21 @@ free_page_take(Relation index, Size head_offset, PageKind kind, bool building)
 	return buffer;
 }
 
+/*
+ * A page that was initialised in memory, and never logged, is new again if its buffer has been used
+ * for another one since its kind was seen.
+ */
 static bool
 is_of_kind(Page page, PageKind kind)
 {
-	return kind == PAGE_NEW ? PageIsNew(page) : page_is(page, kind);
+	return PageIsNew(page) || page_is(page, kind);
+}
+
+/* Has no record been written of what is on the page?  Then a change of that cannot be replayed. */
+static bool
+is_unlogged(Page page)
+{
+	return PageIsNew(page) || XLogRecPtrIsInvalid(PageGetLSN(page));
 }
 
 /* Puts some pages into the chain in one change. */
@@ -132,8 +143,8 @@ give_some(Relation index, Size head_offset, PageKind kind, const BlockNumber *bl
 		also(PageGetContents(meta_page));
 	for (int i = 0; i < n; i++)
 	{
-		Page page = page_change_page(&change, buffers[i], kind == PAGE_NEW);
-		uint32 ordinal = kind == PAGE_NEW ? 0 : PageGetSpecial(page)->ordinal;
+		Page page = page_change_page(&change, buffers[i], is_unlogged(BufferGetPage(buffers[i])));
+		uint32 ordinal = PageIsNew(page) ? 0 : PageGetSpecial(page)->ordinal;
 
 		page_init(page, PAGE_FREE);
 		PageGetSpecial(page)->ordinal = ordinal;

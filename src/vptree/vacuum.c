@@ -117,6 +117,7 @@ remove_and_merge(VptreeVacuum *vacuum)
 	vacuum_each_page(index->relation, vacuum_page, vacuum);
 	vacuum->base.stats->tuples_removed += vacuum->counts.removed;
 	vacuum->base.stats->num_index_tuples += vacuum->counts.kept;
+	vacuum->pages.values += vacuum->counts.ahead; /* their entries were counted, they were not */
 	vptree_read_meta(index);
 	if (vptree_has_lost_pages(index, &vacuum->pages))
 		vacuum->base.stats->pages_deleted += vptree_free_lost_pages(index);
