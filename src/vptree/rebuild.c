@@ -754,7 +754,9 @@ vptree_rebuild_replace_closed(VptreeRebuild *rebuild)
 	MemoryContext old = MemoryContextSwitchTo(rebuild->context);
 	VptreeSubtree subtree = write_tree(rebuild);
 
+	FAIL_POINT("vptree flat subtree written");
 	switch_closed(rebuild->group, &subtree);
+	FAIL_POINT("vptree flat subtree in place");
 	mark_dead(rebuild->group);
 	give_buckets(rebuild->group);
 	MemoryContextSwitchTo(old);
