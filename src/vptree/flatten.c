@@ -209,7 +209,8 @@ rebuild_group(VptreeGroup *group)
 
 /*
  * Not where distances call back: the lock is held for as long as it takes.  Nobody waits for it here:
- * if somebody has it the tree gets a little deeper.
+ * if somebody has it the tree gets a little deeper.  Nor after an error in the midst of the last
+ * records of another one, until vacuum has cleared that up.
  */
 void
 vptree_flatten(VptreeIndex *index, const VptreePlace *place)
@@ -224,7 +225,7 @@ vptree_flatten(VptreeIndex *index, const VptreePlace *place)
 	context = AllocSetContextCreate(CurrentMemoryContext, "vptree flatten", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
 	vptree_read_meta(index);
-	if (find_scapegoat(index, place, &group))
+	if (index->meta.rebuilt == 0 && find_scapegoat(index, place, &group))
 		rebuild_group(&group);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

@@ -578,7 +578,11 @@ switch_pointer(const VptreeGroup *group, const VptreeSubtree *subtree)
 	}
 }
 
-/* The same where nobody comes to the buckets, whose heads are not locked. */
+/*
+ * The same where inserts leave the buckets alone, whose heads are not locked, as long as
+ * meta.rebuilding is their root.  Some may have come to a bucket by now and look for that next: so it
+ * stays until all are retired.
+ */
 static void
 switch_closed(const VptreeGroup *group, const VptreeSubtree *subtree)
 {
@@ -586,30 +590,33 @@ switch_closed(const VptreeGroup *group, const VptreeSubtree *subtree)
 	PageChange change;
 	VptreeMeta *meta = change_pointer(group, subtree, &pages, &change);
 
-	meta->rebuilding.block = InvalidBlockNumber;
 	meta->retired += group->nbuckets;
+	meta->rebuilt = 1;
 	page_change_finish(&change);
 }
 
-/* Retires the buckets of a group that was closed, and gives them back, one after the other. */
+/* Retires the buckets of a group that was closed. */
 static void
-give_buckets(VptreeGroup *group)
+retire_closed(VptreeGroup *group)
 {
-	VptreeIndex *index = group->index;
-
 	for (uint32 i = 0; i < group->nbuckets; i++)
 	{
-		BlockNumber block = group->buckets[i].bucket.block;
+		VptreeGroupBucket *bucket = &group->buckets[i];
 		PageChange change;
 
-		CHECK_FOR_INTERRUPTS();
-		group->buckets[i].head = recent_read(index->relation, block);
-		LockBuffer(group->buckets[i].head, BUFFER_LOCK_EXCLUSIVE);
-		page_change_begin(&change, index->relation, false);
+		bucket->head = recent_read(group->index->relation, bucket->bucket.block);
+		LockBuffer(bucket->head, BUFFER_LOCK_EXCLUSIVE);
+		page_change_begin(&change, group->index->relation, false);
 		retire_heads(&change, group, i, 1);
 		page_change_finish(&change);
-		vptree_free_retired(index, block);
 	}
+}
+
+void
+vptree_end_rebuilding(void *meta)
+{
+	((VptreeMeta *) meta)->rebuilding.block = InvalidBlockNumber;
+	((VptreeMeta *) meta)->rebuilt = 0;
 }
 
 static int
@@ -753,12 +760,19 @@ vptree_rebuild_replace_closed(VptreeRebuild *rebuild)
 {
 	MemoryContext old = MemoryContextSwitchTo(rebuild->context);
 	VptreeSubtree subtree = write_tree(rebuild);
+	VptreeGroup *group = rebuild->group;
 
 	FAIL_POINT("vptree flat subtree written");
-	switch_closed(rebuild->group, &subtree);
+	HOLD_INTERRUPTS();
+	switch_closed(group, &subtree);
+	PAUSE_POINT("vptree flat subtree in place", 3);
 	FAIL_POINT("vptree flat subtree in place");
-	mark_dead(rebuild->group);
-	give_buckets(rebuild->group);
+	retire_closed(group);
+	vptree_change_meta(group->index, vptree_end_rebuilding);
+	RESUME_INTERRUPTS();
+	mark_dead(group);
+	for (uint32 i = 0; i < group->nbuckets; i++)
+		vptree_free_retired(group->index, group->buckets[i].bucket.block);
 	MemoryContextSwitchTo(old);
 }
 

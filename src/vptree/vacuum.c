@@ -72,7 +72,7 @@ note_settled(void *meta)
 
 	changed->settled = changed->buckets;
 	changed->met_dead = 0;
-	changed->rebuilding.block = InvalidBlockNumber;
+	vptree_end_rebuilding(meta);
 }
 
 /*

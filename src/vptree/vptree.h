@@ -161,6 +161,8 @@ typedef struct VptreeMeta
 	uint16 oldest;			/* of the following: a ring */
 	uint16 nresting;		/* how many; retired buckets that a crash has left are not among them */
 	BlockNumber resting[VPTREE_MAX_RESTING]; /* heads of retired buckets */
+	uint32
+		rebuilt; /* the tree no longer leads to `rebuilding`, but some of its buckets are not retired yet */
 } VptreeMeta;
 
 #define VPTREE_FREE_PAGES offsetof(VptreeMeta, free_pages)
@@ -486,6 +488,7 @@ extern void vptree_rebuild_free(VptreeRebuild *rebuild);
  * root: that is over then, and the buckets have been given back.
  */
 extern void vptree_rebuild_replace_closed(VptreeRebuild *rebuild);
+extern void vptree_end_rebuilding(void *meta); /* a MetaChange */
 
 /* resting.c: retired buckets */
 
