@@ -13,8 +13,8 @@ use Test::More;
 # Offsets in the metapage, in a node and in an entry (src/storage/meta.h, src/vptree/vptree.h, src/storage/bucket.h)
 my %meta = (
 	magic => 0, version => 4, method => 6, dim => 8, space => 16, partition => 64, path_length => 66, bucket_size => 68, root => 80,
-	node_block => 88, free_pages => 92, retired => 96, nodes => 100, buckets => 104, max_depth => 108, oldest => 512,
-	nresting => 514, resting => 516);
+	node_block => 88, free_pages => 92, retired => 96, nodes => 100, buckets => 104, max_depth => 108, oldest => 520,
+	nresting => 522, resting => 524);
 my %node = (left => 0, right => 8, radius => 16, dimension => 24, flags => 26, value_size => 28, value => 32);
 my %entry = (ntids => 0, flags => 2, value_size => 4, path => 8);
 my ($chained, $retired) = (1, 4);
@@ -46,7 +46,9 @@ my @cases = (
 	[ 'plain', 'too many retired', sub { $_->put_meta(retired => V => 3) }, qr/^note\|0\|\|metapage says 3 buckets are retired, but 0 are$/m ],
 	[ 'split', 'too few retired', sub { $_->put_meta(retired => V => 0) }, qr/^error\|0\|\|metapage says 0 buckets are retired, but [1-9]\d* are$/m ],
 	[ 'split', 'more rest than are retired', sub { $_->put_meta(nresting => v => 60) }, qr/^error\|0\|\|metapage says 60 retired buckets rest, of [1-9]\d*$/m ],
-	[ 'split', 'a bucket that rests is not marked as retired', sub { $_->put($_->oldest_resting, $page_flags, v => 0) }, qr/^note\|0\|\|metapage says \d+ buckets are retired, but \d+ are\nnote\|\d+\|\|bucket page is not used$/m ],
+	[ 'split', 'a page that is no bucket rests', sub { $_->put($_->oldest_resting, $kind, v => $node_pages) }, qr/^error\|0\|\|block \d+ is to rest, but begins no retired bucket$/m ],
+	# as after a crash, when others had taken its place already
+	[ 'split', 'a bucket rests that was not retired', sub { $_->put($_->oldest_resting, $page_flags, v => 0) }, qr/^note\|\d+\|\|bucket page is not used$/m ],
 	[ 'plain', 'page for new nodes', sub { $_->put_meta(node_block => V => $_->first_page($bucket_pages)) }, qr/block \d+, which is to take new nodes, is no page of nodes/ ],
 	[ 'plain', 'root that is no node', sub { $_->put_meta(root => x4v => 999) }, qr/^error\|0\|\|page leads to node \(\d+,999\), which does not exist$/m, qr/has no node \(\d+,999\)/ ],
 	[ 'plain', 'root beyond the file', sub { $_->put_meta(root => V => 9999) }, qr/page leads to node \(9999,\d+\), which does not exist/, qr/refers to block 9999|has no node/ ],

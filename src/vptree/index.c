@@ -101,6 +101,7 @@ vptree_meta_init(VptreeIndex *index, const VptreeOptions *options)
 	meta->root.block = InvalidBlockNumber;
 	meta->node_block = InvalidBlockNumber;
 	meta->free_pages = InvalidBlockNumber;
+	meta->rebuilding.block = InvalidBlockNumber;
 	meta->pruner = (TreePruner){
 		.alpha_left = 1, .alpha_right = 1, .exp_left = 1, .exp_right = 1, .exp_pivot = 1};
 	if (index->space.context.dim > 0)

@@ -289,10 +289,11 @@ add_to_bucket(VptreeIndex *index, Buffer head, const NewRow *row, const VptreePl
 
 /*
  * Finds the row's bucket and locks its head.  What has been rebuilt meanwhile is not
- * there any more: then the descent begins again.  False: the index has no bucket yet.
+ * there any more: then the descent begins again.  If it is being flattened, VPTREE_SPLIT_LOCK is
+ * waited for and *waited set.  False: the index has no bucket yet.
  */
 static bool
-lock_bucket(VptreeIndex *index, const NewRow *row, VptreePlace *place, Buffer *head)
+lock_bucket(VptreeIndex *index, const NewRow *row, VptreePlace *place, Buffer *head, bool *waited)
 {
 	VptreeChild before = {.block = InvalidBlockNumber};
 
@@ -308,7 +309,14 @@ lock_bucket(VptreeIndex *index, const NewRow *row, VptreePlace *place, Buffer *h
 		{
 			PAUSE_POINT("vptree descended", 0);
 			if (lock_head(index, &place->bucket, head))
-				return true;
+			{
+				if (likely(*waited || !vptree_is_flattened(index, place)))
+					return true;
+				UnlockReleaseBuffer(*head);
+				vptree_lock_splits(index->relation, ShareLock);
+				*waited = true;
+				continue;
+			}
 		}
 		/* the pointer changes before what it leads to does */
 		if (vptree_is_same_child(&before, &place->bucket))
@@ -323,20 +331,23 @@ insert_new_row(VptreeIndex *index, Relation heap, const NewRow *row)
 	VptreePlace place = {.capacity = FIRST_STEPS};
 	Buffer head;
 	bool may_grow = false;
+	bool waited = false;
 
 	place.steps = palloc(FIRST_STEPS * sizeof(VptreeStep));
 	for (int attempt = 1;; attempt++)
 	{
-		if (!lock_bucket(index, row, &place, &head))
+		if (!lock_bucket(index, row, &place, &head, &waited))
 		{
 			if (insert_first(index, row))
-				return;
+				break;
 			continue;
 		}
 		if (add_to_bucket(index, head, row, &place, may_grow))
-			return;
+			break;
 		may_grow = !vptree_make_room(index, heap, &place) || attempt == MAX_ATTEMPTS;
 	}
+	if (waited)
+		vptree_unlock_splits(index->relation, ShareLock);
 }
 
 /* InsertMethod.insert: descends with a row, and its distances to the pivots of the pivot table. */

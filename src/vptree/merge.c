@@ -107,11 +107,11 @@ static void
 merge_side(Merge *merge, Side *side, uint32 depth)
 {
 	VptreeIndex *index = merge->index;
-	VptreeGroup group = {
-		.index = index, .steps = merge->steps, .depth = depth, .root = side->child};
 	MemoryContext old = MemoryContextSwitchTo(merge->context);
+	VptreeGroup group;
 	uint32 nleaves;
 
+	vptree_group_init(&group, index, merge->steps, depth, side->child, VPTREE_MAX_GROUP);
 	if (unlikely(!vptree_group_add(&group, side->child, 0) || !vptree_group_lock(&group, 0, true)))
 		vptree_report_lost(index, &side->child);
 	nleaves = choose_leaves(&group);

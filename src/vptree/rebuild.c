@@ -24,8 +24,8 @@
 #include "storage/recent.h"
 #include "vptree/vptree.h"
 
-/* Distance computations between two looks at nothing: most trees are built under locks */
-#define ALL_DISTANCES UINT64_MAX
+/* Distance computations between two looks at interrupts, which most trees, built under locks, ignore */
+#define STEP_DISTANCES 100000
 
 /* Heads that are retired together with the change of the pointer, and in each further record */
 #define FIRST_HEADS 2
@@ -43,7 +43,7 @@ struct VptreeRebuild
 	/* copies of the entries, where those of each bucket end, and their values */
 	BucketCopy copy;
 	BucketEntry *copied; /* the same before any were joined, if distances call back */
-	uint32 end[VPTREE_MAX_GROUP];
+	uint32 *end;
 	ValueList *values;
 	GraphValues graph_values;
 	uint32 *items; /* entries that are not joined with one before */
@@ -70,6 +70,16 @@ vptree_group_limit(const VptreeIndex *index)
 	if (vptree_calls_back(index) || index->space.encoded_size > BUCKET_MAX_INLINE_VALUE)
 		return FIRST_HEADS;
 	return VPTREE_MAX_GROUP;
+}
+
+void
+vptree_group_init(VptreeGroup *group, VptreeIndex *index, const VptreeStep *steps, uint32 depth,
+				  VptreeChild root, uint32 capacity)
+{
+	*group = (VptreeGroup){
+		.index = index, .steps = steps, .depth = depth, .root = root, .capacity = capacity};
+	group->nodes = palloc_extended(capacity * sizeof(VptreeChild), MCXT_ALLOC_HUGE);
+	group->buckets = palloc_extended(capacity * sizeof(VptreeGroupBucket), MCXT_ALLOC_HUGE);
 }
 
 bool
@@ -203,6 +213,22 @@ vptree_pages_of(const VptreeIndex *index, uint32 nentries, uint32 nbuckets)
 
 /* ------------------------------------------------------------------- tree */
 
+/* Copies the entries of a bucket, whose head is locked already, or just for that. */
+static void
+copy_bucket(VptreeRebuild *rebuild, const VptreeGroupBucket *bucket)
+{
+	VptreeIndex *index = rebuild->index;
+	Buffer head = bucket->head;
+
+	if (!BufferIsValid(head) &&
+		!bucket_lock_head(index->relation, bucket->bucket.block, bucket->bucket.number,
+						  BUFFER_LOCK_EXCLUSIVE, &head))
+		vptree_report_lost(index, &bucket->bucket);
+	bucket_copy(index->relation, &index->shape, head, &rebuild->copy);
+	if (!BufferIsValid(bucket->head))
+		UnlockReleaseBuffer(head);
+}
+
 /* Copies the entries of all buckets. */
 static void
 copy_entries(VptreeRebuild *rebuild)
@@ -211,9 +237,11 @@ copy_entries(VptreeRebuild *rebuild)
 	const VptreeGroup *group = rebuild->group;
 	Size size;
 
+	rebuild->end = palloc_extended(group->nbuckets * sizeof(uint32), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < group->nbuckets; i++)
 	{
-		bucket_copy(index->relation, &index->shape, group->buckets[i].head, &rebuild->copy);
+		CHECK_FOR_INTERRUPTS();
+		copy_bucket(rebuild, &group->buckets[i]);
 		rebuild->end[i] = rebuild->copy.n;
 	}
 	if (!vptree_calls_back(index))
@@ -314,8 +342,8 @@ build_tree(VptreeRebuild *rebuild, uint32 nleaves)
 								&rebuild->graph_values);
 	if (rebuild->tree == NULL)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
-	while (tree_build_step(rebuild->tree, ALL_DISTANCES))
-		;
+	while (tree_build_step(rebuild->tree, STEP_DISTANCES))
+		CHECK_FOR_INTERRUPTS();
 }
 
 /* ---------------------------------------------------------------- entries */
@@ -352,6 +380,25 @@ read_pivot(VptreeRebuild *rebuild, int above)
 	return pivot;
 }
 
+/* The bucket from which an item comes */
+static uint32
+bucket_of(const VptreeRebuild *rebuild, uint32 item)
+{
+	uint32 low = 0;
+	uint32 high = rebuild->group->nbuckets - 1;
+
+	while (low < high)
+	{
+		uint32 middle = low + (high - low) / 2;
+
+		if (rebuild->end[middle] <= item)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 /*
  * VptreeEntries.above.  An entry has its distances to the nodes of the group in front of those to
  * the nodes above it.  If there are fewer of the former now, there is room for distances
@@ -367,12 +414,9 @@ path_of_entry(void *arg, uint32 place, int n)
 	const float *path = bucket_entry_extra(rebuild->copy.entries[item]);
 	const void *query = NULL;
 	int path_length = index->meta.path_length;
-	uint32 bucket = 0;
-	int known;
+	uint32 bucket = bucket_of(rebuild, item);
+	int known = Max(path_length - (int) rebuild->group->buckets[bucket].above, 0);
 
-	while (rebuild->end[bucket] <= item)
-		bucket++;
-	known = Max(path_length - (int) rebuild->group->buckets[bucket].above, 0);
 	if (n <= known)
 		return path + (path_length - known);
 	memcpy(rebuild->path, path + (path_length - known), known * sizeof(float));
@@ -460,6 +504,52 @@ retire_heads(PageChange *change, const VptreeGroup *group, uint32 first, uint32 
 	}
 }
 
+/* The metapage, and the page of the node above a group, if there is one, locked exclusively */
+typedef struct PointerPages
+{
+	Buffer meta;
+	Buffer parent;
+} PointerPages;
+
+static PointerPages
+lock_pointer(const VptreeGroup *group)
+{
+	Relation relation = group->index->relation;
+	PointerPages pages = {.meta = recent_read(relation, META_BLOCK), .parent = InvalidBuffer};
+
+	LockBuffer(pages.meta, BUFFER_LOCK_EXCLUSIVE);
+	if (group->depth > 0)
+	{
+		pages.parent = recent_read(relation, group->steps[group->depth - 1].node.block);
+		LockBuffer(pages.parent, BUFFER_LOCK_EXCLUSIVE);
+	}
+	return pages;
+}
+
+/* Begins a change that puts the new tree in the place of the group; returns the metapage in it. */
+static VptreeMeta *
+change_pointer(const VptreeGroup *group, const VptreeSubtree *subtree, const PointerPages *pages,
+			   PageChange *change)
+{
+	VptreeIndex *index = group->index;
+	Page parent_page = NULL;
+	VptreeMeta *meta;
+
+	page_change_begin(change, index->relation, false);
+	meta = (VptreeMeta *) PageGetContents(page_change_page(change, pages->meta, false));
+	if (BufferIsValid(pages->parent))
+		parent_page = page_change_page(change, pages->parent, false);
+	*find_pointer(group, meta, parent_page) = subtree->root;
+	meta->node_block = index->meta.node_block;
+	meta->shift = index->meta.shift;
+	meta->nodes += subtree->nodes - group->nnodes;
+	meta->buckets += subtree->buckets - group->nbuckets;
+	meta->most_buckets = Max(meta->most_buckets, meta->buckets);
+	meta->max_depth = Max(group->depth == 0 ? 0 : meta->max_depth,
+						  Min(group->depth + subtree->depth, PG_UINT16_MAX));
+	return meta;
+}
+
 /*
  * Puts the new tree in the place of the group, in one record, and retires its buckets,
  * two of them in the same record; releases the heads.  What cannot be done is found
@@ -468,36 +558,15 @@ retire_heads(PageChange *change, const VptreeGroup *group, uint32 first, uint32 
 static void
 switch_pointer(const VptreeGroup *group, const VptreeSubtree *subtree)
 {
-	VptreeIndex *index = group->index;
-	Buffer meta_buffer = recent_read(index->relation, META_BLOCK);
-	Buffer parent = InvalidBuffer;
-	Page parent_page = NULL;
+	PointerPages pages = lock_pointer(group);
 	PageChange changes[MAX_CHANGES];
-	int nchanges = 0;
-	VptreeMeta *meta;
+	int nchanges = 1;
 
-	LockBuffer(meta_buffer, BUFFER_LOCK_EXCLUSIVE);
-	if (group->depth > 0)
-	{
-		parent = recent_read(index->relation, group->steps[group->depth - 1].node.block);
-		LockBuffer(parent, BUFFER_LOCK_EXCLUSIVE);
-	}
-	page_change_begin(&changes[nchanges++], index->relation, false);
-	meta = (VptreeMeta *) PageGetContents(page_change_page(&changes[0], meta_buffer, false));
-	if (BufferIsValid(parent))
-		parent_page = page_change_page(&changes[0], parent, false);
-	*find_pointer(group, meta, parent_page) = subtree->root;
-	meta->node_block = index->meta.node_block;
-	meta->shift = index->meta.shift;
-	meta->nodes += subtree->nodes - group->nnodes;
-	meta->buckets += subtree->buckets - group->nbuckets;
-	meta->most_buckets = Max(meta->most_buckets, meta->buckets);
-	meta->max_depth = Max(meta->max_depth, Min(group->depth + subtree->depth, PG_UINT16_MAX));
-	vptree_retire(meta, group);
+	vptree_retire(change_pointer(group, subtree, &pages, &changes[0]), group);
 	retire_heads(&changes[0], group, 0, FIRST_HEADS);
 	for (uint32 i = FIRST_HEADS; i < group->nbuckets; i += FURTHER_HEADS)
 	{
-		page_change_begin(&changes[nchanges], index->relation, false);
+		page_change_begin(&changes[nchanges], group->index->relation, false);
 		retire_heads(&changes[nchanges++], group, i, FURTHER_HEADS);
 	}
 	for (int i = 0; i < nchanges; i++)
@@ -507,33 +576,76 @@ switch_pointer(const VptreeGroup *group, const VptreeSubtree *subtree)
 	}
 }
 
-/* Notes in the nodes of the group that the tree no longer leads to them. */
+/*
+ * The same where inserts leave the buckets alone, whose heads are not locked, as long as
+ * meta.rebuilding is their root.  Some may have come to a bucket by now and look for that next: so it
+ * stays until all are retired.
+ */
 static void
-mark_dead(const VptreeGroup *group)
+switch_closed(const VptreeGroup *group, const VptreeSubtree *subtree)
+{
+	PointerPages pages = lock_pointer(group);
+	PageChange change;
+	VptreeMeta *meta = change_pointer(group, subtree, &pages, &change);
+
+	meta->retired += group->nbuckets;
+	meta->rebuilt = 1;
+	page_change_finish(&change);
+}
+
+/* Retires the buckets of a group that was closed. */
+static void
+retire_closed(VptreeGroup *group)
+{
+	for (uint32 i = 0; i < group->nbuckets; i++)
+	{
+		VptreeGroupBucket *bucket = &group->buckets[i];
+		PageChange change;
+
+		bucket->head = recent_read(group->index->relation, bucket->bucket.block);
+		LockBuffer(bucket->head, BUFFER_LOCK_EXCLUSIVE);
+		page_change_begin(&change, group->index->relation, false);
+		retire_heads(&change, group, i, 1);
+		page_change_finish(&change);
+	}
+}
+
+void
+vptree_end_rebuilding(void *meta)
+{
+	((VptreeMeta *) meta)->rebuilding.block = InvalidBlockNumber;
+	((VptreeMeta *) meta)->rebuilt = 0;
+}
+
+static int
+compare_blocks(const void *a, const void *b)
+{
+	BlockNumber first = ((const VptreeChild *) a)->block;
+	BlockNumber second = ((const VptreeChild *) b)->block;
+
+	return first < second ? -1 : first > second;
+}
+
+/* Notes in the nodes of the group that the tree no longer leads to them; sorts them. */
+static void
+mark_dead(VptreeGroup *group)
 {
 	VptreeIndex *index = group->index;
-	bool marked[VPTREE_MAX_GROUP] = {false};
+	uint32 i = 0;
 
-	for (uint32 i = 0; i < group->nnodes; i++)
+	qsort(group->nodes, group->nnodes, sizeof(VptreeChild), compare_blocks);
+	while (i < group->nnodes)
 	{
 		BlockNumber block = group->nodes[i].block;
+		Buffer buffer = recent_read(index->relation, block);
 		PageChange change;
-		Buffer buffer;
 		Page page;
 
-		if (marked[i])
-			continue;
-		buffer = recent_read(index->relation, block);
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
 		page_change_begin(&change, index->relation, false);
 		page = page_change_page(&change, buffer, false);
-		for (uint32 j = i; j < group->nnodes; j++)
-		{
-			if (group->nodes[j].block != block)
-				continue;
-			vptree_page_node(index, page, &group->nodes[j])->flags |= VPTREE_NODE_DEAD;
-			marked[j] = true;
-		}
+		for (; i < group->nnodes && group->nodes[i].block == block; i++)
+			vptree_page_node(index, page, &group->nodes[i])->flags |= VPTREE_NODE_DEAD;
 		page_change_finish(&change);
 	}
 }
@@ -558,6 +670,14 @@ vptree_rebuild_copy(VptreeGroup *group)
 	gather_values(rebuild);
 	MemoryContextSwitchTo(old);
 	return rebuild;
+}
+
+uint32
+vptree_rebuild_leaves(const VptreeRebuild *rebuild)
+{
+	double room = VPTREE_BUILD_FILL * rebuild->index->meta.bucket_size;
+
+	return Max((uint32) ceil(rebuild->nitems / room), 1);
 }
 
 void
@@ -631,6 +751,27 @@ vptree_rebuild_replace(VptreeRebuild *rebuild)
 	mark_dead(rebuild->group);
 	MemoryContextSwitchTo(old);
 	return subtree.root;
+}
+
+void
+vptree_rebuild_replace_closed(VptreeRebuild *rebuild)
+{
+	MemoryContext old = MemoryContextSwitchTo(rebuild->context);
+	VptreeSubtree subtree = write_tree(rebuild);
+	VptreeGroup *group = rebuild->group;
+
+	FAIL_POINT("vptree flat subtree written");
+	HOLD_INTERRUPTS();
+	switch_closed(group, &subtree);
+	PAUSE_POINT("vptree flat subtree in place", 3);
+	FAIL_POINT("vptree flat subtree in place");
+	retire_closed(group);
+	vptree_change_meta(group->index, vptree_end_rebuilding);
+	RESUME_INTERRUPTS();
+	mark_dead(group);
+	for (uint32 i = 0; i < group->nbuckets; i++)
+		vptree_free_retired(group->index, group->buckets[i].bucket.block);
+	MemoryContextSwitchTo(old);
 }
 
 void

@@ -74,6 +74,12 @@ forget_one(void *meta)
 	((VptreeMeta *) meta)->retired--;
 }
 
+void
+vptree_free_retired(VptreeIndex *index, BlockNumber head)
+{
+	bucket_free(index->relation, &index->shape, VPTREE_FREE_PAGES, head, forget_one);
+}
+
 static uint32
 free_resting(VptreeIndex *index, uint32 limit)
 {
@@ -82,7 +88,7 @@ free_resting(VptreeIndex *index, uint32 limit)
 
 	while (take_oldest(index, limit, &head))
 	{
-		bucket_free(index->relation, &index->shape, VPTREE_FREE_PAGES, head, forget_one);
+		vptree_free_retired(index, head);
 		freed++;
 	}
 	return freed;

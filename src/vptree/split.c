@@ -95,6 +95,8 @@ extend_group(VptreeGroup *group, uint32 limit)
 		vptree_group_lock(group, before.nbuckets, false))
 		return true;
 	*group = before;
+	for (uint32 i = 0; i < group->nbuckets; i++)
+		group->buckets[i].above--;
 	return false;
 }
 
@@ -125,12 +127,8 @@ choose_leaves(VptreeGroup *group, bool *has_room)
 static bool
 begin_group(VptreeIndex *index, const VptreePlace *place, VptreeGroup *group)
 {
-	*group = (VptreeGroup){.index = index,
-						   .steps = place->steps,
-						   .depth = place->depth,
-						   .root = place->bucket,
-						   .buckets = {{.bucket = place->bucket}},
-						   .nbuckets = 1};
+	vptree_group_init(group, index, place->steps, place->depth, place->bucket, VPTREE_MAX_GROUP);
+	group->buckets[group->nbuckets++] = (VptreeGroupBucket){.bucket = place->bucket};
 	if (!vptree_group_lock(group, 0, true))
 		return false;
 	if (group->nentries >= index->meta.bucket_size)
@@ -255,5 +253,7 @@ vptree_make_room(VptreeIndex *index, Relation heap, const VptreePlace *place)
 		make_room_around(index, heap, place, settled);
 	if (locked)
 		release_split_lock(index);
+	if (done)
+		vptree_flatten(index, place);
 	return done;
 }

@@ -68,6 +68,7 @@ note_settled(void *meta)
 
 	changed->settled = changed->buckets;
 	changed->met_dead = 0;
+	vptree_end_rebuilding(meta);
 }
 
 /*

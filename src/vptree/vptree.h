@@ -156,11 +156,14 @@ typedef struct VptreeMeta
 	uint32 pivots_size; /* bytes of the table's pivots, where they vary in size */
 	BlockNumber pivot_pages[VPTREE_PIVOT_PAGES]; /* value pages, with the pivots as one value */
 	double pivot_unit;							 /* of the distances to them that entries have */
-	uint32 met_dead;	 /* inserts have met dead rows since the build, or the last vacuum */
-	uint32 most_buckets; /* that there have been since the build */
-	uint16 oldest;		 /* of the following: a ring */
-	uint16 nresting;	 /* how many; retired buckets that a crash has left are not among them */
+	uint32 met_dead;		/* inserts have met dead rows since the build, or the last vacuum */
+	uint32 most_buckets;	/* that there have been since the build */
+	VptreeChild rebuilding; /* root of a subtree that is flattened (flatten.c), or nothing */
+	uint16 oldest;			/* of the following: a ring */
+	uint16 nresting;		/* how many; retired buckets that a crash has left are not among them */
 	BlockNumber resting[VPTREE_MAX_RESTING]; /* heads of retired buckets */
+	uint32
+		rebuilt; /* the tree no longer leads to `rebuilding`, but some of its buckets are not retired yet */
 } VptreeMeta;
 
 #define VPTREE_FREE_PAGES offsetof(VptreeMeta, free_pages)
@@ -425,19 +428,27 @@ typedef struct VptreeGroupBucket
 	uint32 pages;
 } VptreeGroupBucket;
 
-/* The buckets of a subtree, and the nodes above them */
+/*
+ * The buckets of a subtree, and the nodes above them: VPTREE_MAX_GROUP of each at most, but of one
+ * that is flattened
+ */
 typedef struct VptreeGroup
 {
 	VptreeIndex *index;
 	const VptreeStep *steps; /* the nodes above the subtree, from the root on */
 	uint32 depth;			 /* how many */
 	VptreeChild root;
-	VptreeChild nodes[VPTREE_MAX_GROUP];
+	VptreeChild *nodes; /* palloc'ed */
 	uint32 nnodes;
-	VptreeGroupBucket buckets[VPTREE_MAX_GROUP];
+	VptreeGroupBucket *buckets;
 	uint32 nbuckets;
+	uint32 capacity; /* of both */
 	uint32 nentries; /* in those that are locked */
 } VptreeGroup;
+
+/* Begins a group without buckets below so many nodes. */
+extern void vptree_group_init(VptreeGroup *group, VptreeIndex *index, const VptreeStep *steps,
+							  uint32 depth, VptreeChild root, uint32 capacity);
 
 /* Buckets that a group of this index has, at most */
 extern uint32 vptree_group_limit(const VptreeIndex *index);
@@ -471,10 +482,18 @@ extern VptreeChild vptree_rebuild(VptreeGroup *group, uint32 nleaves);
  */
 typedef struct VptreeRebuild VptreeRebuild;
 extern VptreeRebuild *vptree_rebuild_copy(VptreeGroup *group);
+extern uint32 vptree_rebuild_leaves(const VptreeRebuild *rebuild); /* as many as a build makes */
 extern void vptree_rebuild_compute(VptreeRebuild *rebuild, uint32 nleaves);
 extern bool vptree_rebuild_is_current(VptreeRebuild *rebuild);
 extern VptreeChild vptree_rebuild_replace(VptreeRebuild *rebuild);
 extern void vptree_rebuild_free(VptreeRebuild *rebuild);
+
+/*
+ * The last step where no head is locked, but nobody changes the group, as meta.rebuilding is its
+ * root: that is over then, and the buckets have been given back.
+ */
+extern void vptree_rebuild_replace_closed(VptreeRebuild *rebuild);
+extern void vptree_end_rebuilding(void *meta); /* a MetaChange */
 
 /* resting.c: retired buckets */
 
@@ -487,6 +506,9 @@ extern void vptree_retire(VptreeMeta *meta, const VptreeGroup *group);
 /* Gives back the oldest ones but for as many as may rest in an index of this size; or all. */
 extern void vptree_trim_resting(VptreeIndex *index);
 extern uint32 vptree_free_resting(VptreeIndex *index);
+
+/* Gives back a retired one that does not rest. */
+extern void vptree_free_retired(VptreeIndex *index, BlockNumber head);
 
 /* dead.c */
 
@@ -514,6 +536,17 @@ typedef struct VptreePlace
  * as vacuum is at work, or others add to it all the time.
  */
 extern bool vptree_make_room(VptreeIndex *index, Relation heap, const VptreePlace *place);
+
+/* flatten.c: subtrees that have become too deep */
+
+/* Builds a subtree above a place anew, if the place is too deep and nobody is at work there. */
+extern void vptree_flatten(VptreeIndex *index, const VptreePlace *place);
+
+/*
+ * Is the place, whose bucket is locked, in a subtree that is flattened?  Then nobody may add to
+ * it without VPTREE_SPLIT_LOCK.
+ */
+extern bool vptree_is_flattened(VptreeIndex *index, const VptreePlace *place);
 
 /* merge.c */
 
