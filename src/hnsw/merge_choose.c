@@ -198,6 +198,36 @@ find_base_neighbors(MergeState *state, MergeVertex *vertex, const void *query,
 		choose_neighbors(state, vertex, 0);
 }
 
+/* Appends those of n vertices that links[] does not hold; returns how many it holds then. */
+static int
+append_links(uint32 *links, int nlinks, const uint32 *vertices, int n, int limit)
+{
+	for (int i = 0; i < n && nlinks < limit; i++)
+	{
+		if (!hnsw_contains(links, nlinks, vertices[i]))
+			links[nlinks++] = vertices[i];
+	}
+	return nlinks;
+}
+
+/*
+ * Puts the links that the heuristic has accepted in the layer above in front of those that only
+ * fill the list.  They lead farther, to other clusters too: what is near is all of the own
+ * cluster, once there are many vertices.
+ */
+static void
+add_upper_links(MergeState *state, MergeVertex *vertex, int layer)
+{
+	int limit = HNSW_LAYER_LINKS(state->index->meta.m, layer);
+	uint32 *links = MemoryContextAlloc(state->context, limit * sizeof(uint32));
+	int n = append_links(links, 0, vertex->links[layer], vertex->ndiverse[layer], limit);
+
+	n = append_links(links, n, vertex->links[layer + 1], vertex->ndiverse[layer + 1], limit);
+	vertex->nlinks[layer] =
+		append_links(links, n, vertex->links[layer], vertex->nlinks[layer], limit);
+	vertex->links[layer] = links;
+}
+
 /* Copies the entries of a search's pool to entries[] and returns their number. */
 static int
 copy_pool(const HnswSearch *search, PoolEntry *entries)
@@ -234,6 +264,11 @@ find_neighbors(MergeState *state, MergeVertex *vertex)
 	}
 	nseeds = copy_pool(search, seeds);
 	find_base_neighbors(state, vertex, query, seeds, nseeds);
+	for (int layer = vertex->level - 1; layer >= 0 && vertex->fate != MERGE_FINISHED; layer--)
+	{
+		if (vertex->links[layer + 1] != NULL)
+			add_upper_links(state, vertex, layer);
+	}
 }
 
 /* Takes over the links that a merge cut short has given a vertex. */

@@ -228,31 +228,100 @@ keep_anchors(Repair *repair, uint32 vertex, const uint32 *links, int nlinks, uin
 }
 
 /*
- * Puts into chosen[] the candidates that the heuristic has kept, then the
- * nearest others, `most` at most.  Returns how many.
+ * Marks the candidates that are to be linked to: those that the vertex links to already, those
+ * that the heuristic has kept, as far as there is room, and the nearest others up to `most`.
+ * nlive: links it has, if there were no candidates; they are among these or not.
  */
-static int
-fill_links(const Candidates *candidates, const int *kept, int nkept, int most, uint32 *chosen)
+static void
+mark_chosen(const Candidates *candidates, const uint32 *live, int nlive, const int *kept, int nkept,
+			int most, int limit, bool *chosen)
 {
-	int next = 0;
-	int n = nkept;
+	int n = nlive;
 
-	for (int i = 0; i < nkept; i++)
-		chosen[i] = candidates->vertices[kept[i]];
+	for (int i = 0; i < candidates->n; i++)
+		chosen[i] = hnsw_contains(live, nlive, candidates->vertices[i]);
+	for (int i = 0; i < nkept && n < limit; i++)
+	{
+		n += !chosen[kept[i]];
+		chosen[kept[i]] = true;
+	}
 	for (int i = 0; i < candidates->n && n < most; i++)
 	{
-		if (next < nkept && kept[next] == i)
-			next++;
-		else
-			chosen[n++] = candidates->vertices[i];
+		n += !chosen[i];
+		chosen[i] = true;
+	}
+}
+
+/*
+ * Puts into links[] what is to be linked to: of the candidates, ascending, those that are
+ * chosen, and then the links that the vertex has and the candidates do not.  Returns how many.
+ */
+static int
+copy_chosen(const Candidates *candidates, const bool *chosen, const uint32 *live, int nlive,
+			int limit, uint32 *links)
+{
+	int n = 0;
+
+	for (int i = 0; i < candidates->n && n < limit; i++)
+	{
+		if (chosen[i])
+			links[n++] = candidates->vertices[i];
+	}
+	for (int i = 0; i < nlive && n < limit; i++)
+	{
+		if (!hnsw_contains(links, n, live[i]))
+			links[n++] = live[i];
 	}
 	return n;
 }
 
 /*
- * Chooses the links of a vertex in a layer anew, as many as a new vertex gets, so
- * that there is room for links back; `chosen` has room for the layer's limit.
- * Returns their number.
+ * Adds the links of the layer above to those in layer 0, as far as there is room: they lead
+ * farther.  Returns how many there are.
+ */
+static int
+add_upper_links(Repair *repair, uint32 vertex, uint32 *links, int n, int limit)
+{
+	HnswSearch *search = &repair->search;
+	int nupper = hnsw_read_links(search, vertex, 1);
+
+	for (int i = 0; i < nupper && n < limit; i++)
+	{
+		uint32 link = search->links[i];
+
+		if (!is_dead(repair, link) && !hnsw_contains(links, n, link) &&
+			hnsw_is_linkable(repair->index, link, 0))
+			links[n++] = link;
+	}
+	return n;
+}
+
+/*
+ * Completes the links that a vertex has left in a layer: by those that the heuristic keeps of
+ * the candidates, and the nearest others, until it has as many as a new vertex gets.  What is
+ * left stays, whatever the heuristic thinks of it: among them are links to other clusters,
+ * which were made when there were few vertices and which nothing else would make again.
+ * links[]: in ascending order, room for the layer's limit; returns their number.
+ */
+static int
+complete_links(Repair *repair, uint32 vertex, int layer, const uint32 *old, int nold,
+			   const Candidates *candidates, const int *kept, int nkept, uint32 *links)
+{
+	int limit = HNSW_LAYER_LINKS(repair->index->meta.m, layer);
+	int most = HNSW_SELECTED_LINKS(repair->index->meta.m, layer);
+	bool *chosen = palloc(sizeof(bool) * Max(candidates->n, 1));
+	uint32 *live = palloc(sizeof(uint32) * Max(nold, 1));
+	int nlive = copy_live(repair, old, nold, live);
+	int n;
+
+	mark_chosen(candidates, live, nlive, kept, nkept, most, limit, chosen);
+	n = copy_chosen(candidates, chosen, live, nlive, limit, links);
+	return layer == 0 ? add_upper_links(repair, vertex, links, n, limit) : n;
+}
+
+/*
+ * Chooses links of a vertex in a layer in place of those that led to deleted vertices;
+ * `chosen` has room for the layer's limit.  Returns the number of all its links.
  */
 static int
 choose_links(Repair *repair, uint32 vertex, int layer, const uint32 *links, int nlinks,
@@ -280,11 +349,13 @@ choose_links(Repair *repair, uint32 vertex, int layer, const uint32 *links, int 
 	ndiverse =
 		graph_select_neighbors(&repair->distance, values, candidates.keys, candidates.n, most,
 							   false, repair->scratch, kept, &repair->search.distances);
-	nkept = fill_links(&candidates, kept, ndiverse, most, chosen);
 	diverse = palloc(sizeof(uint32) * Max(ndiverse, 1));
-	memcpy(diverse, chosen, sizeof(uint32) * ndiverse);
+	for (int i = 0; i < ndiverse; i++)
+		diverse[i] = candidates.vertices[kept[i]];
+	nkept =
+		complete_links(repair, vertex, layer, links, nlinks, &candidates, kept, ndiverse, chosen);
 	if (layer == 0)
-		nkept = keep_anchors(repair, vertex, links, nlinks, chosen, nkept, most);
+		nkept = keep_anchors(repair, vertex, links, nlinks, chosen, nkept, nkept);
 	repair_ask_back(repair, vertex, layer, links, nlinks, chosen, nkept, diverse, ndiverse);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(repair->step);
