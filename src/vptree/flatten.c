@@ -184,12 +184,10 @@ find_scapegoat(VptreeIndex *index, const VptreePlace *place, VptreeGroup *group)
 static void
 close_subtree(VptreeIndex *index, VptreeChild root)
 {
-	Buffer buffer = recent_read(index->relation, META_BLOCK);
 	PageChange change;
+	VptreeMeta *meta = meta_begin_change(index->relation, false, &change);
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	page_change_begin(&change, index->relation, false);
-	((VptreeMeta *) PageGetContents(page_change_page(&change, buffer, false)))->rebuilding = root;
+	meta->rebuilding = root;
 	page_change_finish(&change);
 }
 

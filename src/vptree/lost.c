@@ -351,12 +351,10 @@ mark_nodes(LostPages *lost, BlockNumber block)
 static void
 use_dead_page(VptreeIndex *index, BlockNumber block)
 {
-	Buffer buffer = recent_read(index->relation, META_BLOCK);
 	PageChange change;
+	VptreeMeta *meta = meta_begin_change(index->relation, false, &change);
 
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	page_change_begin(&change, index->relation, false);
-	((VptreeMeta *) PageGetContents(page_change_page(&change, buffer, false)))->node_block = block;
+	meta->node_block = block;
 	page_change_finish(&change);
 	index->meta.node_block = block;
 }
