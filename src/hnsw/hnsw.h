@@ -101,6 +101,12 @@ typedef enum HnswQuantization
 /* Vertices that a scan keeps while it descends, and begins layer 0 with */
 #define HNSW_SEEDS 4
 
+/*
+ * Vertices of layer 1 or of the routing sample that are candidates for a vertex's
+ * links (README, "Long links")
+ */
+#define HNSW_FAR_CANDIDATES 48
+
 /* The same of a search that begins with a sample, and vertices in a sample, at most */
 #define HNSW_ROUTED_SEEDS 8
 #define HNSW_ROUTING_SAMPLE(nvertices) ((uint32) Min(2048.0, 2 * sqrt(nvertices)))
@@ -558,7 +564,7 @@ extern void hnsw_search_add(HnswSearch *search, const PoolEntry *candidates, uin
 							const PoolEntry *seeds, int nseeds);
 extern void hnsw_search_values(HnswSearch *search, const HnswVertex *records, int n, float *keys);
 extern void hnsw_prefetch_vertex(HnswIndex *index, uint32 vertex);
-extern void hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer);
+extern void hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer, int ef);
 extern void hnsw_search_set_ef(HnswSearch *search, int ef);
 extern void hnsw_search_forget(HnswSearch *search, int room);
 extern void hnsw_search_restart(HnswSearch *search);
@@ -575,6 +581,21 @@ extern bool hnsw_coded_add(HnswSearch *search, uint32 vertex);
 extern bool hnsw_coded_go_on(HnswSearch *search);
 extern void hnsw_search_coded(HnswSearch *search, int ef);
 extern void hnsw_coded_fill(HnswSearch *search);
+
+/* candidates.c */
+
+/* Candidates for the links of a vertex in a layer, ascending by key */
+typedef struct HnswCandidates
+{
+	uint32 *vertices;
+	float *keys;
+	int n;
+} HnswCandidates;
+
+extern void hnsw_candidates_init(HnswCandidates *candidates, int room);
+extern void hnsw_candidates_add(HnswIndex *index, HnswCandidates *candidates, uint32 vertex,
+								int layer, bool check, const PoolEntry *entries, int n);
+extern void hnsw_find_far(HnswSearch *search, const void *query, int room);
 
 /* routing.c: where searches of a quantised index begin */
 extern int hnsw_route(HnswSearch *search, PoolEntry *seeds, int limit);

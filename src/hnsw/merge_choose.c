@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -28,23 +30,15 @@ prepare_vertex(MergeState *state, const MergeVertex *vertex)
 	return space_prepare_query(hnsw_copy_space(index), state->encoded, state->query);
 }
 
-/* Candidates for the links of a vertex, nearest first */
-typedef struct Candidates
-{
-	uint32 *vertices;
-	float *keys;
-	int n;
-} Candidates;
-
 /*
- * Copies candidates for a vertex's links in a layer from the pool.  `check`:
- * only those that may be linked to; in layer 0, where all that is near is
- * deleted, the search then goes on farther away: there is a live vertex, since
- * the entry point is one.
+ * Finds candidates for a vertex's links in a layer: what the pool holds, and far
+ * ones.  `check`: only those that may be linked to; in layer 0, where all that is
+ * near is deleted, the search then goes on farther away: there is a live vertex,
+ * since the entry point is one.
  */
 static void
 find_candidates(MergeState *state, const MergeVertex *vertex, int layer, bool check,
-				Candidates *candidates)
+				const PoolEntry *far, int nfar, HnswCandidates *candidates)
 {
 	HnswSearch *search = &state->search;
 	Pool *pool = &search->pool;
@@ -54,20 +48,10 @@ find_candidates(MergeState *state, const MergeVertex *vertex, int layer, bool ch
 		int ef = 2 * pool->capacity;
 		PoolEntry nearest;
 
-		candidates->vertices =
-			palloc_extended(sizeof(uint32) * Max(pool->size, 1), MCXT_ALLOC_HUGE);
-		candidates->keys = palloc_extended(sizeof(float) * Max(pool->size, 1), MCXT_ALLOC_HUGE);
-		candidates->n = 0;
-		for (int i = 0; i < pool->size; i++)
-		{
-			uint32 candidate = POOL_ID(pool->entries[i]);
-
-			if (candidate == vertex->vertex ||
-				(check && !hnsw_is_linkable(state->index, candidate, layer)))
-				continue;
-			candidates->vertices[candidates->n] = candidate;
-			candidates->keys[candidates->n++] = pool->entries[i].key;
-		}
+		hnsw_candidates_init(candidates, pool->size + nfar);
+		hnsw_candidates_add(state->index, candidates, vertex->vertex, layer, check, pool->entries,
+							pool->size);
+		hnsw_candidates_add(state->index, candidates, vertex->vertex, layer, check, far, nfar);
 		if (!check || candidates->n > 0 || layer > 0 || pool->size < pool->capacity)
 			return;
 		nearest = pool->entries[0];
@@ -109,7 +93,8 @@ join_equal_vertex(MergeState *state, MergeVertex *pending)
 
 /* Chooses a vertex's neighbours in a layer from candidates. */
 static void
-select_neighbors(MergeState *state, MergeVertex *vertex, int layer, const Candidates *candidates)
+select_neighbors(MergeState *state, MergeVertex *vertex, int layer,
+				 const HnswCandidates *candidates)
 {
 	HnswIndex *index = state->index;
 	int limit = HNSW_SELECTED_LINKS(index->meta.m, layer);
@@ -148,20 +133,20 @@ are_linkable(MergeState *state, const MergeVertex *vertex, int layer)
 }
 
 /*
- * Chooses a vertex's neighbours in a layer from what the pool holds.  Few
+ * Chooses a vertex's neighbours in a layer from what the pool holds and far candidates.  Few
  * candidates are deleted: only those chosen are looked at, and if there is one
  * among them the choice is made again with all of them looked at.
  */
 static void
-choose_neighbors(MergeState *state, MergeVertex *vertex, int layer)
+choose_neighbors(MergeState *state, MergeVertex *vertex, int layer, const PoolEntry *far, int nfar)
 {
-	Candidates candidates;
+	HnswCandidates candidates;
 
-	find_candidates(state, vertex, layer, false, &candidates);
+	find_candidates(state, vertex, layer, false, far, nfar, &candidates);
 	select_neighbors(state, vertex, layer, &candidates);
 	if (are_linkable(state, vertex, layer))
 		return;
-	find_candidates(state, vertex, layer, true, &candidates);
+	find_candidates(state, vertex, layer, true, far, nfar, &candidates);
 	select_neighbors(state, vertex, layer, &candidates);
 }
 
@@ -186,7 +171,10 @@ search_base(MergeState *state, const void *query, const PoolEntry *seeds, int n)
 	search->coder = NULL;
 }
 
-/* Searches layer 0 from n vertices whose keys are known and chooses neighbours there. */
+/*
+ * Searches layer 0 from n vertices whose keys are known and chooses neighbours there: among
+ * what it finds, and those it began with.
+ */
 static void
 find_base_neighbors(MergeState *state, MergeVertex *vertex, const void *query,
 					const PoolEntry *seeds, int n)
@@ -195,37 +183,7 @@ find_base_neighbors(MergeState *state, MergeVertex *vertex, const void *query,
 	if (join_equal_vertex(state, vertex))
 		vertex->fate = MERGE_FINISHED;
 	else
-		choose_neighbors(state, vertex, 0);
-}
-
-/* Appends those of n vertices that links[] does not hold; returns how many it holds then. */
-static int
-append_links(uint32 *links, int nlinks, const uint32 *vertices, int n, int limit)
-{
-	for (int i = 0; i < n && nlinks < limit; i++)
-	{
-		if (!hnsw_contains(links, nlinks, vertices[i]))
-			links[nlinks++] = vertices[i];
-	}
-	return nlinks;
-}
-
-/*
- * Puts the links that the heuristic has accepted in the layer above in front of those that only
- * fill the list.  They lead farther, to other clusters too: what is near is all of the own
- * cluster, once there are many vertices.
- */
-static void
-add_upper_links(MergeState *state, MergeVertex *vertex, int layer)
-{
-	int limit = HNSW_LAYER_LINKS(state->index->meta.m, layer);
-	uint32 *links = MemoryContextAlloc(state->context, limit * sizeof(uint32));
-	int n = append_links(links, 0, vertex->links[layer], vertex->ndiverse[layer], limit);
-
-	n = append_links(links, n, vertex->links[layer + 1], vertex->ndiverse[layer + 1], limit);
-	vertex->nlinks[layer] =
-		append_links(links, n, vertex->links[layer], vertex->nlinks[layer], limit);
-	vertex->links[layer] = links;
+		choose_neighbors(state, vertex, 0, seeds, n);
 }
 
 /* Copies the entries of a search's pool to entries[] and returns their number. */
@@ -253,22 +211,17 @@ find_neighbors(MergeState *state, MergeVertex *vertex)
 	int nseeds;
 
 	hnsw_search_start(search, query, HNSW_SEEDS);
-	hnsw_search_descend(search, top, vertex->level + 1);
+	hnsw_search_descend(search, top, vertex->level + 1, HNSW_SEEDS);
 	nseeds = copy_pool(search, seeds);
 	hnsw_search_begin(search, query, candidates, seeds, nseeds);
 	for (int layer = Min(top, vertex->level); layer > 0; layer--)
 	{
 		hnsw_search_layer(search, layer, index->meta.ef_construction);
-		choose_neighbors(state, vertex, layer);
+		choose_neighbors(state, vertex, layer, NULL, 0);
 		hnsw_search_restart(search);
 	}
 	nseeds = copy_pool(search, seeds);
 	find_base_neighbors(state, vertex, query, seeds, nseeds);
-	for (int layer = vertex->level - 1; layer >= 0 && vertex->fate != MERGE_FINISHED; layer--)
-	{
-		if (vertex->links[layer + 1] != NULL)
-			add_upper_links(state, vertex, layer);
-	}
 }
 
 /* Takes over the links that a merge cut short has given a vertex. */
@@ -339,20 +292,29 @@ static void
 route_homes(MergeState *state, MergeVertex *vertex)
 {
 	HnswSearch *search = &state->search;
-	PoolEntry seeds[HNSW_SEEDS];
+	PoolEntry seeds[HNSW_FAR_CANDIDATES];
 	int n;
 
 	if (state->coder == NULL)
 		return;
 	search->coder = state->coder;
 	hnsw_coder_query(search->coder, search->query);
-	n = hnsw_route(search, seeds, HNSW_SEEDS);
+	n = hnsw_route(search, seeds, HNSW_FAR_CANDIDATES);
 	search->coder = NULL;
 	for (int i = 0; i < n; i++)
 	{
-		if (is_linked(state->index, seeds[i].id))
+		if (!isnan(seeds[i].key) && is_linked(state->index, seeds[i].id))
 			vertex->homes[vertex->nhomes++] = seeds[i];
 	}
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+	float left = ((const PoolEntry *) a)->key;
+	float right = ((const PoolEntry *) b)->key;
+
+	return left < right ? -1 : left > right;
 }
 
 /* Finds where in layer 0 the search for a vertex's neighbours begins. */
@@ -360,26 +322,16 @@ static void
 find_homes(MergeState *state, MergeVertex *vertex)
 {
 	HnswSearch *search = &state->search;
-	PoolEntry nearest;
-	int at = 0;
 
 	CHECK_FOR_INTERRUPTS();
 	search->query = prepare_vertex(state, vertex);
 	route_homes(state, vertex);
 	if (vertex->nhomes == 0)
 	{
-		hnsw_search_start(search, search->query, HNSW_SEEDS);
-		hnsw_search_descend(search, state->index->meta.entry_level, 1);
+		hnsw_find_far(search, search->query, HNSW_FAR_CANDIDATES);
 		vertex->nhomes = copy_pool(search, vertex->homes);
 	}
-	for (int i = 1; i < vertex->nhomes; i++)
-	{
-		if (vertex->homes[i].key < vertex->homes[at].key)
-			at = i;
-	}
-	nearest = vertex->homes[at];
-	vertex->homes[at] = vertex->homes[0];
-	vertex->homes[0] = nearest;
+	qsort(vertex->homes, vertex->nhomes, sizeof(PoolEntry), compare_keys);
 }
 
 static int

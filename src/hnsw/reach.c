@@ -246,7 +246,7 @@ give_anchor(Reach *reach, uint32 vertex, uint32 anchor)
 
 /* Attaches a vertex to the nearest candidate that was reached and can take a link. */
 static bool
-attach_to(Reach *reach, uint32 vertex, const Candidates *candidates)
+attach_to(Reach *reach, uint32 vertex, const HnswCandidates *candidates)
 {
 	for (int i = 0; i < candidates->n; i++)
 	{
@@ -272,7 +272,7 @@ attach(Reach *reach, uint32 vertex)
 	HnswSearch *search = &repair->search;
 	int ef = HNSW_CANDIDATES(repair->index->meta.ef_construction);
 	MemoryContext old = MemoryContextSwitchTo(repair->step);
-	Candidates candidates;
+	HnswCandidates candidates;
 	bool done;
 	bool all = false;
 

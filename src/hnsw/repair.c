@@ -29,6 +29,9 @@
  */
 #define REPAIR_EXPANSIONS(index) ((index)->meta.m)
 
+/* Of n links so many have to be lost for far candidates to be looked for */
+#define MIN_THINNED(n) (((n) + 3) / 4)
+
 Buffer
 repair_read_page(Repair *repair, BlockNumber blkno)
 {
@@ -87,7 +90,7 @@ repair_set_query(Repair *repair, uint32 vertex)
  */
 static void
 gather(Repair *repair, uint32 vertex, int layer, const uint32 *links, int nlinks,
-	   Candidates *candidates)
+	   HnswCandidates *candidates)
 {
 	HnswSearch *search = &repair->search;
 	int limit = HNSW_LAYER_LINKS(repair->index->meta.m, layer);
@@ -121,7 +124,7 @@ gather(Repair *repair, uint32 vertex, int layer, const uint32 *links, int nlinks
  * keeps the nearest of all that may be linked to.
  */
 static void
-rank(Repair *repair, uint32 vertex, int layer, Candidates *candidates)
+rank(Repair *repair, uint32 vertex, int layer, HnswCandidates *candidates)
 {
 	HnswIndex *index = repair->index;
 	HnswSearch *search = &repair->search;
@@ -145,29 +148,17 @@ rank(Repair *repair, uint32 vertex, int layer, Candidates *candidates)
 }
 
 bool
-repair_collect(Repair *repair, uint32 vertex, int layer, Candidates *candidates)
+repair_collect(Repair *repair, uint32 vertex, int layer, HnswCandidates *candidates)
 {
-	HnswIndex *index = repair->index;
-	Pool *pool = &repair->search.pool;
-	int room = Max(pool->size, 1);
+	const Pool *pool = &repair->search.pool;
 
-	candidates->vertices = palloc_extended(sizeof(uint32) * room, MCXT_ALLOC_HUGE);
-	candidates->keys = palloc_extended(sizeof(float) * room, MCXT_ALLOC_HUGE);
-	candidates->n = 0;
-	for (int i = 0; i < pool->size; i++)
-	{
-		uint32 found = POOL_ID(pool->entries[i]);
-
-		if (found == vertex || is_dead(repair, found) || !hnsw_is_linkable(index, found, layer))
-			continue;
-		candidates->vertices[candidates->n] = found;
-		candidates->keys[candidates->n++] = pool->entries[i].key;
-	}
+	hnsw_candidates_init(candidates, pool->size);
+	hnsw_candidates_add(repair->index, candidates, vertex, layer, true, pool->entries, pool->size);
 	return pool->size < pool->capacity;
 }
 
 void
-repair_search(Repair *repair, uint32 vertex, int layer, Candidates *candidates)
+repair_search(Repair *repair, uint32 vertex, int layer, HnswCandidates *candidates)
 {
 	HnswIndex *index = repair->index;
 	HnswSearch *search = &repair->search;
@@ -233,8 +224,8 @@ keep_anchors(Repair *repair, uint32 vertex, const uint32 *links, int nlinks, uin
  * nlive: links it has, if there were no candidates; they are among these or not.
  */
 static void
-mark_chosen(const Candidates *candidates, const uint32 *live, int nlive, const int *kept, int nkept,
-			int most, int limit, bool *chosen)
+mark_chosen(const HnswCandidates *candidates, const uint32 *live, int nlive, const int *kept,
+			int nkept, int most, int limit, bool *chosen)
 {
 	int n = nlive;
 
@@ -257,7 +248,7 @@ mark_chosen(const Candidates *candidates, const uint32 *live, int nlive, const i
  * chosen, and then the links that the vertex has and the candidates do not.  Returns how many.
  */
 static int
-copy_chosen(const Candidates *candidates, const bool *chosen, const uint32 *live, int nlive,
+copy_chosen(const HnswCandidates *candidates, const bool *chosen, const uint32 *live, int nlive,
 			int limit, uint32 *links)
 {
 	int n = 0;
@@ -276,27 +267,6 @@ copy_chosen(const Candidates *candidates, const bool *chosen, const uint32 *live
 }
 
 /*
- * Adds the links of the layer above to those in layer 0, as far as there is room: they lead
- * farther.  Returns how many there are.
- */
-static int
-add_upper_links(Repair *repair, uint32 vertex, uint32 *links, int n, int limit)
-{
-	HnswSearch *search = &repair->search;
-	int nupper = hnsw_read_links(search, vertex, 1);
-
-	for (int i = 0; i < nupper && n < limit; i++)
-	{
-		uint32 link = search->links[i];
-
-		if (!is_dead(repair, link) && !hnsw_contains(links, n, link) &&
-			hnsw_is_linkable(repair->index, link, 0))
-			links[n++] = link;
-	}
-	return n;
-}
-
-/*
  * Completes the links that a vertex has left in a layer: by those that the heuristic keeps of
  * the candidates, and the nearest others, until it has as many as a new vertex gets.  What is
  * left stays, whatever the heuristic thinks of it: among them are links to other clusters,
@@ -305,7 +275,7 @@ add_upper_links(Repair *repair, uint32 vertex, uint32 *links, int n, int limit)
  */
 static int
 complete_links(Repair *repair, uint32 vertex, int layer, const uint32 *old, int nold,
-			   const Candidates *candidates, const int *kept, int nkept, uint32 *links)
+			   const HnswCandidates *candidates, const int *kept, int nkept, uint32 *links)
 {
 	int limit = HNSW_LAYER_LINKS(repair->index->meta.m, layer);
 	int most = HNSW_SELECTED_LINKS(repair->index->meta.m, layer);
@@ -316,7 +286,36 @@ complete_links(Repair *repair, uint32 vertex, int layer, const uint32 *old, int 
 
 	mark_chosen(candidates, live, nlive, kept, nkept, most, limit, chosen);
 	n = copy_chosen(candidates, chosen, live, nlive, limit, links);
-	return layer == 0 ? add_upper_links(repair, vertex, links, n, limit) : n;
+	return n;
+}
+
+/*
+ * Adds candidates farther away, for a vertex that has lost so many links that what is left
+ * of its cluster, if anything, may hang together with the others by far fewer.
+ */
+static void
+add_far_candidates(Repair *repair, uint32 vertex, HnswCandidates *candidates)
+{
+	const Pool *pool = &repair->search.pool;
+	HnswCandidates near = *candidates;
+
+	hnsw_find_far(&repair->search, repair->search.query, 2 * HNSW_FAR_CANDIDATES);
+	hnsw_candidates_init(candidates, near.n + pool->size);
+	candidates->n = near.n;
+	memcpy(candidates->vertices, near.vertices, near.n * sizeof(uint32));
+	memcpy(candidates->keys, near.keys, near.n * sizeof(float));
+	hnsw_candidates_add(repair->index, candidates, vertex, 0, true, pool->entries, pool->size);
+}
+
+/* Has a list lost so many links that far candidates are wanted? */
+static bool
+is_thinned(const Repair *repair, const uint32 *links, int n)
+{
+	int ndead = 0;
+
+	for (int i = 0; i < n; i++)
+		ndead += is_dead(repair, links[i]);
+	return ndead >= MIN_THINNED(n);
 }
 
 /*
@@ -330,7 +329,7 @@ choose_links(Repair *repair, uint32 vertex, int layer, const uint32 *links, int 
 	HnswIndex *index = repair->index;
 	MemoryContext old = MemoryContextSwitchTo(repair->step);
 	int most = HNSW_SELECTED_LINKS(index->meta.m, layer);
-	Candidates candidates;
+	HnswCandidates candidates;
 	const void **values;
 	uint32 *diverse;
 	int *kept;
@@ -343,6 +342,8 @@ choose_links(Repair *repair, uint32 vertex, int layer, const uint32 *links, int 
 	rank(repair, vertex, layer, &candidates);
 	if (candidates.n < (nlinks + 1) / 2)
 		repair_search(repair, vertex, layer, &candidates);
+	if (layer == 0 && is_thinned(repair, links, nlinks))
+		add_far_candidates(repair, vertex, &candidates);
 	values = hnsw_copy_values(index, candidates.vertices, candidates.n);
 	kept = palloc(sizeof(int) * Max(most, 1));
 	hnsw_graph_distance(&repair->distance, hnsw_copy_space(index));

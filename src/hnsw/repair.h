@@ -54,14 +54,6 @@ typedef struct Repair
 	MemoryContext step;	   /* reset after every list */
 } Repair;
 
-/* Candidates for the links of a vertex in a layer */
-typedef struct Candidates
-{
-	uint32 *vertices; /* ascending by key once ranked */
-	float *keys;
-	int n;
-} Candidates;
-
 static inline bool
 is_dead(const Repair *repair, uint32 vertex)
 {
@@ -95,13 +87,13 @@ extern void repair_set_query(Repair *repair, uint32 vertex);
  * Candidates for its links in a layer by a search from the entry point, in the
  * current memory context.  Where all that is near is deleted, it looks farther.
  */
-extern void repair_search(Repair *repair, uint32 vertex, int layer, Candidates *candidates);
+extern void repair_search(Repair *repair, uint32 vertex, int layer, HnswCandidates *candidates);
 
 /*
  * Those of a search's pool that may be linked to in a layer, but for the vertex
  * itself, in the current memory context.  True: the search found no others.
  */
-extern bool repair_collect(Repair *repair, uint32 vertex, int layer, Candidates *candidates);
+extern bool repair_collect(Repair *repair, uint32 vertex, int layer, HnswCandidates *candidates);
 
 /*
  * Repairs the links of all vertices of a page.  plans: room for each of its

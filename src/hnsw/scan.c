@@ -107,7 +107,7 @@ search_first(HnswScan state, const void *query)
 	if (index->meta.entry != HNSW_NO_VERTEX && nseeds == 0)
 	{
 		hnsw_search_start(search, query, HNSW_SEEDS);
-		hnsw_search_descend(search, index->meta.entry_level, 1);
+		hnsw_search_descend(search, index->meta.entry_level, 1, HNSW_SEEDS);
 		nseeds = search->pool.size;
 		memcpy(seeds, search->pool.entries, nseeds * sizeof(PoolEntry));
 	}

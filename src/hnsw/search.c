@@ -569,15 +569,15 @@ hnsw_search_layer(HnswSearch *search, int layer, int ef)
 }
 
 /*
- * Descent from layer from_layer down to, and with, to_layer; the pool ends up
- * with the nearest vertices found, as many as it has room for.
+ * Descent from layer from_layer down to, and with, to_layer, ef vertices wide; the
+ * pool ends up with the nearest vertices scored, as many as it has room for.
  */
 void
-hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer)
+hnsw_search_descend(HnswSearch *search, int from_layer, int to_layer, int ef)
 {
 	for (int layer = from_layer; layer >= to_layer; layer--)
 	{
-		hnsw_search_layer(search, layer, search->pool.capacity);
+		hnsw_search_layer(search, layer, ef);
 		hnsw_search_restart(search);
 	}
 }
