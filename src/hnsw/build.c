@@ -334,11 +334,30 @@ prefetch_value(const void *value, Size size)
 		__builtin_prefetch((const char *) value + offset);
 }
 
+static HnswVertex
+batch_record(const RecordBatch *batch, uint32 i)
+{
+	return (HnswVertex) (batch->records + i * batch->build->index.meta.slot_size);
+}
+
+/* Tells a coder that record number i of a batch, if before `end`, is the one after the next. */
+static void
+expect_record(const RecordBatch *batch, HnswCoder *coder, uint32 i, uint32 end)
+{
+	HnswVertex record = i < end ? batch_record(batch, i) : NULL;
+
+	if (record != NULL)
+		hnsw_coder_expect(coder, hnsw_vertex_links(&batch->build->index, record), record->nlinks);
+	else
+		hnsw_coder_expect(coder, NULL, 0);
+}
+
 /* Adds the codes of the links of record number i of a batch. */
 static void
-code_record(const RecordBatch *batch, HnswCoder *coder, uint32 i, HnswVertex record)
+code_record(const RecordBatch *batch, HnswCoder *coder, uint32 i)
 {
 	const HnswIndex *index = &batch->build->index;
+	HnswVertex record = batch_record(batch, i);
 	const BuildRows *rows = batch->build->rows;
 	const uint32 *order = batch->layout->order;
 	const uint32 *links = hnsw_vertex_links(index, record);
@@ -360,18 +379,20 @@ static void
 fill_records(void *arg, int thread, uint32_t from, uint32_t to)
 {
 	const RecordBatch *batch = (const RecordBatch *) arg;
-	Size slot_size = batch->build->index.meta.slot_size;
 	bool varies = index_space_varies(&batch->build->index.space);
 
 	for (uint32 i = from; i < to; i++)
 	{
-		HnswVertex record = (HnswVertex) (batch->records + i * slot_size);
+		HnswVertex record = batch_record(batch, i);
 
 		if (!varies)
-			memset(record, 0, slot_size);
+			memset(record, 0, batch->build->index.meta.slot_size);
 		fill_vertex(batch->build, batch->layout, batch->first + i, batch->tids[i], record);
-		if (batch->coders != NULL)
-			code_record(batch, batch->coders[thread], i, record);
+	}
+	for (uint32 i = from; batch->coders != NULL && i < to; i++)
+	{
+		expect_record(batch, batch->coders[thread], i + 1, to);
+		code_record(batch, batch->coders[thread], i);
 	}
 }
 
@@ -388,7 +409,7 @@ make_records(HnswBuild *build, Layout *layout, RecordBatch *batch, int n)
 		batch->tids[i] = hnsw_place_tids(&layout->item, extra_tids(build, vertex));
 		if (index_space_varies(&build->index.space))
 		{
-			HnswVertex record = (HnswVertex) (batch->records + i * slot_size);
+			HnswVertex record = batch_record(batch, i);
 
 			memset(record, 0, slot_size);
 			place_outside(build, layout, build_rows_value(build->rows, vertex), record);

@@ -69,6 +69,8 @@ struct HnswCoder
 	/* Rotated values of vertices from table_first on, or NULL */
 	float *table;
 	uint32 table_first;
+	const uint32 *next_links; /* of the record after the one at hand */
+	int next_nlinks;
 };
 
 /* The codes' measure of a space.  False: its values cannot be coded. */
@@ -326,15 +328,31 @@ hnsw_coder_encode(HnswCoder *coder, const float *coordinates, void *block, int l
 	encode_point(coder, &point, block, lane);
 }
 
-/* Starts reading the table's entry of a vertex. */
+/* Starts reading the table's entry of a vertex, into the first level of the cache or the second. */
 static inline void
-prefetch_entry(const HnswCoder *coder, uint32 vertex)
+prefetch_entry(const HnswCoder *coder, uint32 vertex, bool first)
 {
 	const char *entry = (const char *) table_entry(coder, vertex);
 	Size size = Min(coder->rabitq.code_dim * sizeof(float), PREFETCH_SIZE);
 
 	for (Size offset = 0; offset < size; offset += CACHE_LINE)
-		__builtin_prefetch(entry + offset);
+	{
+		if (first)
+			__builtin_prefetch(entry + offset);
+		else
+			__builtin_prefetch(entry + offset, 0, 2);
+	}
+}
+
+/*
+ * Tells the n links of the record whose codes will be made after the next: what the table has
+ * of them is fetched meanwhile, from memory; a few links ahead would be too late.
+ */
+void
+hnsw_coder_expect(HnswCoder *coder, const uint32 *links, int n)
+{
+	coder->next_links = links;
+	coder->next_nlinks = n;
 }
 
 /*
@@ -362,8 +380,10 @@ hnsw_code_links(HnswCoder *coder, const SpaceContext *space, HnswVertex record, 
 			hnsw_coder_center(coder, coder->center);
 			centered = true;
 		}
+		if (coder->table != NULL && i < coder->next_nlinks)
+			prefetch_entry(coder, coder->next_links[i], false);
 		if (coder->table != NULL && i + ENTRIES_AHEAD < n)
-			prefetch_entry(coder, links[i + ENTRIES_AHEAD]);
+			prefetch_entry(coder, links[i + ENTRIES_AHEAD], true);
 		hnsw_coder_coordinates(coder, space, neighbors[i], coder->coordinates);
 		if (coder->table != NULL)
 			point.rotated = table_entry(coder, links[i]);

@@ -534,6 +534,7 @@ extern bool hnsw_place_codes(HnswMeta *meta, const IndexSpace *space, Size value
 							 bool is_inline);
 extern HnswCoder *hnsw_coder_init(const HnswIndex *index, const float *mean);
 extern void hnsw_coder_use(HnswCoder *coder, float *table, uint32 first);
+extern void hnsw_coder_expect(HnswCoder *coder, const uint32 *links, int n);
 extern void hnsw_coder_fill(HnswCoder *coder, const SpaceContext *space, uint32 vertex,
 							const void *value);
 extern HnswCoder *hnsw_coder_create(HnswIndex *index);
