@@ -314,14 +314,14 @@ brute_force(const SpaceContext *context, const Matrix *base, const Matrix *queri
 
 /* How many of the first K of the pool are among the first K of the truth */
 static int
-count_hits(const Pool *pool, const float *truth)
+count_hits(const Graph *graph, const Pool *pool, const float *truth)
 {
 	int hits = 0;
 
 	for (int i = 0; i < K && i < pool->size; i++)
 	{
 		for (int j = 0; j < K; j++)
-			hits += POOL_ID(pool->entries[i]) == (uint32_t) truth[j];
+			hits += graph->numbers[POOL_ID(pool->entries[i])] == (uint32_t) truth[j];
 	}
 	return hits;
 }
@@ -350,7 +350,7 @@ report_search(const Graph *graph, const Matrix *queries, const Matrix *truth, in
 				graph->distance.context, matrix_row(queries, q), worker->query);
 
 			graph_search(graph, worker, query, ef);
-			hits += count_hits(&worker->pool, matrix_row(truth, q));
+			hits += count_hits(graph, &worker->pool, matrix_row(truth, q));
 		}
 		best = fmin(best, seconds() - start);
 	}
@@ -398,8 +398,8 @@ report_shape(const Graph *graph)
 		page[order[i]] = i / PAGE_SLOTS;
 	for (uint32_t v = 0; v < n; v++)
 	{
-		int count;
-		const uint32_t *ids = graph_links(graph, v, 0, &count);
+		uint32_t ids[GRAPH_MAX_LINKS];
+		int count = graph_links(graph, v, 0, ids);
 
 		links += (uint64_t) count;
 		for (int i = 0; i < count; i++)
@@ -441,8 +441,9 @@ parse_options(int argc, char **argv)
 										  {"seed", required_argument, NULL, 'r'},
 										  {"narrow", no_argument, NULL, 'w'},
 										  {NULL, 0, NULL, 0}};
-	Options options = {.space = "l2",
-					   .params = {.m = 16, .ef_construction = 64, .threads = 2, .seed = 42}};
+	Options options = {
+		.space = "l2",
+		.params = {.m = 16, .ef_construction = 64, .threads = 2, .seed = 42, .spare = SIZE_MAX}};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", names, NULL)) != -1)

@@ -38,7 +38,7 @@ SELECT id, round((v <-> '[2.1,3.2]')::numeric, 6) AS distance FROM items ORDER B
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM items ORDER BY v <-> '[2.5,3]' FETCH FIRST 1 ROW WITH TIES;
 SELECT id FROM items ORDER BY v <-> '[2.5,3]' FETCH FIRST 1 ROW WITH TIES;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM items ORDER BY v <-> '[2.1,3.2]' LIMIT 3 FOR UPDATE;
-SELECT id, rank() OVER (ORDER BY v <-> '[2.5,3]') FROM items ORDER BY v <-> '[2.5,3]' LIMIT 2 OFFSET 2;
+SELECT rank() OVER (ORDER BY v <-> '[2.5,3]') FROM items ORDER BY v <-> '[2.5,3]' LIMIT 2 OFFSET 2;
 RESET enable_sort;
 RESET enable_seqscan;
 SET enable_incremental_sort = off;

@@ -40,15 +40,19 @@
 /* Homes found per unit of work */
 #define HOMES_PER_UNIT 8
 
+/* Values put in their places per unit of work, and by a thread at a time */
+#define VALUES_PER_UNIT 256
+#define VALUES_GRAIN 1024
+
+/* Values up to this size are worth copying; larger ones take pages of their own anyway. */
+#define MAX_COPIED_SIZE 1024
+
 /* Size and alignment of a huge page; smaller arenas do without. */
 #define HUGE_PAGE ((size_t) 2 * 1024 * 1024)
 #define SMALL_PAGE ((size_t) 4096)
 
 /* Prefetching more of a value than this gains nothing: the hardware goes on. */
 #define MAX_PREFETCH_LINES 32
-
-/* Streams of random numbers, told apart by what is added to the seed */
-#define SEED_OF_ORDER UINT64_C(0x6F72646572)
 
 size_t
 graph_round_up(size_t size)
@@ -93,9 +97,12 @@ shape_for(const GraphParams *params, size_t query_size)
 typedef struct ArenaPlan
 {
 	size_t levels;
-	size_t order;
+	size_t numbers;
+	size_t vertices;
+	size_t queue;
 	size_t upper_first;
 	size_t parents;
+	size_t values;
 	size_t base_lists;
 	size_t upper_lists;
 	size_t workers;
@@ -103,18 +110,22 @@ typedef struct ArenaPlan
 	size_t total; /* whole pages */
 } ArenaPlan;
 
+/* value_size: bytes a value, or its address, takes. */
 static ArenaPlan
-plan_arena(uint32_t nvertices, uint64_t nupper, const GraphShape *shape)
+plan_arena(uint32_t nvertices, uint64_t nupper, const GraphShape *shape, size_t value_size)
 {
 	ArenaPlan plan;
 	size_t n = nvertices;
 	size_t page;
 
 	plan.levels = graph_round_up(sizeof(Graph));
-	plan.order = plan.levels + graph_round_up(n);
-	plan.upper_first = plan.order + graph_round_up(n * sizeof(uint32_t));
-	plan.parents = plan.upper_first + graph_round_up(n * sizeof(uint32_t));
-	plan.base_lists = plan.parents + graph_round_up(n * sizeof(uint32_t));
+	plan.numbers = plan.levels + graph_round_up(n);
+	plan.vertices = plan.numbers + graph_round_up(n * sizeof(uint32_t));
+	plan.queue = plan.vertices + graph_round_up(n * sizeof(uint32_t));
+	plan.upper_first = plan.queue + graph_round_up(n * sizeof(uint32_t));
+	plan.parents = plan.upper_first + graph_round_up((nupper + 1) * sizeof(uint32_t));
+	plan.values = plan.parents + graph_round_up(n * sizeof(uint32_t));
+	plan.base_lists = plan.values + graph_round_up(n * value_size);
 	plan.upper_lists = plan.base_lists + graph_round_up(n * shape->base_stride);
 	plan.workers = plan.upper_lists + graph_round_up(nupper * shape->upper_stride);
 	plan.worker_stride = graph_worker_size(shape, nvertices, shape->candidates);
@@ -138,7 +149,7 @@ graph_memory(uint32_t nvertices, const GraphParams *params, size_t query_size)
 	double deviation = sqrt(nvertices * p) / (1.0 - p);
 	uint64_t nupper = (uint64_t) (mean + 8.0 * deviation) + GRAPH_MAX_LEVEL;
 
-	return plan_arena(nvertices, nupper, &shape).total;
+	return plan_arena(nvertices, nupper, &shape, sizeof(void *)).total;
 }
 
 int
@@ -174,55 +185,6 @@ map_arena(size_t size)
 	return start + before;
 }
 
-/* Draws the level of every vertex and counts the vertices per level. */
-static void
-assign_levels(Graph *graph, uint32_t *per_level)
-{
-	uint32_t nupper = 0;
-
-	memset(per_level, 0, (GRAPH_MAX_LEVEL + 1) * sizeof(uint32_t));
-	for (uint32_t v = 0; v < graph->nvertices; v++)
-	{
-		int level = graph_random_level(graph->params.seed, v, graph->params.m);
-
-		graph->levels[v] = (uint8_t) level;
-		graph->upper_first[v] = nupper;
-		nupper += (uint32_t) level;
-		per_level[level]++;
-	}
-}
-
-/* Orders the vertices by level, highest first, at random within a level. */
-static void
-assign_order(Graph *graph, const uint32_t *per_level)
-{
-	uint32_t start[GRAPH_MAX_LEVEL + 1];
-	uint32_t position = 0;
-	Random random;
-
-	for (int level = GRAPH_MAX_LEVEL; level >= 0; level--)
-	{
-		start[level] = position;
-		position += per_level[level];
-	}
-	random_seed(&random, graph->params.seed + SEED_OF_ORDER);
-	for (uint32_t v = 0; v < graph->nvertices; v++)
-		graph->order[start[graph->levels[v]]++] = v;
-	position = 0;
-	for (int level = GRAPH_MAX_LEVEL; level >= 0; level--)
-	{
-		for (uint32_t i = per_level[level]; i > 1; i--)
-		{
-			uint32_t j = (uint32_t) random_below(&random, i);
-			uint32_t swapped = graph->order[position + i - 1];
-
-			graph->order[position + i - 1] = graph->order[position + j];
-			graph->order[position + j] = swapped;
-		}
-		position += per_level[level];
-	}
-}
-
 /* Number of lists above layer 0 */
 static uint64_t
 count_upper(uint32_t nvertices, const GraphParams *params)
@@ -250,13 +212,41 @@ place_arrays(Graph *graph, const ArenaPlan *plan)
 
 	graph->arena_size = plan->total;
 	graph->levels = (uint8_t *) (arena + plan->levels);
-	graph->order = (uint32_t *) (arena + plan->order);
+	graph->numbers = (uint32_t *) (arena + plan->numbers);
+	graph->vertices = (uint32_t *) (arena + plan->vertices);
+	graph->queue = (uint32_t *) (arena + plan->queue);
 	graph->upper_first = (uint32_t *) (arena + plan->upper_first);
 	graph->parents = (uint32_t *) (arena + plan->parents);
+	graph->placed = arena + plan->values;
 	graph->base_lists = arena + plan->base_lists;
 	graph->upper_lists = arena + plan->upper_lists;
 	graph->workers = arena + plan->workers;
 	graph->worker_stride = plan->worker_stride;
+}
+
+/* Are the values to be copied?  Of those of different sizes only the addresses are known. */
+static bool
+are_copied(uint32_t nvertices, const GraphParams *params, const GraphValues *values)
+{
+	return !values->addresses && values->value_size <= MAX_COPIED_SIZE &&
+		   values->stride <= params->spare / (nvertices > 0 ? nvertices : 1);
+}
+
+/* Makes the graph ready for its first step. */
+static void
+begin(Graph *graph)
+{
+	graph->entry = GRAPH_NO_VERTEX;
+	graph->phase = GRAPH_DONE;
+	if (graph->nvertices == 0)
+		return;
+	graph_assign_order(graph);
+	graph->entry = 0;
+	graph->top_level = graph->levels[graph->entry];
+	for (uint32_t v = 0; v < graph->nhomes; v++)
+		graph_place_value(graph, v);
+	graph->phase = GRAPH_INSERT_HOMES;
+	graph->position = 1; /* the entry point has nobody to link to */
 }
 
 Graph *
@@ -264,9 +254,10 @@ graph_create(uint32_t nvertices, const GraphParams *params, const GraphDistance 
 			 const GraphValues *values)
 {
 	GraphShape shape = shape_for(params, distance->query_size);
-	ArenaPlan plan = plan_arena(nvertices, count_upper(nvertices, params), &shape);
+	bool copied = are_copied(nvertices, params, values);
+	size_t stride = copied ? values->stride : sizeof(void *);
+	ArenaPlan plan = plan_arena(nvertices, count_upper(nvertices, params), &shape, stride);
 	Graph *graph = (Graph *) map_arena(plan.total);
-	uint32_t per_level[GRAPH_MAX_LEVEL + 1];
 
 	assert(nvertices <= GRAPH_MAX_VERTICES);
 	if (graph == NULL)
@@ -276,22 +267,16 @@ graph_create(uint32_t nvertices, const GraphParams *params, const GraphDistance 
 	graph->params = *params;
 	graph->shape = shape;
 	graph->distance = *distance;
-	graph->values = *values;
+	graph->given = *values;
+	graph->values = (GraphValues){.chunks = &graph->placed,
+								  .chunk_shift = 31,
+								  .addresses = !copied,
+								  .stride = stride,
+								  .value_size = values->value_size};
 	graph->prefetch_lines = prefetch_lines(values->value_size);
 	for (int i = 0; i < params->threads; i++)
 		graph_worker_init(&shape, nvertices, shape.candidates, (char *) graph_worker(graph, i));
-
-	graph->entry = GRAPH_NO_VERTEX;
-	graph->phase = GRAPH_DONE;
-	if (nvertices == 0)
-		return graph;
-	assign_levels(graph, per_level);
-	assign_order(graph, per_level);
-	graph->entry = graph->order[0];
-	graph->top_level = graph->levels[graph->entry];
-	graph->nhomes = graph->top_level > 0 ? nvertices - per_level[0] : 1;
-	graph->phase = GRAPH_INSERT_HOMES;
-	graph->position = 1; /* the entry point has nobody to link to */
+	begin(graph);
 	return graph;
 }
 
@@ -308,7 +293,7 @@ insert_homes(void *arg, int thread, uint32_t from, uint32_t to)
 	Graph *graph = arg;
 
 	for (uint32_t i = from; i < to; i++)
-		graph_insert(graph, graph_worker(graph, thread), graph->order[i]);
+		graph_insert(graph, graph_worker(graph, thread), i);
 }
 
 static void
@@ -317,7 +302,7 @@ trim_homes(void *arg, int thread, uint32_t from, uint32_t to)
 	Graph *graph = arg;
 
 	for (uint32_t i = from; i < to; i++)
-		graph_trim(graph, graph_worker(graph, thread), graph->order[i], 1);
+		graph_trim(graph, graph_worker(graph, thread), i, 1);
 }
 
 static void
@@ -326,7 +311,7 @@ bridge_homes(void *arg, int thread, uint32_t from, uint32_t to)
 	Graph *graph = arg;
 
 	for (uint32_t i = from; i < to; i++)
-		graph_bridge(graph, graph_worker(graph, thread), graph->order[i]);
+		graph_bridge(graph, graph_worker(graph, thread), i);
 }
 
 static void
@@ -335,7 +320,15 @@ find_homes(void *arg, int thread, uint32_t from, uint32_t to)
 	Graph *graph = arg;
 
 	for (uint32_t i = from; i < to; i++)
-		graph_find_home(graph, graph_worker(graph, thread), graph->order[i]);
+		graph_find_home(graph, graph_worker(graph, thread), i);
+}
+
+static void
+place_values(void *arg, int thread, uint32_t from, uint32_t to)
+{
+	(void) thread;
+	for (uint32_t i = from; i < to; i++)
+		graph_place_value((Graph *) arg, i);
 }
 
 static void
@@ -351,8 +344,8 @@ insert_pieces(void *arg, int thread, uint32_t from, uint32_t to)
 		uint64_t first = graph->nhomes + place * GRAPH_PIECE;
 
 		worker->last = GRAPH_NO_VERTEX;
-		for (uint64_t i = first; i < first + GRAPH_PIECE && i < graph->nvertices; i++)
-			graph_insert(graph, worker, graph->order[i]);
+		for (uint64_t v = first; v < first + GRAPH_PIECE && v < graph->nvertices; v++)
+			graph_insert(graph, worker, (uint32_t) v);
 	}
 }
 
@@ -362,7 +355,7 @@ trim_piece(void *arg, int thread, uint32_t from, uint32_t to)
 	Graph *graph = arg;
 
 	for (uint32_t i = from; i < to; i++)
-		graph_trim(graph, graph_worker(graph, thread), graph->order[i], 0);
+		graph_trim(graph, graph_worker(graph, thread), i, 0);
 }
 
 /* The end of a step of n from graph->position on, at most `last` */
@@ -426,6 +419,20 @@ find_homes_step(Graph *graph, uint32_t items)
 	if (to == graph->nvertices)
 	{
 		graph_group(graph);
+		graph->phase = GRAPH_PLACE_VALUES;
+		graph->position = graph->nhomes;
+	}
+}
+
+static void
+place_values_step(Graph *graph, uint32_t items)
+{
+	uint32_t to = step_end(graph, (uint64_t) items * VALUES_PER_UNIT, graph->nvertices);
+
+	parallel_for(graph->params.threads, graph->position, to, VALUES_GRAIN, place_values, graph);
+	graph->position = to;
+	if (to == graph->nvertices)
+	{
 		graph->piece_step = graph_piece_step(graph_piece_count(graph));
 		graph->phase = GRAPH_INSERT;
 		graph->position = 0;
@@ -463,6 +470,15 @@ trim_step(Graph *graph, uint32_t items)
 	}
 }
 
+/* From now on vertices are looked up by the caller's numbers. */
+static void
+finish(Graph *graph)
+{
+	for (uint32_t v = 0; v < graph->nvertices; v++)
+		graph->vertices[graph->numbers[v]] = v;
+	graph->phase = GRAPH_DONE;
+}
+
 bool
 graph_build_step(Graph *graph, uint32_t items)
 {
@@ -482,6 +498,9 @@ graph_build_step(Graph *graph, uint32_t items)
 		case GRAPH_FIND_HOMES:
 			find_homes_step(graph, items);
 			break;
+		case GRAPH_PLACE_VALUES:
+			place_values_step(graph, items);
+			break;
 		case GRAPH_INSERT:
 			insert_step(graph, items);
 			break;
@@ -490,7 +509,7 @@ graph_build_step(Graph *graph, uint32_t items)
 			break;
 		case GRAPH_REACH:
 			if (!graph_reach_step(graph, items))
-				graph->phase = GRAPH_DONE;
+				finish(graph);
 			break;
 		case GRAPH_DONE:
 			break;
@@ -522,23 +541,30 @@ graph_distance_computations(const Graph *graph)
 	return computed;
 }
 
+size_t
+graph_spare_used(const Graph *graph)
+{
+	return graph->values.addresses ? 0 : graph->nvertices * graph->values.stride;
+}
+
 uint32_t
 graph_entry(const Graph *graph)
 {
-	return graph->entry;
+	return graph->entry == GRAPH_NO_VERTEX ? GRAPH_NO_VERTEX : graph->numbers[graph->entry];
 }
 
 int
 graph_level(const Graph *graph, uint32_t vertex)
 {
-	return graph->levels[vertex];
+	return graph->levels[graph->vertices[vertex]];
 }
 
-const uint32_t *
-graph_links(const Graph *graph, uint32_t vertex, int layer, int *n)
+int
+graph_links(const Graph *graph, uint32_t vertex, int layer, uint32_t *links)
 {
-	const GraphList *list = graph_list(graph, vertex, layer);
+	const GraphList *list = graph_list(graph, graph->vertices[vertex], layer);
 
-	*n = list->count;
-	return list->ids;
+	for (int i = 0; i < list->count; i++)
+		links[i] = graph->numbers[list->ids[i]];
+	return list->count;
 }

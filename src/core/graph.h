@@ -11,7 +11,7 @@
  * its number, and vertices are inserted from the highest level down, so the
  * entry point is the first one and never moves; within a level the order is
  * random, but those of level 0 come in small groups that lie near each other
- * (graph_group.c); neighbour lists have slack and are pruned only when the
+ * (graph_order.c); neighbour lists have slack and are pruned only when the
  * slack is used up; at the end every vertex is reachable from the entry point
  * in layer 0.
  *
@@ -83,12 +83,13 @@ typedef struct GraphParams
 	int ef_construction; /* size of the search pool, at least 1 */
 	int threads;		 /* at least 1 */
 	uint64_t seed;
-	bool upper; /* layer 0 is an upper layer of a larger graph: m links there, too */
+	bool upper;	  /* layer 0 is an upper layer of a larger graph: m links there, too */
+	size_t spare; /* bytes that copies of the values may take beyond graph_memory() */
 } GraphParams;
 
 typedef struct Graph Graph;
 
-/* Upper limit of the bytes that a graph of nvertices takes, beside the values */
+/* Upper limit of the bytes that a graph of nvertices takes, beside the values and copies of them */
 extern size_t graph_memory(uint32_t nvertices, const GraphParams *params, size_t query_size);
 
 /* Level of a vertex: floor(-ln(u) / ln(m)), u from a hash of seed and vertex */
@@ -97,7 +98,8 @@ extern int graph_random_level(uint64_t seed, uint64_t vertex, int m);
 /*
  * A graph with nothing inserted yet, or NULL when memory is short; all memory
  * it will ever need is taken here.  The values must stay until graph_free(),
- * which may be called between any two steps, and with NULL.
+ * which may be called between any two steps, and with NULL.  Vertices have the
+ * numbers of their values.
  */
 extern Graph *graph_create(uint32_t nvertices, const GraphParams *params,
 						   const GraphDistance *distance, const GraphValues *values);
@@ -115,12 +117,18 @@ extern uint32_t graph_progress(const Graph *graph);
 /* Distance computations so far */
 extern uint64_t graph_distance_computations(const Graph *graph);
 
+/* Bytes of params.spare that are in use */
+extern size_t graph_spare_used(const Graph *graph);
+
 /* The finished graph */
 extern uint32_t graph_entry(const Graph *graph);
 extern int graph_level(const Graph *graph, uint32_t vertex);
 
-/* Neighbours of vertex in layer, nearest first is not promised; *n at most 2m (m above 0) */
-extern const uint32_t *graph_links(const Graph *graph, uint32_t vertex, int layer, int *n);
+/*
+ * Copies the neighbours of a vertex in a layer to links[], which has room for 2 m; nearest
+ * first is not promised.  Returns how many: at most 2 m (m above layer 0).
+ */
+extern int graph_links(const Graph *graph, uint32_t vertex, int layer, uint32_t *links);
 
 /*
  * For every vertex one that links to it in layer 0, such that the links from

@@ -146,7 +146,9 @@ is_far(const Graph *graph, GraphWorker *worker, uint32_t home, float key)
 void
 graph_find_home(Graph *graph, GraphWorker *worker, uint32_t vertex)
 {
-	const void *query = graph_worker_query(graph, worker, vertex);
+	const void *value = graph_value(&graph->given, graph->numbers[vertex]);
+	const void *query =
+		graph->distance.prepare_query(graph->distance.context, value, worker->query);
 	uint32_t found[GRAPH_BEAM] = {graph->entry};
 	float key;
 	int n;

@@ -4,6 +4,10 @@
  *	  What the files of the graph builder share; nobody else includes it but
  *	  their tests and benchmarks.
  *
+ * Inside the builder vertices are numbered in the order of their insertion
+ * (graph_order.c), so that what lies near each other in the graph does so in
+ * memory; the numbers that callers know are those of the values.
+ *
  * Everything a graph owns lies in one arena (graph.c).  A neighbour list is a
  * GraphList: a head of four bytes and room for more links than its limit, so
  * that it is pruned only when the room is used up.
@@ -83,6 +87,7 @@ typedef enum GraphPhase
 	GRAPH_TRIM_HOMES,	/* their lists in upper layers */
 	GRAPH_BRIDGE,		/* make them findable there */
 	GRAPH_FIND_HOMES,	/* of the others */
+	GRAPH_PLACE_VALUES, /* of the others, in the order of insertion */
 	GRAPH_INSERT,		/* the others, piece by piece */
 	GRAPH_TRIM,			/* every list down to its limit */
 	GRAPH_REACH,		/* make every vertex reachable in layer 0 */
@@ -96,21 +101,25 @@ struct Graph
 	GraphParams params;
 	GraphShape shape;
 	GraphDistance distance;
-	GraphValues values;
+	GraphValues given;	/* by the caller's numbers */
+	GraphValues values; /* copies of those, or their addresses, by vertex */
+	char *placed;		/* these, once they are in their places: homes first */
 	int prefetch_lines; /* of a value */
 
 	uint8_t *levels;
-	uint32_t *order;	   /* insertion order; afterwards the queue of the reach phase */
-	uint32_t *upper_first; /* number of the vertex's list in layer 1 */
-	uint32_t *parents;	   /* homes (graph_group.c); afterwards the tree of reached vertices */
+	uint32_t *numbers;	   /* the caller's number of each vertex */
+	uint32_t *vertices;	   /* and the reverse; before the graph is done, scratch */
+	uint32_t *queue;	   /* of the reach phase; before that the new order (graph_order.c) */
+	uint32_t *upper_first; /* of homes: number of the vertex's list in layer 1 */
+	uint32_t *parents;	   /* homes (graph_order.c); afterwards the tree of reached vertices */
 	char *base_lists;
 	char *upper_lists;
 	char *workers; /* GraphWorker and its memory, worker_stride bytes apart */
 	size_t worker_stride;
 
-	uint32_t entry;
+	uint32_t entry; /* 0, or GRAPH_NO_VERTEX */
 	int top_level;
-	uint32_t nhomes;	 /* vertices of levels above 0, and the entry point */
+	uint32_t nhomes;	 /* vertices of levels above 0, and the entry point: they come first */
 	uint32_t piece_step; /* from a piece to the one inserted next */
 	GraphPhase phase;
 	uint32_t position; /* of the phase: vertices done with */
@@ -278,14 +287,20 @@ extern void graph_bridge(Graph *graph, GraphWorker *worker, uint32_t vertex);
 /* Finds the home of a vertex of level 0, into graph->parents. */
 extern void graph_find_home(Graph *graph, GraphWorker *worker, uint32_t vertex);
 
-/* graph_group.c */
+/* graph_order.c */
 
 /* Vertices inserted in a row by one thread: enough to share cache lines, few
  * enough that the threads end a step of some hundred units at about the same time */
 #define GRAPH_PIECE 32
 
-/* Puts the homes first in graph->order, then the other vertices home by home. */
+/* Draws the levels and puts the vertices into order by them: homes first, highest first. */
+extern void graph_assign_order(Graph *graph);
+
+/* Puts the vertices of level 0, whose homes are known, into order: home by home. */
 extern void graph_group(Graph *graph);
+
+/* Puts the value of a vertex, or its address, in its place. */
+extern void graph_place_value(Graph *graph, uint32_t vertex);
 
 extern uint32_t graph_piece_count(const Graph *graph);
 

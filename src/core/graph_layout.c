@@ -16,23 +16,6 @@
 
 #include <string.h>
 
-/* Puts the vertices above layer 0 first, from the highest level down. */
-static uint32_t
-place_upper(const Graph *graph, uint32_t *order)
-{
-	uint32_t n = 0;
-
-	for (int level = graph->top_level; level > 0; level--)
-	{
-		for (uint32_t v = 0; v < graph->nvertices; v++)
-		{
-			if (graph->levels[v] == level)
-				order[n++] = v;
-		}
-	}
-	return n;
-}
-
 /* The first neighbour of a vertex that has not been marked, or GRAPH_NO_VERTEX */
 static uint32_t
 unmarked_neighbor(const Graph *graph, const uint8_t *marks, uint32_t vertex)
@@ -56,16 +39,15 @@ graph_layout_order(const Graph *graph, uint32_t *order)
 {
 	uint8_t *marks = graph_worker(graph, 0)->stamps;
 	uint32_t *back = graph->parents;
-	uint32_t n = place_upper(graph, order);
-	uint32_t nstarts;
+	uint32_t n = graph->nvertices > 0 ? graph->nhomes : 0;
 
-	if (n == 0 && graph->nvertices > 0)
-		order[n++] = graph->entry;
 	memset(marks, 0, graph->nvertices);
-	for (uint32_t i = 0; i < n; i++)
-		marks[order[i]] = 1;
-	nstarts = n;
-	for (uint32_t i = 0; i < nstarts; i++)
+	for (uint32_t home = 0; home < n; home++)
+	{
+		order[home] = home;
+		marks[home] = 1;
+	}
+	for (uint32_t i = 0; i < graph->nhomes; i++)
 	{
 		uint32_t vertex = order[i];
 
@@ -86,4 +68,6 @@ graph_layout_order(const Graph *graph, uint32_t *order)
 		}
 	}
 	memset(marks, 0, graph->nvertices);
+	for (uint32_t i = 0; i < n; i++)
+		order[i] = graph->numbers[order[i]];
 }

@@ -11,6 +11,13 @@
 #include <assert.h>
 #include <string.h>
 
+/* The links in layer 0 of a vertex that has the caller's number; they are not such numbers. */
+static const GraphList *
+list_of(const Graph *graph, uint32_t number)
+{
+	return graph_list(graph, graph->vertices[number], 0);
+}
+
 static bool
 has_link(const GraphList *list, uint32_t other)
 {
@@ -39,14 +46,14 @@ grow(const Graph *graph, GraphTree *tree, uint32_t head)
 	for (; head < tree->nqueued; head++)
 	{
 		uint32_t vertex = tree->queue[head];
-		const GraphList *list = graph_list(graph, vertex, 0);
+		const GraphList *list = list_of(graph, vertex);
 
 		for (int i = 0; i < list->count && tree->degrees[vertex] < tree->max_degree; i++)
 		{
-			uint32_t next = list->ids[i];
+			uint32_t next = graph->numbers[list->ids[i]];
 
 			if (tree->parents[next] == GRAPH_NO_VERTEX &&
-				has_link(graph_list(graph, next, 0), vertex))
+				has_link(list_of(graph, next), graph->vertices[vertex]))
 				join(tree, next, vertex);
 		}
 	}
@@ -57,11 +64,11 @@ grow(const Graph *graph, GraphTree *tree, uint32_t head)
 static uint32_t
 find_host(const Graph *graph, const GraphTree *tree, uint32_t vertex)
 {
-	const GraphList *list = graph_list(graph, vertex, 0);
+	const GraphList *list = list_of(graph, vertex);
 
 	for (int i = 0; i < list->count; i++)
 	{
-		uint32_t host = list->ids[i];
+		uint32_t host = graph->numbers[list->ids[i]];
 
 		if (tree->parents[host] != GRAPH_NO_VERTEX && tree->degrees[host] < tree->max_degree)
 			return host;
@@ -76,11 +83,11 @@ find_host(const Graph *graph, const GraphTree *tree, uint32_t vertex)
 static void
 join_left_over(const Graph *graph, GraphTree *tree, uint32_t vertex)
 {
-	const GraphList *list = graph_list(graph, vertex, 0);
+	const GraphList *list = list_of(graph, vertex);
 	uint32_t host = find_host(graph, tree, vertex);
 
 	for (int i = 0; i < list->count && host == GRAPH_NO_VERTEX; i++)
-		host = find_host(graph, tree, list->ids[i]);
+		host = find_host(graph, tree, graph->numbers[list->ids[i]]);
 	if (host == vertex || host == GRAPH_NO_VERTEX)
 		host = tree->queue[tree->nqueued - 1];
 	join(tree, vertex, host);
@@ -89,14 +96,15 @@ join_left_over(const Graph *graph, GraphTree *tree, uint32_t vertex)
 void
 graph_tree(const Graph *graph, GraphTree *tree)
 {
+	uint32_t entry = graph_entry(graph);
 	uint32_t head = 0;
 
 	assert(tree->max_degree >= 2);
 	memset(tree->parents, 0xFF, graph->nvertices * sizeof(uint32_t));
 	memset(tree->degrees, 0, graph->nvertices * sizeof(uint16_t));
 	tree->nqueued = 0;
-	join(tree, graph->entry, graph->entry);
-	tree->degrees[graph->entry] = 0;
+	join(tree, entry, entry);
+	tree->degrees[entry] = 0;
 	head = grow(graph, tree, head);
 	for (uint32_t vertex = 0; vertex < graph->nvertices; vertex++)
 	{
@@ -170,7 +178,7 @@ graph_ranked_links(const Graph *graph, int thread, uint32_t vertex, const uint32
 				   int nextra, GraphRankedLink *links)
 {
 	GraphWorker *worker = graph_worker(graph, thread);
-	const GraphList *list = graph_list(graph, vertex, 0);
+	const GraphList *list = list_of(graph, vertex);
 	GraphSelection selection = {.distance = &graph->distance,
 								.values = worker->values,
 								.keys = worker->keys,
@@ -183,19 +191,19 @@ graph_ranked_links(const Graph *graph, int thread, uint32_t vertex, const uint32
 	memcpy(worker->ids, list->ids, (size_t) n * sizeof(uint32_t));
 	for (int i = 0; i < nextra; i++)
 	{
-		if (!has_link(list, extra[i]))
-			worker->ids[n++] = extra[i];
+		if (!has_link(list, graph->vertices[extra[i]]))
+			worker->ids[n++] = graph->vertices[extra[i]];
 	}
 	assert(n <= graph->shape.base_capacity + 1);
-	graph_score(graph, worker, graph_worker_query(graph, worker, vertex), n);
+	graph_score(graph, worker, graph_worker_query(graph, worker, graph->vertices[vertex]), n);
 	pruned = is_pruned(graph, list, worker->keys);
 	sort_ranked(worker, n, list->checked);
 	for (int i = 0; i < n; i++)
 	{
-		links[i].vertex = worker->candidates[i].id;
+		links[i].vertex = graph->numbers[worker->candidates[i].id];
 		links[i].key = worker->candidates[i].key;
 		links[i].diverse = worker->checked[i];
-		worker->values[i] = graph_value(&graph->values, links[i].vertex);
+		worker->values[i] = graph_value(&graph->values, worker->candidates[i].id);
 		worker->keys[i] = links[i].key;
 	}
 

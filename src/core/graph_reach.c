@@ -24,7 +24,7 @@ static void
 reach(Graph *graph, uint32_t vertex, uint32_t parent)
 {
 	graph->parents[vertex] = parent;
-	graph->order[graph->queue_tail++] = vertex;
+	graph->queue[graph->queue_tail++] = vertex;
 }
 
 void
@@ -41,7 +41,7 @@ graph_reach_start(Graph *graph)
 static void
 walk(Graph *graph)
 {
-	uint32_t vertex = graph->order[graph->queue_head++];
+	uint32_t vertex = graph->queue[graph->queue_head++];
 	const GraphList *list = graph_list(graph, vertex, 0);
 
 	for (int i = 0; i < list->count; i++)
@@ -157,26 +157,28 @@ links_to(const Graph *graph, uint32_t vertex, uint32_t other)
 	return false;
 }
 
+/* The anchor of a vertex: ranks[] tells in which order vertices were reached. */
+static uint32_t
+anchor_of(const Graph *graph, const uint32_t *ranks, uint32_t vertex)
+{
+	const GraphList *list = graph_list(graph, vertex, 0);
+
+	/* whoever was reached earlier cannot be below it in the tree */
+	for (int i = 0; i < list->count; i++)
+	{
+		uint32_t neighbor = list->ids[i];
+
+		if (ranks[neighbor] < ranks[vertex] && links_to(graph, neighbor, vertex))
+			return neighbor;
+	}
+	return graph->parents[vertex];
+}
+
 void
 graph_anchors(const Graph *graph, uint32_t *anchors, uint32_t *ranks)
 {
 	for (uint32_t i = 0; i < graph->nvertices; i++)
-		ranks[graph->order[i]] = i;
+		ranks[graph->queue[i]] = i;
 	for (uint32_t v = 0; v < graph->nvertices; v++)
-	{
-		const GraphList *list = graph_list(graph, v, 0);
-
-		/* whoever was reached earlier cannot be below it in the tree */
-		anchors[v] = graph->parents[v];
-		for (int i = 0; i < list->count; i++)
-		{
-			uint32_t neighbor = list->ids[i];
-
-			if (ranks[neighbor] < ranks[v] && links_to(graph, neighbor, v))
-			{
-				anchors[v] = neighbor;
-				break;
-			}
-		}
-	}
+		anchors[graph->numbers[v]] = graph->numbers[anchor_of(graph, ranks, v)];
 }

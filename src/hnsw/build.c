@@ -172,11 +172,10 @@ hnsw_finish_page(Buffer buffer)
 static uint32
 copy_links(HnswBuild *build, const Layout *layout, uint32 vertex, int layer, uint32 *links)
 {
-	int n;
-	const uint32 *from = graph_links(build->graph, vertex, layer, &n);
+	int n = graph_links(build->graph, vertex, layer, links);
 
 	for (int i = 0; i < n; i++)
-		links[i] = vertex_id(build, layout->place[from[i]]);
+		links[i] = vertex_id(build, layout->place[links[i]]);
 	return n;
 }
 
@@ -191,8 +190,6 @@ anchor_first(HnswBuild *build, const Layout *layout, uint32 vertex, uint32 *link
 	int limit = HNSW_LAYER_LINKS(build->params.m, 0);
 	uint32 anchor = layout->anchors[vertex];
 	uint32 id = vertex_id(build, layout->place[anchor]);
-	int nneighbors;
-	const uint32 *neighbors = graph_links(build->graph, vertex, 0, &nneighbors);
 	int at = 0;
 
 	if (anchor == vertex)
@@ -203,7 +200,7 @@ anchor_first(HnswBuild *build, const Layout *layout, uint32 vertex, uint32 *link
 	{
 		do
 			at--;
-		while (at >= 0 && layout->anchors[neighbors[at]] == vertex);
+		while (at >= 0 && layout->anchors[layout->order[place_of(build, links[at])]] == vertex);
 	}
 	if (at < 0)
 		return n;
@@ -418,6 +415,13 @@ make_records(HnswBuild *build, Layout *layout, RecordBatch *batch, int n)
 	parallel_for(build->params.threads, 0, n, RECORD_GRAIN, fill_records, batch);
 }
 
+/* Bytes of n rotated values */
+static Size
+rotated_size(const HnswBuild *build, uint32 n)
+{
+	return (Size) n * build->index.meta.code_dim * sizeof(float);
+}
+
 /* Rotates the values of places [from, to).  Runs in threads. */
 static void
 rotate_values(void *arg, int thread, uint32_t from, uint32_t to)
@@ -438,10 +442,10 @@ static void
 make_coders(HnswBuild *build, RecordBatch *batch, const float *mean)
 {
 	uint32 n = batch->layout->nvertices;
-	Size size = (Size) n * build->index.meta.code_dim * sizeof(float);
+	Size size = rotated_size(build, n);
 	float *table = NULL;
 
-	if (size <= build_rows_spare(build->rows))
+	if (size + graph_spare_used(build->graph) <= build_rows_spare(build->rows))
 	{
 		char *memory = palloc_extended(size + CACHE_LINE, MCXT_ALLOC_HUGE);
 
@@ -889,10 +893,22 @@ choose_stored_element(HnswBuild *build)
 	}
 }
 
+/* Memory that the graph may have for copies of values: what rotated ones do not need */
+static Size
+spare_for_copies(const HnswBuild *build, const BuildRows *rows)
+{
+	Size spare = build_rows_spare(rows);
+	Size rotated = build->index.meta.codes_size != 0 ? rotated_size(build, rows->nvalues) : 0;
+
+	return rotated <= spare ? spare - rotated : spare;
+}
+
 /* Turns rows in memory into the pages of the index. */
 void
 hnsw_build_rows(HnswBuild *build, BuildRows *rows)
 {
+	GraphParams params = build->params;
+
 	if (rows->nvalues == 0)
 		return;
 	build->rows = rows;
@@ -901,7 +917,8 @@ hnsw_build_rows(HnswBuild *build, BuildRows *rows)
 				   build->params.ef_construction, build->quantization,
 				   RelationGetRelationName(build->index.relation));
 	build_phase(BUILD_PHASE_STRUCTURE, rows->nvalues);
-	hnsw_build_graph(build, rows, &build->params, 0);
+	params.spare = spare_for_copies(build, rows);
+	hnsw_build_graph(build, rows, &params, 0);
 	write_graph(build);
 	graph_free(build->graph);
 	build->graph = NULL;

@@ -126,11 +126,11 @@ spool_upper_links(PartsJoin *join, uint32 vertex, uint32 place)
 	upper->level = level;
 	for (int layer = 1; layer <= level; layer++)
 	{
-		int n;
-		const uint32 *links = graph_links(graph, vertex, layer - 1, &n);
+		uint32 *links = HNSW_UPPER_LINKS(upper, m, layer);
+		int n = graph_links(graph, vertex, layer - 1, links);
 
 		for (int i = 0; i < n; i++)
-			HNSW_UPPER_LINKS(upper, m, layer)[i] = id_of_place(join, join->upper_places[links[i]]);
+			links[i] = id_of_place(join, join->upper_places[links[i]]);
 		upper->counts[layer - 1] = n;
 	}
 	spool_write(join->upper_links, upper, size);

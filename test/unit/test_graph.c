@@ -204,8 +204,8 @@ check_links(const Graph *graph, uint32_t rows, int m)
 	{
 		for (int layer = 0; layer <= graph_level(graph, v); layer++)
 		{
-			int n;
-			const uint32_t *links = graph_links(graph, v, layer, &n);
+			uint32_t links[GRAPH_MAX_LINKS];
+			int n = graph_links(graph, v, layer, links);
 
 			CHECK(n <= (layer == 0 ? 2 * m : m), "%u has %d links in layer %d", v, n, layer);
 			for (int i = 0; i < n; i++)
@@ -234,8 +234,8 @@ count_reachable(const Graph *graph, uint32_t rows)
 	}
 	for (uint32_t head = 0; head < tail; head++)
 	{
-		int n;
-		const uint32_t *links = graph_links(graph, queue[head], 0, &n);
+		uint32_t links[GRAPH_MAX_LINKS];
+		int n = graph_links(graph, queue[head], 0, links);
 
 		for (int i = 0; i < n; i++)
 		{
@@ -262,8 +262,8 @@ check_anchors(const Graph *graph, uint32_t rows)
 		uint32_t at = v;
 		uint32_t steps = 0;
 		bool linked = v == graph_entry(graph);
-		int n;
-		const uint32_t *links = graph_links(graph, anchors[v], 0, &n);
+		uint32_t links[GRAPH_MAX_LINKS];
+		int n = graph_links(graph, anchors[v], 0, links);
 
 		for (int i = 0; i < n; i++)
 			linked |= links[i] == v;
@@ -452,9 +452,9 @@ test_follow_astray(void)
 			home = (home + 1) % data.rows;
 		while (squared_distance(data_row(&data, last), data_row(&data, v)) < 1)
 			last++;
-		graph->parents[last] = home;
+		graph->parents[graph->vertices[last]] = graph->vertices[home];
 		graph_search(graph, worker, data_row(&data, last), ef);
-		graph_search_follow(graph, worker, data_row(&data, v), last);
+		graph_search_follow(graph, worker, data_row(&data, v), graph->vertices[last]);
 		graph_search_layer(graph, worker, data_row(&data, v), 0, ef);
 		found += worker->pool.entries[0].key == 0;
 	}
@@ -476,16 +476,42 @@ same_graph(const Graph *a, const Graph *b, uint32_t rows)
 			return false;
 		for (int layer = 0; layer <= graph_level(a, v); layer++)
 		{
-			int na;
-			int nb;
-			const uint32_t *links_a = graph_links(a, v, layer, &na);
-			const uint32_t *links_b = graph_links(b, v, layer, &nb);
+			uint32_t links_a[GRAPH_MAX_LINKS];
+			uint32_t links_b[GRAPH_MAX_LINKS];
+			int na = graph_links(a, v, layer, links_a);
+			int nb = graph_links(b, v, layer, links_b);
 
 			if (na != nb || memcmp(links_a, links_b, (size_t) na * sizeof(uint32_t)) != 0)
 				return false;
 		}
 	}
 	return true;
+}
+
+/* Copies of the values, where there is room for them, change nothing but the memory taken. */
+static void
+test_copies(void)
+{
+	Data data = clustered_data(2000, 1);
+	size_t size = data.rows * data.values.stride;
+	GraphParams params = params_for(8, 40, 1);
+	Graph *without = build(&data, &params, &l2);
+	Graph *copied;
+	Graph *short_of;
+
+	params.spare = size;
+	copied = build(&data, &params, &l2);
+	params.spare = size - 1;
+	short_of = build(&data, &params, &l2);
+	CHECK(graph_spare_used(without) == 0, "%zu bytes", graph_spare_used(without));
+	CHECK(graph_spare_used(copied) == size, "%zu bytes of %zu", graph_spare_used(copied), size);
+	CHECK(graph_spare_used(short_of) == 0, "%zu bytes", graph_spare_used(short_of));
+	CHECK(same_graph(without, copied, data.rows), "another graph");
+	check_sound(copied, data.rows, params.m);
+	graph_free(without);
+	graph_free(copied);
+	graph_free(short_of);
+	data_free(&data);
 }
 
 /* One thread, one seed: one graph, however the steps are cut; another seed: another graph. */
@@ -949,6 +975,7 @@ main(void)
 	RUN(test_recall_grows);
 	RUN(test_far_clusters);
 	RUN(test_follow_astray);
+	RUN(test_copies);
 	RUN(test_determinism);
 	RUN(test_query_form);
 	RUN(test_addresses);
