@@ -46,7 +46,7 @@ insert_candidate(HnswCandidates *candidates, uint32 vertex, float key)
  * vertex itself whose links in a layer are chosen.  `check`: only those that may be linked to.
  */
 void
-hnsw_candidates_add(HnswIndex *index, HnswCandidates *candidates, uint32 vertex, int layer,
+hnsw_candidates_add(const HnswSearch *search, HnswCandidates *candidates, uint32 vertex, int layer,
 					bool check, const PoolEntry *entries, int n)
 {
 	bool first = candidates->n == 0;
@@ -57,7 +57,7 @@ hnsw_candidates_add(HnswIndex *index, HnswCandidates *candidates, uint32 vertex,
 
 		if (candidate == vertex ||
 			(!first && hnsw_contains(candidates->vertices, candidates->n, candidate)) ||
-			(check && !hnsw_is_linkable(index, candidate, layer)))
+			(check && !hnsw_is_linkable(search->index, candidate, layer, search->overlay)))
 			continue;
 		insert_candidate(candidates, candidate, entries[i].key);
 	}

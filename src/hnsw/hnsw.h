@@ -490,7 +490,7 @@ extern HnswTids hnsw_pin_tids(HnswIndex *index, ItemPointer tid, int lockmode, B
 extern void hnsw_add_item(HnswIndex *index, Item item, Size size, ItemPointer tid);
 
 extern bool hnsw_vertex_has(HnswIndex *index, uint32 vertex, uint8 flags);
-extern bool hnsw_is_linkable(HnswIndex *index, uint32 vertex, int layer);
+extern bool hnsw_is_linkable(HnswIndex *index, uint32 vertex, int layer, const HnswOverlay *batch);
 
 /* recycle.c: chains of pages with room */
 extern bool hnsw_lock_free_page(HnswIndex *index, BlockNumber head, PageKind kind, Size room,
@@ -594,7 +594,7 @@ typedef struct HnswCandidates
 } HnswCandidates;
 
 extern void hnsw_candidates_init(HnswCandidates *candidates, int room);
-extern void hnsw_candidates_add(HnswIndex *index, HnswCandidates *candidates, uint32 vertex,
+extern void hnsw_candidates_add(const HnswSearch *search, HnswCandidates *candidates, uint32 vertex,
 								int layer, bool check, const PoolEntry *entries, int n);
 extern void hnsw_find_far(HnswSearch *search, const void *query, int room);
 
@@ -624,6 +624,7 @@ extern bool hnsw_was_pending(HnswPendingRows *pending, ItemPointer tid);
 /* merge.c: linking what is pending */
 extern bool hnsw_merge_pending(HnswIndex *index, bool wait);
 extern void hnsw_await_merge(HnswIndex *index);
+extern bool hnsw_overlay_has(const HnswOverlay *overlay, uint32 vertex);
 extern int hnsw_overlay_links(const HnswOverlay *overlay, uint32 vertex, int layer, uint32 *links,
 							  int nlinks);
 

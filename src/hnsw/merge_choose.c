@@ -12,6 +12,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "access/pause.h"
 #include "hnsw/merge.h"
 
 /*
@@ -49,9 +50,9 @@ find_candidates(MergeState *state, const MergeVertex *vertex, int layer, bool ch
 		PoolEntry nearest;
 
 		hnsw_candidates_init(candidates, pool->size + nfar);
-		hnsw_candidates_add(state->index, candidates, vertex->vertex, layer, check, pool->entries,
+		hnsw_candidates_add(search, candidates, vertex->vertex, layer, check, pool->entries,
 							pool->size);
-		hnsw_candidates_add(state->index, candidates, vertex->vertex, layer, check, far, nfar);
+		hnsw_candidates_add(search, candidates, vertex->vertex, layer, check, far, nfar);
 		if (!check || candidates->n > 0 || layer > 0 || pool->size < pool->capacity)
 			return;
 		nearest = pool->entries[0];
@@ -126,7 +127,7 @@ are_linkable(MergeState *state, const MergeVertex *vertex, int layer)
 {
 	for (int i = 0; i < vertex->nlinks[layer]; i++)
 	{
-		if (!hnsw_is_linkable(state->index, vertex->links[layer][i], layer))
+		if (!hnsw_is_linkable(state->index, vertex->links[layer][i], layer, state->overlay))
 			return false;
 	}
 	return vertex->nlinks[layer] > 0;
@@ -142,6 +143,7 @@ choose_neighbors(MergeState *state, MergeVertex *vertex, int layer, const PoolEn
 {
 	HnswCandidates candidates;
 
+	PAUSE_POINT("choose neighbors", layer + 1);
 	find_candidates(state, vertex, layer, false, far, nfar, &candidates);
 	select_neighbors(state, vertex, layer, &candidates);
 	if (are_linkable(state, vertex, layer))

@@ -329,8 +329,7 @@ find_anchor(MergeState *state, MergeVertex *vertex)
 		if (n == 0)
 			break;
 		host = state->search.links[tries % n];
-		if (is_below(index, host, vertex->vertex) ||
-			hnsw_vertex_has(index, host, HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE))
+		if (is_below(index, host, vertex->vertex) || !hnsw_is_linkable(index, host, 0, overlay))
 			continue;
 		request.vertex = host;
 		add_anchor(index, vertex, host);

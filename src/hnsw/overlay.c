@@ -109,6 +109,15 @@ hnsw_overlay_add(HnswOverlay *overlay, int number)
 	}
 }
 
+/* Is the vertex one of the batch whose links are known? */
+bool
+hnsw_overlay_has(const HnswOverlay *overlay, uint32 vertex)
+{
+	const OverlayNode *node = overlay_lookup(overlay->nodes, vertex);
+
+	return node != NULL && node->own >= 0;
+}
+
 /*
  * Completes the links of a vertex as they are on its page by those that are
  * still to be written.  links[] has room for HNSW_OVERLAY_LINKS more than a

@@ -153,7 +153,8 @@ repair_collect(Repair *repair, uint32 vertex, int layer, HnswCandidates *candida
 	const Pool *pool = &repair->search.pool;
 
 	hnsw_candidates_init(candidates, pool->size);
-	hnsw_candidates_add(repair->index, candidates, vertex, layer, true, pool->entries, pool->size);
+	hnsw_candidates_add(&repair->search, candidates, vertex, layer, true, pool->entries,
+						pool->size);
 	return pool->size < pool->capacity;
 }
 
@@ -304,7 +305,7 @@ add_far_candidates(Repair *repair, uint32 vertex, HnswCandidates *candidates)
 	candidates->n = near.n;
 	memcpy(candidates->vertices, near.vertices, near.n * sizeof(uint32));
 	memcpy(candidates->keys, near.keys, near.n * sizeof(float));
-	hnsw_candidates_add(repair->index, candidates, vertex, 0, true, pool->entries, pool->size);
+	hnsw_candidates_add(&repair->search, candidates, vertex, 0, true, pool->entries, pool->size);
 }
 
 /* Has a list lost so many links that far candidates are wanted? */

@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/pause.h"
 #include "access/transam.h"
 #include "commands/vacuum.h"
 #include "storage/bufmgr.h"
@@ -275,6 +276,7 @@ clean_up_graph(Vacuum *base)
 
 	hnsw_open(index, base->info->index);
 	hnsw_merge_pending(index, true);
+	PAUSE_POINT("vacuum graph", META_BLOCK);
 	hnsw_vacuum_graph(index, base->info->strategy, base->stats != NULL);
 	hnsw_code_index(index);
 }

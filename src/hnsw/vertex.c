@@ -219,20 +219,22 @@ hnsw_vertex_has(HnswIndex *index, uint32 vertex, uint8 flags)
 }
 
 /*
- * May new links of a layer lead to the vertex?  False for one that is deleted,
- * whose slot is free, or that is not in the layer: a search may come across
- * such ones.
+ * May a vertex be linked to in a layer?  Not if it is deleted, nor if its slot is free, nor if
+ * it is pending and has no links yet: then its slot has been given to a new row since a search
+ * has come to it, and a link would make the merge to come believe that another one has begun.
+ * Those of the batch of a merge's overlay (or NULL) may have none either.
  */
 bool
-hnsw_is_linkable(HnswIndex *index, uint32 vertex, int layer)
+hnsw_is_linkable(HnswIndex *index, uint32 vertex, int layer, const HnswOverlay *batch)
 {
 	Buffer buffer;
 	HnswVertex record = hnsw_pin_vertex(index, vertex, BUFFER_LOCK_SHARE, &buffer);
+	bool waits = (record->flags & HNSW_VERTEX_UNLINKED) != 0 && record->nlinks == 0;
 	bool linkable =
 		(record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) == 0 && record->level >= layer;
 
 	UnlockReleaseBuffer(buffer);
-	return linkable;
+	return linkable && (!waits || (batch != NULL && hnsw_overlay_has(batch, vertex)));
 }
 
 /*
