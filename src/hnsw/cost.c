@@ -20,8 +20,9 @@
 
 #include "hnsw/hnsw.h"
 
-/* Vertices expanded for each row returned or candidate asked for */
+/* Vertices expanded for each row returned or candidate asked for, and for each row by codes */
 #define EXPANDED_PER_ROW 1.4
+#define EXPANDED_PER_ROW_BY_CODES 2.4
 
 /* Vertices seen when c have been expanded: 2 m times c to this power */
 #define SEEN_EXPONENT 0.75
@@ -63,7 +64,9 @@ graph_scan_cost(const CostShape *base, double rows)
 	double beyond = base->path->indexclauses != NIL ? shape->ef_search : 0;
 	double links = HNSW_LAYER_LINKS(shape->m, 0);
 	double descent = shape->m * log(Max(tuples, 2.0)) / log(shape->m);
-	double expanded = Min(tuples, EXPANDED_PER_ROW * Max(rows + beyond, (double) shape->ef_search));
+	double per_row = shape->quantized ? EXPANDED_PER_ROW_BY_CODES : EXPANDED_PER_ROW;
+	double first = EXPANDED_PER_ROW * shape->ef_search;
+	double expanded = Min(tuples, Max(per_row * (rows + beyond), first));
 	double seen = links * Min(1.0, (double) base->dim / FULL_DIM) * pow(expanded, SEEN_EXPONENT);
 
 	/* codes spare the visit of neighbours that are not expanded */
