@@ -81,7 +81,7 @@ timed_build()
 	recall_100=$(recall "$DB" "$(search_options 100)" "$QUERIES")
 	# shellcheck disable=SC2086
 	printf '| %s | %s | %s | %s | %s | %s | %s | %s |\n' "$1" "$2" $measured "$estimate" "$recall_40" \
-		"$(distances 40)" "$recall_100" >>"$TOP/bench/out/build_memory.table"
+		"$(distances_per_query "$DB" "$(search_options 40)")" "$recall_100" >>"$TOP/bench/out/build_memory.table"
 }
 
 # build_and_measure MEMORY: prints seconds and, where /proc tells, processor seconds.
@@ -109,11 +109,6 @@ run_build()
 	EOF
 }
 
-# distances EF: mean number of distance computations of a search.
-distances()
-{
-	PGOPTIONS=$(search_options "$1") run_bench_sql "$DB" distances.sql | tail -1
-}
 
 # median COLUMN MEMORY: of the rounds.
 median()
