@@ -358,11 +358,25 @@ trim_piece(void *arg, int thread, uint32_t from, uint32_t to)
 		graph_trim(graph, graph_worker(graph, thread), i, 0);
 }
 
-/* The end of a step of n from graph->position on, at most `last` */
-static uint32_t
-step_end(const Graph *graph, uint64_t n, uint32_t last)
+/*
+ * Does the next n pieces of work of a phase that has `last` of them, a thread taking `grain` at
+ * a time.  True: that was all.
+ */
+static bool
+advance(Graph *graph, int threads, uint64_t n, uint32_t last, uint32_t grain, ParallelBody body)
 {
-	return last - graph->position > n ? graph->position + (uint32_t) n : last;
+	uint32_t to = last - graph->position > n ? graph->position + (uint32_t) n : last;
+
+	parallel_for(threads, graph->position, to, grain, body, graph);
+	graph->position = to;
+	return to == last;
+}
+
+static void
+begin_phase(Graph *graph, GraphPhase phase, uint32_t position)
+{
+	graph->phase = phase;
+	graph->position = position;
 }
 
 static void
@@ -371,71 +385,49 @@ insert_homes_step(Graph *graph, uint32_t items)
 	bool alone = graph->position < SEQUENTIAL_VERTICES;
 	uint32_t last =
 		alone && graph->nhomes > SEQUENTIAL_VERTICES ? SEQUENTIAL_VERTICES : graph->nhomes;
-	uint32_t to = step_end(graph, items, last);
 
-	parallel_for(alone ? 1 : graph->params.threads, graph->position, to, INSERT_GRAIN, insert_homes,
-				 graph);
-	graph->position = to;
-	if (to == graph->nhomes)
-	{
-		graph->phase = GRAPH_TRIM_HOMES;
-		graph->position = 0;
-	}
+	if (advance(graph, alone ? 1 : graph->params.threads, items, last, INSERT_GRAIN,
+				insert_homes) &&
+		last == graph->nhomes)
+		begin_phase(graph, GRAPH_TRIM_HOMES, 0);
 }
 
 static void
 trim_homes_step(Graph *graph, uint32_t items)
 {
-	uint32_t to = step_end(graph, (uint64_t) items * TRIM_PER_UNIT, graph->nhomes);
-
-	parallel_for(graph->params.threads, graph->position, to, TRIM_GRAIN, trim_homes, graph);
-	graph->position = to;
-	if (to == graph->nhomes)
-	{
-		graph->phase = GRAPH_BRIDGE;
-		graph->position = 0;
-	}
+	if (advance(graph, graph->params.threads, (uint64_t) items * TRIM_PER_UNIT, graph->nhomes,
+				TRIM_GRAIN, trim_homes))
+		begin_phase(graph, GRAPH_BRIDGE, 0);
 }
 
 /* In the order of insertion: from the top level down */
 static void
 bridge_step(Graph *graph, uint32_t items)
 {
-	uint32_t to = step_end(graph, (uint64_t) items * HOMES_PER_UNIT, graph->nhomes);
-
-	parallel_for(graph->params.threads, graph->position, to, HOMES_PER_UNIT, bridge_homes, graph);
-	graph->position = to;
-	if (to == graph->nhomes)
-		graph->phase = GRAPH_FIND_HOMES;
+	if (advance(graph, graph->params.threads, (uint64_t) items * HOMES_PER_UNIT, graph->nhomes,
+				HOMES_PER_UNIT, bridge_homes))
+		begin_phase(graph, GRAPH_FIND_HOMES, graph->nhomes);
 }
 
 static void
 find_homes_step(Graph *graph, uint32_t items)
 {
-	uint32_t to = step_end(graph, (uint64_t) items * HOMES_PER_UNIT, graph->nvertices);
-
-	parallel_for(graph->params.threads, graph->position, to, HOMES_PER_UNIT, find_homes, graph);
-	graph->position = to;
-	if (to == graph->nvertices)
+	if (advance(graph, graph->params.threads, (uint64_t) items * HOMES_PER_UNIT, graph->nvertices,
+				HOMES_PER_UNIT, find_homes))
 	{
 		graph_group(graph);
-		graph->phase = GRAPH_PLACE_VALUES;
-		graph->position = graph->nhomes;
+		begin_phase(graph, GRAPH_PLACE_VALUES, graph->nhomes);
 	}
 }
 
 static void
 place_values_step(Graph *graph, uint32_t items)
 {
-	uint32_t to = step_end(graph, (uint64_t) items * VALUES_PER_UNIT, graph->nvertices);
-
-	parallel_for(graph->params.threads, graph->position, to, VALUES_GRAIN, place_values, graph);
-	graph->position = to;
-	if (to == graph->nvertices)
+	if (advance(graph, graph->params.threads, (uint64_t) items * VALUES_PER_UNIT, graph->nvertices,
+				VALUES_GRAIN, place_values))
 	{
 		graph->piece_step = graph_piece_step(graph_piece_count(graph));
-		graph->phase = GRAPH_INSERT;
-		graph->position = 0;
+		begin_phase(graph, GRAPH_INSERT, 0);
 	}
 }
 
@@ -443,27 +435,18 @@ static void
 insert_step(Graph *graph, uint32_t items)
 {
 	uint64_t inserted = graph->nhomes + (uint64_t) graph->position * GRAPH_PIECE;
-	uint32_t npieces = graph_piece_count(graph);
-	uint32_t to = step_end(graph, ((uint64_t) items + GRAPH_PIECE - 1) / GRAPH_PIECE, npieces);
-	bool alone = inserted < SEQUENTIAL_VERTICES;
+	int threads = inserted < SEQUENTIAL_VERTICES ? 1 : graph->params.threads;
 
-	parallel_for(alone ? 1 : graph->params.threads, graph->position, to, 1, insert_pieces, graph);
-	graph->position = to;
-	if (to == npieces)
-	{
-		graph->phase = GRAPH_TRIM;
-		graph->position = 0;
-	}
+	if (advance(graph, threads, ((uint64_t) items + GRAPH_PIECE - 1) / GRAPH_PIECE,
+				graph_piece_count(graph), 1, insert_pieces))
+		begin_phase(graph, GRAPH_TRIM, 0);
 }
 
 static void
 trim_step(Graph *graph, uint32_t items)
 {
-	uint32_t to = step_end(graph, (uint64_t) items * TRIM_PER_UNIT, graph->nvertices);
-
-	parallel_for(graph->params.threads, graph->position, to, TRIM_GRAIN, trim_piece, graph);
-	graph->position = to;
-	if (to == graph->nvertices)
+	if (advance(graph, graph->params.threads, (uint64_t) items * TRIM_PER_UNIT, graph->nvertices,
+				TRIM_GRAIN, trim_piece))
 	{
 		graph->phase = GRAPH_REACH;
 		graph_reach_start(graph);

@@ -42,8 +42,9 @@ insert_candidate(HnswCandidates *candidates, uint32 vertex, float key)
 }
 
 /*
- * Adds those of n entries, each another vertex, that the candidates, which have room, do not hold yet, but for the
- * vertex itself whose links in a layer are chosen.  `check`: only those that may be linked to.
+ * Adds those of n entries, each another vertex, that the candidates, which have room, do not
+ * hold yet, but for the vertex itself whose links in a layer are chosen.  `check`: only those
+ * that may be linked to.
  */
 void
 hnsw_candidates_add(const HnswSearch *search, HnswCandidates *candidates, uint32 vertex, int layer,

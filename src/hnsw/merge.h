@@ -28,8 +28,7 @@ typedef struct MergeVertex
 	uint32 vertex;
 	int level;
 	MergeFate fate;
-	PoolEntry
-		homes[HNSW_FAR_CANDIDATES]; /* its search in layer 0 begins there; the nearest first */
+	PoolEntry homes[HNSW_FAR_CANDIDATES]; /* its search in layer 0 begins there; nearest first */
 	int nhomes;
 	uint32 **links; /* by layer: those that the heuristic accepts, then others; nearest first */
 	int *nlinks;
