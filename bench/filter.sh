@@ -3,7 +3,7 @@
 # bench/filter.sh: queries with a filter, the plan that is chosen against both that
 # could be forced.
 #
-#   bench/filter.sh [--data NAME|FILE] [--space SPACE] [--sizes "N ..."]
+#   bench/filter.sh [--data NAME|FILE] [--space SPACE] [--sizes "N ..."] [--method METHOD]
 #
 # A throw-away server; tables of 1,000, 10,000 and 100,000 rows; conditions that 100 to
 # 0.01 per cent of the rows satisfy, without and with a btree index on the column, with
@@ -16,6 +16,7 @@ TOP=$(cd "$(dirname "$0")/.." && pwd) || exit 1
 
 SIZES="1000 10000 100000"
 SAMPLE=3
+METHOD=hnsw
 
 main()
 {
@@ -26,6 +27,7 @@ main()
 			--data) data=$2 ;;
 			--space) space=$2 ;;
 			--sizes) SIZES=$2 ;;
+			--method) METHOD=$2 ;;
 			*) die "unknown option $1" ;;
 		esac
 		shift 2
@@ -67,7 +69,7 @@ prepare()
 		UPDATE items SET category = id::int8 * 7919 % $1 * 10000 / $1"
 	run_sql filter "VACUUM FULL items"
 	run_sql filter "VACUUM (FREEZE, ANALYZE) items"
-	build_index filter vec 16 64
+	build_index_of "$METHOD" filter vec
 }
 
 # measure_cells ROWS BTREE: one line for each condition.

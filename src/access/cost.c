@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/genam.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
@@ -148,7 +150,7 @@ rows_wanted(PlannerInfo *root, IndexPath *path, double in_reach)
 }
 
 Cost
-cost_page_visits(PlannerInfo *root, IndexOptInfo *info, double visits)
+cost_page_visits(PlannerInfo *root, IndexOptInfo *info, double visits, double memory_share)
 {
 	double tables = root->total_table_pages + info->pages;
 	double in_memory = Min(1.0, effective_cache_size / Max(tables, 1.0));
@@ -158,7 +160,29 @@ cost_page_visits(PlannerInfo *root, IndexOptInfo *info, double visits)
 
 	get_tablespace_page_costs(info->reltablespace, &random_page_price, &page_price);
 	pages = index_pages_fetched(visits, info->pages, (double) info->pages, root);
-	return pages * (in_memory * page_price + (1.0 - in_memory) * random_page_price);
+	return pages * (in_memory * memory_share * page_price + (1.0 - in_memory) * random_page_price);
+}
+
+/*
+ * What the planner's price of the table's pages lacks, of which the first `wanted` of
+ * `rows` rows are taken.  It prices the pages of all rows and takes of that the share of
+ * the rows wanted; but rows that come first share few pages.  A page costs the more
+ * the smaller the part of the table is that they lie on, as for a bitmap scan.
+ */
+static Cost
+early_pages(PlannerInfo *root, IndexPath *path, double wanted, double rows)
+{
+	IndexOptInfo *info = path->indexinfo;
+	double table = Max((double) info->rel->pages, 1.0);
+	double first = index_pages_fetched(wanted, table, (double) info->pages, root);
+	double all = index_pages_fetched(rows, table, (double) info->pages, root);
+	double random_page_price;
+	double page_price;
+	double price;
+
+	get_tablespace_page_costs(info->rel->reltablespace, &random_page_price, &page_price);
+	price = random_page_price - (random_page_price - page_price) * sqrt(Min(first / table, 1.0));
+	return Max(0.0, first * price - all * random_page_price * wanted / rows);
 }
 
 /* The function of the path's first ordering operator, else of its first condition */
@@ -259,6 +283,7 @@ cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *start
 	CostShape *shape = read_shape(root, path, &method);
 	double in_reach;
 	double wanted;
+	Cost at_wanted;
 	Cost total;
 
 	*selectivity = 1.0;
@@ -273,8 +298,10 @@ cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *start
 	in_reach = rows_in_reach(root, path);
 	wanted = rows_wanted(root, path, in_reach);
 	*startup_cost = method->scan_cost(shape, 1.0);
-	total = extrapolate(*startup_cost, method->scan_cost(shape, wanted), wanted,
-						method->scan_cost(shape, in_reach), in_reach);
-	*total_cost = Max(*startup_cost, total - left_out(root, path));
+	at_wanted = method->scan_cost(shape, wanted) + early_pages(root, path, wanted, in_reach);
+	total =
+		extrapolate(*startup_cost, at_wanted, wanted, method->scan_cost(shape, in_reach), in_reach);
+	*total_cost = Max(0.0, total - left_out(root, path));
+	*startup_cost = Min(*startup_cost, *total_cost);
 	pfree(shape);
 }

@@ -19,9 +19,10 @@
 
 /*
  * Cost of so many visits to pages of the index, in no order.  A page in memory
- * counts as one that is read in sequence, another one as a random one.
+ * counts as memory_share of one that is read in sequence, another one as a random one.
  */
-extern Cost cost_page_visits(PlannerInfo *root, IndexOptInfo *info, double visits);
+extern Cost cost_page_visits(PlannerInfo *root, IndexOptInfo *info, double visits,
+							 double memory_share);
 
 /* What a method knows of a scan to be priced: its own, behind this */
 typedef struct CostShape

@@ -22,7 +22,7 @@
 
 /* Vertices expanded for each row returned or candidate asked for, and for each row by codes */
 #define EXPANDED_PER_ROW 1.4
-#define EXPANDED_PER_ROW_BY_CODES 2.4
+#define EXPANDED_PER_ROW_BY_CODES 2.0
 
 /* Vertices seen when c have been expanded: 2 m times c to this power */
 #define SEEN_EXPONENT 0.75
@@ -30,8 +30,12 @@
 /* Below so many dimensions neighbours have more neighbours in common */
 #define FULL_DIM 64
 
-/* Looking at one link of a vertex, in units of cpu_operator_cost */
-#define LINK_OPERATORS 8
+/* Looking at one link of a vertex, in units of cpu_operator_cost; by codes all that it takes */
+#define LINK_OPERATORS 2
+#define LINK_OPERATORS_BY_CODES 8
+
+/* Price of a page in memory, to one that is read in sequence */
+#define MEMORY_SHARE 0.1
 
 /* What a graph has to do with the cost of a scan */
 typedef struct HnswScanShape
@@ -65,14 +69,15 @@ graph_scan_cost(const CostShape *base, double rows)
 	double links = HNSW_LAYER_LINKS(shape->m, 0);
 	double descent = shape->m * log(Max(tuples, 2.0)) / log(shape->m);
 	double per_row = shape->quantized ? EXPANDED_PER_ROW_BY_CODES : EXPANDED_PER_ROW;
+	int link_operators = shape->quantized ? LINK_OPERATORS_BY_CODES : LINK_OPERATORS;
 	double first = EXPANDED_PER_ROW * shape->ef_search;
 	double expanded = Min(tuples, Max(per_row * (rows + beyond), first));
 	double seen = links * Min(1.0, (double) base->dim / FULL_DIM) * pow(expanded, SEEN_EXPONENT);
 
 	/* codes spare the visit of neighbours that are not expanded */
 	seen = Min(tuples, descent + (shape->quantized ? expanded : Max(seen, expanded)));
-	return cost_page_visits(base->root, base->path->indexinfo, seen) + seen * base->distance +
-		   expanded * links * LINK_OPERATORS * cpu_operator_cost;
+	return cost_page_visits(base->root, base->path->indexinfo, seen, MEMORY_SHARE) +
+		   seen * base->distance + expanded * links * link_operators * cpu_operator_cost;
 }
 
 const CostMethod hnsw_cost_method = {

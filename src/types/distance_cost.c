@@ -36,8 +36,8 @@
 #define CALL_OPERATORS 15
 
 /* fetching a value that is stored out of line, and each byte of it */
-#define FETCH_OPERATORS 2500
-#define FETCH_OPERATORS_PER_BYTE 0.5
+#define FETCH_OPERATORS 550
+#define FETCH_OPERATORS_PER_BYTE 0.06
 
 Cost
 distance_cost(Oid function, int dim)

@@ -33,7 +33,10 @@
  * row in order */
 #define FILTER_OPERATORS 4
 #define VISIT_OPERATORS 60
-#define ROW_OPERATORS 4
+#define ROW_OPERATORS 24
+
+/* Price of a page in memory, all of whose entries are looked at, to one that is read in sequence */
+#define MEMORY_SHARE 1.0
 
 /* Work of a query that grows with the rows */
 typedef struct Work
@@ -122,7 +125,7 @@ tree_scan_cost(const CostShape *base, double rows)
 	visits = compared / shape->bucket_size + 1;
 	if (info->pages > tuples) /* values have pages of their own */
 		visits += distances * (info->pages / tuples);
-	return cost_page_visits(base->root, info, visits) + distances * base->distance +
+	return cost_page_visits(base->root, info, visits, MEMORY_SHARE) + distances * base->distance +
 		   cpu_operator_cost *
 			   (compared * FILTER_OPERATORS + 2 * visits * VISIT_OPERATORS + rows * ROW_OPERATORS);
 }
