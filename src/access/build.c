@@ -47,6 +47,8 @@ build_phase_name(int64 phase, const char *structure)
 			return "dividing rows into parts";
 		case BUILD_PHASE_TUNE:
 			return "tuning";
+		case BUILD_PHASE_CODE:
+			return "writing codes";
 		default:
 			return NULL;
 	}

@@ -24,6 +24,7 @@
 #define BUILD_PHASE_WRITE 4
 #define BUILD_PHASE_PARTITION 5
 #define BUILD_PHASE_TUNE 6
+#define BUILD_PHASE_CODE 7
 
 typedef struct Build Build;
 

@@ -36,8 +36,6 @@
 #define ROTATE_STEP 65536
 #define ROTATE_GRAIN 1024
 
-/* Bytes of a neighbour's value that are prefetched; the hardware goes on. */
-#define PREFETCH_SIZE 512
 #define CACHE_LINE 64
 
 /* Values of the mean between two looks for interrupts */
@@ -323,52 +321,61 @@ typedef struct RecordBatch
 	char *codes;
 } RecordBatch;
 
-/* Starts reading a value, or the first cache lines of one that has many. */
-static inline void
-prefetch_value(const void *value, Size size)
-{
-	for (Size offset = 0; offset < Min(size, PREFETCH_SIZE); offset += CACHE_LINE)
-		__builtin_prefetch((const char *) value + offset);
-}
-
 static HnswVertex
 batch_record(const RecordBatch *batch, uint32 i)
 {
 	return (HnswVertex) (batch->records + i * batch->build->index.meta.slot_size);
 }
 
-/* Tells a coder that record number i of a batch, if before `end`, is the one after the next. */
-static void
-expect_record(const RecordBatch *batch, HnswCoder *coder, uint32 i, uint32 end)
+/*
+ * Sets entries[] to the places of the vertices that record number i of a batch links to, which
+ * are their entries in a coder's table.  Returns how many.
+ */
+static int
+find_entries(const RecordBatch *batch, uint32 i, uint32 *entries)
 {
-	HnswVertex record = i < end ? batch_record(batch, i) : NULL;
+	HnswVertex record = batch_record(batch, i);
+	const uint32 *links = hnsw_vertex_links(&batch->build->index, record);
 
-	if (record != NULL)
-		hnsw_coder_expect(coder, hnsw_vertex_links(&batch->build->index, record), record->nlinks);
-	else
-		hnsw_coder_expect(coder, NULL, 0);
+	for (int j = 0; j < record->nlinks; j++)
+		entries[j] = place_of(batch->build, links[j]);
+	return record->nlinks;
 }
 
-/* Adds the codes of the links of record number i of a batch. */
+/* Adds the codes of the n links of record number i of a batch. */
 static void
-code_record(const RecordBatch *batch, HnswCoder *coder, uint32 i)
+code_record(const RecordBatch *batch, HnswCoder *coder, uint32 i, const uint32 *entries, int n)
 {
 	const HnswIndex *index = &batch->build->index;
-	HnswVertex record = batch_record(batch, i);
 	const BuildRows *rows = batch->build->rows;
 	const uint32 *order = batch->layout->order;
-	const uint32 *links = hnsw_vertex_links(index, record);
 	char *codes = batch->codes + (Size) i * index->meta.codes_size;
-	const void *neighbors[HNSW_MAX_LINKS];
+	const void *values[HNSW_MAX_LINKS];
+	HnswNeighbors neighbors = {values, entries, n};
 
 	memset(codes, 0, index->meta.codes_size);
-	for (int j = 0; j < record->nlinks; j++)
+	for (int j = 0; j < n; j++)
+		values[j] = build_rows_value(rows, order[entries[j]]);
+	hnsw_code_links(coder, &index->space.stored, batch_record(batch, i), codes,
+					build_rows_value(rows, order[batch->first + i]), &neighbors);
+}
+
+/* Adds the codes of records [from, to) of a batch. */
+static void
+code_records(const RecordBatch *batch, HnswCoder *coder, uint32 from, uint32 to)
+{
+	uint32 entries[2][HNSW_MAX_LINKS]; /* of the record at hand and the next one, by turns */
+	int n = find_entries(batch, from, entries[from % 2]);
+
+	for (uint32 i = from; i < to; i++)
 	{
-		neighbors[j] = build_rows_value(rows, order[place_of(batch->build, links[j])]);
-		prefetch_value(neighbors[j], index->space.stored_size);
+		uint32 *next = entries[(i + 1) % 2];
+		int nnext = i + 1 < to ? find_entries(batch, i + 1, next) : 0;
+
+		hnsw_coder_expect(coder, next, nnext);
+		code_record(batch, coder, i, entries[i % 2], n);
+		n = nnext;
 	}
-	hnsw_code_links(coder, &index->space.stored, record, codes,
-					build_rows_value(rows, order[batch->first + i]), neighbors, record->nlinks);
 }
 
 /* Makes records [from, to) of a batch.  Runs in threads. */
@@ -386,11 +393,8 @@ fill_records(void *arg, int thread, uint32_t from, uint32_t to)
 			memset(record, 0, batch->build->index.meta.slot_size);
 		fill_vertex(batch->build, batch->layout, batch->first + i, batch->tids[i], record);
 	}
-	for (uint32 i = from; batch->coders != NULL && i < to; i++)
-	{
-		expect_record(batch, batch->coders[thread], i + 1, to);
-		code_record(batch, batch->coders[thread], i);
-	}
+	if (batch->coders != NULL)
+		code_records(batch, batch->coders[thread], from, to);
 }
 
 /* Makes the n records of consecutive places, from batch->first on. */
@@ -430,7 +434,7 @@ rotate_values(void *arg, int thread, uint32_t from, uint32_t to)
 	const HnswBuild *build = batch->build;
 
 	for (uint32 place = from; place < to; place++)
-		hnsw_coder_fill(batch->coders[thread], &build->index.space.stored, vertex_id(build, place),
+		hnsw_coder_fill(batch->coders[thread], &build->index.space.stored, place,
 						build_rows_value(build->rows, batch->layout->order[place]));
 }
 
@@ -457,7 +461,7 @@ make_coders(HnswBuild *build, RecordBatch *batch, const float *mean)
 	for (int i = 0; i < build->params.threads; i++)
 	{
 		batch->coders[i] = hnsw_coder_init(&build->index, mean);
-		hnsw_coder_use(batch->coders[i], table, vertex_id(build, 0));
+		hnsw_coder_use(batch->coders[i], table);
 	}
 	for (uint32 place = 0; table != NULL && place < n; place += ROTATE_STEP)
 	{

@@ -633,7 +633,8 @@ hnsw_join_parts(HnswParts *parts)
 	root_anchors(&join);
 	hnsw_write_mean(parts->build, parts->mean);
 	build_write_meta(parts->build->index.relation, &parts->build->index.meta, sizeof(HnswMeta));
-	hnsw_code_index(&parts->build->index);
+	build_phase(BUILD_PHASE_CODE, parts->nupper + parts->nlower);
+	hnsw_code_index(&parts->build->index, parts->build->params.threads, parts->memory / 2);
 	spool_close(join.upper_links);
 	spool_close(parts->vertices);
 	spool_close(parts->longs);

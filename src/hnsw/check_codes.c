@@ -102,22 +102,22 @@ check_codes(HnswCheck *state, HnswCoder *coder, Page page, uint32 vertex)
 	char *codes_again = palloc0(index->meta.codes_size);
 	Size stride = MAXALIGN(hnsw_copy_size(index));
 	char *values = palloc_extended(stride * (record->nlinks + 1), MCXT_ALLOC_HUGE);
-	const void *neighbors[HNSW_MAX_LINKS];
+	const void *coded[HNSW_MAX_LINKS];
+	HnswNeighbors neighbors = {.values = coded, .n = record->nlinks};
 	char label[LABEL_SIZE];
 
 	memset(again->coded, 0, sizeof(again->coded));
 	hnsw_copy_value(index, vertex, values);
 	for (int i = 0; i < record->nlinks; i++)
 	{
-		neighbors[i] = NULL;
+		coded[i] = NULL;
 		if (!hnsw_has_code(record, i) || links[i] >= state->nplaces ||
 			(state->place[links[i]] & PLACE_VALUE) == 0)
 			continue;
-		neighbors[i] = values + stride * (i + 1);
+		coded[i] = values + stride * (i + 1);
 		hnsw_copy_value(index, links[i], values + stride * (i + 1));
 	}
-	hnsw_code_links(coder, hnsw_copy_space(index), again, codes_again, values, neighbors,
-					record->nlinks);
+	hnsw_code_links(coder, hnsw_copy_space(index), again, codes_again, values, &neighbors);
 	for (int i = 0; i < record->nlinks; i++)
 	{
 		if (hnsw_has_code(again, i) && code_differs(&index->meta, codes, codes_again, i))

@@ -8,7 +8,7 @@
  * all its neighbours are from a query.  A bit in the record's `coded` says
  * that the link at that position has its code.  Whoever changes a link clears
  * the bit, and no more; a link without a code is scored by its value.  Codes
- * are filled in page by page: by a build and by vacuum.
+ * are filled in by a build, and by vacuum (code_index.c).
  *
  * Codes are made of the leading code_dim dimensions of the rotated values;
  * cosine and angular code unit vectors, whose squared distance is twice their
@@ -21,12 +21,7 @@
 #include <float.h>
 #include <math.h>
 
-#include "miscadmin.h"
-#include "utils/memutils.h"
-
-#include "access/pause.h"
 #include "hnsw/hnsw.h"
-#include "storage/page_change.h"
 #include "storage/recent.h"
 
 /* Fewer dimensions than this are searched by their values, unless asked otherwise */
@@ -38,8 +33,8 @@
 /* Vertices of this many dimensions or more get no more room than other indexes give them */
 #define LARGE_DIM 512
 
-/* Links between the one at hand and the one whose rotated value is prefetched, and of it
- * how many bytes; the hardware goes on */
+/* Links between the one at hand and the one whose rotated value is prefetched, and of a value,
+ * rotated or not, how many bytes; the hardware goes on */
 #define ENTRIES_AHEAD 3
 #define PREFETCH_SIZE 512
 #define CACHE_LINE 64
@@ -52,7 +47,6 @@ struct HnswCoder
 {
 	Rabitq rabitq;
 	uint32 dim;
-	int links_offset; /* in records */
 	int blocks;
 	Size block_size;
 	bool normalize;		/* codes are those of unit vectors */
@@ -66,10 +60,8 @@ struct HnswCoder
 	RabitqPoint base;	/* the vertex */
 	void *prepared;		/* the query */
 
-	/* Rotated values of vertices from table_first on, or NULL */
-	float *table;
-	uint32 table_first;
-	const uint32 *next_links; /* of the record after the one at hand */
+	float *table;				/* of rotated values, or NULL */
+	const uint32 *next_entries; /* in it: of the links of the record after the one at hand */
 	int next_nlinks;
 };
 
@@ -165,7 +157,6 @@ hnsw_coder_init(const HnswIndex *index, const float *mean)
 	uint32 padded = rotation_padded(dim);
 
 	coder->dim = dim;
-	coder->links_offset = meta->links_offset;
 	coder->blocks = meta->code_blocks;
 	coder->block_size = rabitq_block_size(meta->code_dim);
 	rotation_init(&coder->rabitq.rotation, dim, meta->seed);
@@ -187,14 +178,13 @@ hnsw_coder_init(const HnswIndex *index, const float *mean)
 }
 
 /*
- * From now on hnsw_code_links() takes rotated values of vertices from a table, which has
- * those from `first` on, code_dim numbers each (hnsw_coder_fill()).
+ * From now on hnsw_code_links() takes rotated values of neighbours from a table, whose entries
+ * have code_dim numbers each (hnsw_coder_fill()).
  */
 void
-hnsw_coder_use(HnswCoder *coder, float *table, uint32 first)
+hnsw_coder_use(HnswCoder *coder, float *table)
 {
 	coder->table = table;
-	coder->table_first = first;
 }
 
 /* The same with the mean that the index has on a page; NULL for the plain form. */
@@ -280,21 +270,18 @@ hnsw_put_links(HnswIndex *index, HnswVertex record, const uint32 *links, int n)
 	record->nlinks = n;
 }
 
-/* The rotated value of a vertex in the table */
+/* The rotated value that is entry number `entry` of the table */
 static float *
-table_entry(const HnswCoder *coder, uint32 vertex)
+table_entry(const HnswCoder *coder, uint32 entry)
 {
-	return coder->table + (Size) (vertex - coder->table_first) * coder->rabitq.code_dim;
+	return coder->table + (Size) entry * coder->rabitq.code_dim;
 }
 
-/*
- * Fills the entry of a vertex in the table, by its encoded value of `space`.  May run in
- * a thread.
- */
+/* Fills an entry of the table with an encoded value of `space`.  May run in a thread. */
 void
-hnsw_coder_fill(HnswCoder *coder, const SpaceContext *space, uint32 vertex, const void *value)
+hnsw_coder_fill(HnswCoder *coder, const SpaceContext *space, uint32 entry, const void *value)
 {
-	RabitqPoint point = {coder->coordinates, table_entry(coder, vertex)};
+	RabitqPoint point = {coder->coordinates, table_entry(coder, entry)};
 
 	hnsw_coder_coordinates(coder, space, value, coder->coordinates);
 	rabitq_rotate(&coder->rabitq, &point, coder->scratch);
@@ -328,51 +315,66 @@ hnsw_coder_encode(HnswCoder *coder, const float *coordinates, void *block, int l
 	encode_point(coder, &point, block, lane);
 }
 
-/* Starts reading the table's entry of a vertex, into the first level of the cache or the second. */
+/* Starts reading an entry of the table, into the first level of the cache or the second. */
 static inline void
-prefetch_entry(const HnswCoder *coder, uint32 vertex, bool first)
+prefetch_entry(const HnswCoder *coder, uint32 entry, bool first)
 {
-	const char *entry = (const char *) table_entry(coder, vertex);
+	const char *rotated = (const char *) table_entry(coder, entry);
 	Size size = Min(coder->rabitq.code_dim * sizeof(float), PREFETCH_SIZE);
 
 	for (Size offset = 0; offset < size; offset += CACHE_LINE)
 	{
 		if (first)
-			__builtin_prefetch(entry + offset);
+			__builtin_prefetch(rotated + offset);
 		else
-			__builtin_prefetch(entry + offset, 0, 2);
+			__builtin_prefetch(rotated + offset, 0, 2);
+	}
+}
+
+/* Starts reading the values of neighbours, of a large one the first cache lines. */
+static inline void
+prefetch_values(const SpaceContext *space, const HnswNeighbors *neighbors)
+{
+	Size size = Min(space_encoded_size(space), PREFETCH_SIZE);
+
+	for (int i = 0; i < neighbors->n; i++)
+	{
+		const char *value = neighbors->values[i];
+
+		for (Size offset = 0; value != NULL && offset < size; offset += CACHE_LINE)
+			__builtin_prefetch(value + offset);
 	}
 }
 
 /*
- * Tells the n links of the record whose codes will be made after the next: what the table has
- * of them is fetched meanwhile, from memory; a few links ahead would be too late.
+ * Tells the n entries of the table that will be wanted after the next call of
+ * hnsw_code_links(): they are fetched meanwhile, from memory; a few links ahead would be too late.
  */
 void
-hnsw_coder_expect(HnswCoder *coder, const uint32 *links, int n)
+hnsw_coder_expect(HnswCoder *coder, const uint32 *entries, int n)
 {
-	coder->next_links = links;
+	coder->next_entries = entries;
 	coder->next_nlinks = n;
 }
 
 /*
- * Adds the codes that a record lacks to codes[].  value is its own, neighbors[i] that of
- * its i-th link, n of them, or NULL for one to be left without; all encoded
- * values of `space`.  May run in a thread.
+ * Adds the codes that a record lacks to codes[].  value is its own; all are encoded values of
+ * `space`.  May run in a thread.
  */
 void
 hnsw_code_links(HnswCoder *coder, const SpaceContext *space, HnswVertex record, void *codes,
-				const void *value, const void *const *neighbors, int n)
+				const void *value, const HnswNeighbors *neighbors)
 {
-	const uint32 *links = (const uint32 *) ((char *) record + coder->links_offset);
+	int n = Min(neighbors->n, coder->blocks * RABITQ_LANES);
 	bool centered = false;
 
-	for (int i = 0; i < Min(n, coder->blocks * RABITQ_LANES); i++)
+	prefetch_values(space, neighbors);
+	for (int i = 0; i < n; i++)
 	{
 		char *block = (char *) codes + i / RABITQ_LANES * coder->block_size;
 		RabitqPoint point = coder->point;
 
-		if (hnsw_has_code(record, i) || neighbors[i] == NULL)
+		if (hnsw_has_code(record, i) || neighbors->values[i] == NULL)
 			continue;
 		if (!centered)
 		{
@@ -381,12 +383,12 @@ hnsw_code_links(HnswCoder *coder, const SpaceContext *space, HnswVertex record, 
 			centered = true;
 		}
 		if (coder->table != NULL && i < coder->next_nlinks)
-			prefetch_entry(coder, coder->next_links[i], false);
+			prefetch_entry(coder, coder->next_entries[i], false);
 		if (coder->table != NULL && i + ENTRIES_AHEAD < n)
-			prefetch_entry(coder, links[i + ENTRIES_AHEAD], true);
-		hnsw_coder_coordinates(coder, space, neighbors[i], coder->coordinates);
+			prefetch_entry(coder, neighbors->entries[i + ENTRIES_AHEAD], true);
+		hnsw_coder_coordinates(coder, space, neighbors->values[i], coder->coordinates);
 		if (coder->table != NULL)
-			point.rotated = table_entry(coder, links[i]);
+			point.rotated = table_entry(coder, neighbors->entries[i]);
 		else
 			rabitq_rotate(&coder->rabitq, &point, coder->scratch);
 		encode_point(coder, &point, block, i % RABITQ_LANES);
@@ -443,189 +445,4 @@ hnsw_coder_estimate(const HnswCoder *coder, const void *block, float key, float 
 		keys[i] *= coder->scale;
 		weights[i] = Max(Min(weights[i] / square, FRONTIER_EXACT), FLT_MIN);
 	}
-}
-
-/* Links of a record that lack a code and could have one */
-static int
-count_uncoded(const HnswIndex *index, const HnswVertexData *record)
-{
-	int n = Min(record->nlinks, index->meta.code_blocks * RABITQ_LANES);
-	int count = 0;
-
-	for (int i = 0; i < n; i++)
-		count += !hnsw_has_code(record, i);
-	return count;
-}
-
-/* Adds the codes that a vertex lacks in a copy of its page. */
-static void
-code_copy(HnswIndex *index, HnswCoder *coder, uint32 vertex, Page page)
-{
-	HnswVertex copy = hnsw_page_vertex(index, page, vertex);
-	const uint32 *links = hnsw_vertex_links(index, copy);
-	Size stride = MAXALIGN(hnsw_copy_size(index));
-	char *values = palloc_extended(stride * (copy->nlinks + 1), MCXT_ALLOC_HUGE);
-	const void **neighbors = palloc0(sizeof(void *) * Max(copy->nlinks, 1));
-
-	hnsw_copy_value(index, vertex, values);
-	for (int i = 0; i < copy->nlinks; i++)
-	{
-		if (hnsw_has_code(copy, i))
-			continue;
-		neighbors[i] = values + stride * (i + 1);
-		hnsw_copy_value(index, links[i], values + stride * (i + 1));
-	}
-	hnsw_code_links(coder, hnsw_copy_space(index), copy, hnsw_vertex_codes(index, page, vertex),
-					values, neighbors, copy->nlinks);
-	pfree(neighbors);
-	pfree(values);
-}
-
-/* Has a record still the links and codes of the copy that was made of it? */
-static bool
-is_unchanged(const HnswIndex *index, HnswVertex record, HnswVertex before)
-{
-	return record->version == before->version && record->flags == before->flags &&
-		   record->nlinks == before->nlinks &&
-		   memcmp(record->coded, before->coded, sizeof(record->coded)) == 0 &&
-		   memcmp(hnsw_vertex_links(index, record), hnsw_vertex_links(index, before),
-				  record->nlinks * sizeof(uint32)) == 0;
-}
-
-/* Writes the codes added in a copy of a page, for records that are as they were. */
-static void
-write_codes(HnswIndex *index, Buffer buffer, Page before, Page after, const bool *chosen)
-{
-	BlockNumber blkno = BufferGetBlockNumber(buffer);
-	int nslots = page_slots(before, index->meta.slots_per_page);
-	Size size = index->meta.codes_size;
-	PageChange change;
-	Page page;
-
-	LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-	page_change_begin(&change, index->relation, index->building);
-	page = page_change_page(&change, buffer, false);
-	for (int slot = 0; slot < nslots; slot++)
-	{
-		uint32 vertex = blkno * index->meta.slots_per_page + slot;
-		HnswVertex record = hnsw_page_vertex(index, page, vertex);
-		HnswVertex coded = hnsw_page_vertex(index, after, vertex);
-
-		if (!chosen[slot] || !is_unchanged(index, record, hnsw_page_vertex(index, before, vertex)))
-			continue;
-		page_use_end_parts(page, size, slot + 1);
-		memcpy(hnsw_vertex_codes(index, page, vertex), hnsw_vertex_codes(index, after, vertex),
-			   size);
-		memcpy(record->coded, coded->coded, sizeof(record->coded));
-	}
-	page_change_finish(&change);
-}
-
-/*
- * Learns whether any of the links just copied may lead to a value that does not
- * fit the stored element: one that came after the metapage was read.
- */
-static void
-update_has_wide(HnswIndex *index)
-{
-	HnswMeta meta;
-
-	if (index->meta.has_wide || index->space.stored.space == index->space.context.space)
-		return;
-	meta_read(index->relation, METHOD_HNSW, &meta, sizeof(HnswMeta));
-	index->meta.has_wide = meta.has_wide;
-}
-
-/* Adds missing codes to a page; links of deleted vertices get none.  One record of WAL. */
-static void
-code_page(HnswIndex *index, HnswCoder *coder, BlockNumber blkno)
-{
-	PGAlignedBlock before;
-	PGAlignedBlock after;
-	bool chosen[HNSW_PAGE_SLOTS];
-	Buffer buffer = recent_read(index->relation, blkno);
-	bool any = false;
-	int nslots;
-
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	memcpy(before.data, BufferGetPage(buffer), BLCKSZ);
-	LockBuffer(buffer, BUFFER_LOCK_UNLOCK);
-	update_has_wide(index);
-	nslots =
-		page_is(before.data, PAGE_SLOTS) ? page_slots(before.data, index->meta.slots_per_page) : 0;
-	memcpy(after.data, before.data, BLCKSZ);
-	for (int slot = 0; slot < nslots; slot++)
-	{
-		uint32 vertex = blkno * index->meta.slots_per_page + slot;
-		HnswVertex record = hnsw_page_vertex(index, after.data, vertex);
-
-		hnsw_check_vertex(index, record, vertex);
-		chosen[slot] = (record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) == 0 &&
-					   count_uncoded(index, record) > 0;
-		if (chosen[slot])
-			code_copy(index, coder, vertex, after.data);
-		any |= chosen[slot];
-	}
-	if (any)
-		write_codes(index, buffer, before.data, after.data, chosen);
-	else
-		ReleaseBuffer(buffer);
-}
-
-/*
- * Counts HnswMeta.uncoded up, or, if it is still `seen`, sets it back to 0.  0
- * says that no link lacks a code.
- */
-static void
-change_uncoded(HnswIndex *index, bool clear, uint16 seen)
-{
-	PageChange change;
-	HnswMeta *meta = meta_begin_change(index->relation, index->building, &change);
-
-	if (!clear)
-		meta->uncoded = Max(1, (uint16) (meta->uncoded + 1));
-	else if (meta->uncoded == seen)
-		meta->uncoded = 0;
-	index->meta = *meta;
-	page_change_finish(&change);
-}
-
-/*
- * Whoever changes links says so, before and after: vacuum may be filling in
- * what is missing meanwhile.
- */
-void
-hnsw_note_uncoded(HnswIndex *index)
-{
-	if (index->meta.codes_size != 0)
-		change_uncoded(index, false, 0);
-}
-
-/* Adds all codes that are missing, if there may be any. */
-void
-hnsw_code_index(HnswIndex *index)
-{
-	BlockNumber nblocks = RelationGetNumberOfBlocks(index->relation);
-	MemoryContext context;
-	MemoryContext old;
-	HnswCoder *coder;
-	uint16 seen;
-
-	hnsw_read_meta(index);
-	seen = index->meta.uncoded;
-	if (index->meta.codes_size == 0 || seen == 0)
-		return;
-	PAUSE_POINT("code index", META_BLOCK);
-	coder = hnsw_coder_create(index);
-	context = AllocSetContextCreate(CurrentMemoryContext, "hnsw codes", ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(context);
-	for (BlockNumber blkno = META_BLOCK + 1; blkno < nblocks; blkno++)
-	{
-		vacuum_delay_point_compat();
-		code_page(index, coder, blkno);
-		MemoryContextReset(context);
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
-	change_uncoded(index, true, seen);
 }

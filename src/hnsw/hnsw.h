@@ -528,29 +528,39 @@ hnsw_has_code(const HnswVertexData *record, int position)
 		   (record->coded[position / RABITQ_LANES] >> position % RABITQ_LANES & 1) != 0;
 }
 
+/* What the codes of a record are made of besides its own value: its links in layer 0 */
+typedef struct HnswNeighbors
+{
+	const void *const *values; /* encoded; NULL: the link is to be left without a code */
+	const uint32 *entries;	   /* where the coder's table has them, if it has one */
+	int n;
+} HnswNeighbors;
+
 extern void hnsw_put_links(HnswIndex *index, HnswVertex record, const uint32 *links, int n);
 extern bool hnsw_is_codable(const IndexSpace *space);
 extern bool hnsw_place_codes(HnswMeta *meta, const IndexSpace *space, Size value_room,
 							 bool is_inline);
 extern HnswCoder *hnsw_coder_init(const HnswIndex *index, const float *mean);
-extern void hnsw_coder_use(HnswCoder *coder, float *table, uint32 first);
-extern void hnsw_coder_expect(HnswCoder *coder, const uint32 *links, int n);
-extern void hnsw_coder_fill(HnswCoder *coder, const SpaceContext *space, uint32 vertex,
+extern void hnsw_coder_use(HnswCoder *coder, float *table);
+extern void hnsw_coder_expect(HnswCoder *coder, const uint32 *entries, int n);
+extern void hnsw_coder_fill(HnswCoder *coder, const SpaceContext *space, uint32 entry,
 							const void *value);
 extern HnswCoder *hnsw_coder_create(HnswIndex *index);
 extern void hnsw_coder_coordinates(HnswCoder *coder, const SpaceContext *space, const void *value,
 								   float *coordinates);
 extern void hnsw_coder_rotate(HnswCoder *coder, const float *coordinates, float *rotated);
 extern void hnsw_code_links(HnswCoder *coder, const SpaceContext *space, HnswVertex record,
-							void *codes, const void *value, const void *const *neighbors, int n);
+							void *codes, const void *value, const HnswNeighbors *neighbors);
 extern void hnsw_coder_center(HnswCoder *coder, const float *coordinates);
 extern void hnsw_coder_encode(HnswCoder *coder, const float *coordinates, void *block, int lane);
 extern void hnsw_coder_query(HnswCoder *coder, const float *query);
 extern float hnsw_coder_key(const HnswCoder *coder, const float *coordinates);
 extern void hnsw_coder_estimate(const HnswCoder *coder, const void *block, float key, float *keys,
 								float *weights);
+
+/* code_index.c: codes that are missing */
 extern void hnsw_note_uncoded(HnswIndex *index);
-extern void hnsw_code_index(HnswIndex *index);
+extern void hnsw_code_index(HnswIndex *index, int threads, Size memory);
 
 /* search.c */
 extern bool hnsw_search_key(HnswSearch *search, Buffer buffer, HnswVertex record, float *key);

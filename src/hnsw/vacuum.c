@@ -15,11 +15,15 @@
 #include "access/pause.h"
 #include "access/transam.h"
 #include "commands/vacuum.h"
+#include "miscadmin.h"
 #include "storage/bufmgr.h"
 
 #include "hnsw/hnsw.h"
 #include "storage/page_change.h"
 #include "storage/recent.h"
+
+/* Memory that codes are made in, at most */
+#define CODES_MEMORY ((Size) 8 * 1024 * 1024)
 
 typedef struct HnswVacuum
 {
@@ -278,7 +282,7 @@ clean_up_graph(Vacuum *base)
 	hnsw_merge_pending(index, true);
 	PAUSE_POINT("vacuum graph", META_BLOCK);
 	hnsw_vacuum_graph(index, base->info->strategy, base->stats != NULL);
-	hnsw_code_index(index);
+	hnsw_code_index(index, 1, Min((Size) maintenance_work_mem * 1024 / 2, CODES_MEMORY));
 }
 
 const VacuumMethod hnsw_vacuum_method = {
