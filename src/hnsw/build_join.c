@@ -607,6 +607,16 @@ root_anchors(PartsJoin *join)
 		change_anchor(join, vertex, below);
 }
 
+/* Memory that codes may be made in: all but what is kept of every row and the pivots */
+static Size
+memory_for_codes(const HnswParts *parts)
+{
+	Size kept = parts->nrows * sizeof(uint32) +
+				parts->sample_capacity * MAXALIGN(parts->build->index.space.encoded_size);
+
+	return Max(parts->memory / 2, parts->memory - Min(kept, parts->memory));
+}
+
 void
 hnsw_join_parts(HnswParts *parts)
 {
@@ -633,8 +643,7 @@ hnsw_join_parts(HnswParts *parts)
 	root_anchors(&join);
 	hnsw_write_mean(parts->build, parts->mean);
 	build_write_meta(parts->build->index.relation, &parts->build->index.meta, sizeof(HnswMeta));
-	build_phase(BUILD_PHASE_CODE, parts->nupper + parts->nlower);
-	hnsw_code_index(&parts->build->index, parts->build->params.threads, parts->memory / 2);
+	hnsw_code_index(&parts->build->index, parts->build->params.threads, memory_for_codes(parts));
 	spool_close(join.upper_links);
 	spool_close(parts->vertices);
 	spool_close(parts->longs);

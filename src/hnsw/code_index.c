@@ -3,10 +3,16 @@
  * code_index.c
  *	  The quantised form of hnsw: filling in the codes that links lack.
  *
- * A build in parts and vacuum do it, for pages of which they have read a batch:
- * the records that lack codes, then each value these are made of, once, however
- * many of the records link to it.  Threads make the codes of a batch in memory.
- * They are written page by page to the records that are still what they were.
+ * A build in parts and vacuum do it, for a batch of pages at a time: the records
+ * that lack codes are read, threads make the codes in memory, and these are
+ * written page by page to the records that are still what they were.
+ *
+ * The values of neighbours come into memory in one of two ways.  Either those
+ * that the records of a batch need are gathered, each once however many of them
+ * link to it.  But in many dimensions vertices that lie together have few
+ * neighbours in common (sift: 20 values a record).  So a build reads the values
+ * of a range of pages, one after the other, and goes over all records for the
+ * links into that range, then for the next; unless there were too many ranges.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,6 +28,9 @@
 
 /* Of the memory of a batch this part is for records, the others for values: some ten a record */
 #define RECORDS_SHARE 8
+
+/* Ranges at most: going over the records again costs what copying one value a record does, about */
+#define MAX_RANGES 16
 
 /* Values copied between two looks for interrupts, and how many ahead are asked for */
 #define COPY_STEP 64
@@ -61,36 +70,38 @@ typedef struct CodeValue
 typedef struct CodeRecord
 {
 	uint32 vertex;
-	uint32 entry;						/* of its own value */
 	uint32 coded[HNSW_MAX_CODE_BLOCKS]; /* as it was read */
 } CodeRecord;
 
-/* Consecutive pages whose codes are made together */
+/* Consecutive pages whose codes are made together, and the values that are in memory for that */
 typedef struct CodeBatch
 {
 	HnswIndex *index;
 	HnswCoder **coders; /* one a thread */
 	int threads;
 	int limit;		  /* links of a record that can have codes */
-	Size memory;	  /* bytes that a batch may take, and one page more */
+	Size memory;	  /* bytes that may be used, and some for one page more */
 	BlockNumber next; /* page that has not been read yet */
 	BlockNumber end;  /* pages before this one are looked at */
-	uint64 ndone;	  /* records written */
+	uint64 ndone;	  /* pages, each time one is */
 
 	MemoryContext context; /* of what follows */
 	uint32 nrecords;
 	uint32 max_records; /* the batch is full when it has as many */
 	CodeRecord *records;
 	char *heads;	 /* their headers and links; codes are marked here when they are made */
+	char *own;		 /* their values */
 	uint32 *entries; /* `limit` a record: of the values that its links lead to */
 	char *codes;
 
 	uint32 nvalues;
-	uint32 max_values; /* the same */
-	code_values_hash *numbers;
-	uint32 *vertices; /* whose values they are */
+	uint32 max_values; /* the same, if values are gathered */
 	char *values;
 	float *rotated;
+	code_values_hash *numbers; /* of gathered values */
+	uint32 *vertices;		   /* whose values these are */
+	bool in_ranges;			   /* or values are those of the vertices from this one on: */
+	uint32 first;
 } CodeBatch;
 
 /* Bytes from one copy of a value to the next */
@@ -119,6 +130,12 @@ entries_of(const CodeBatch *batch, uint32 i)
 }
 
 static char *
+own_value(const CodeBatch *batch, uint32 i)
+{
+	return batch->own + i * value_stride(batch);
+}
+
+static char *
 value_of(const CodeBatch *batch, uint32 entry)
 {
 	return batch->values + entry * value_stride(batch);
@@ -126,22 +143,22 @@ value_of(const CodeBatch *batch, uint32 entry)
 
 /* ------------------------------------------------------------ reading */
 
-/* What a record takes in a batch, without values */
+/* What a record takes in a batch, without the values of its neighbours */
 static Size
 record_memory(const CodeBatch *batch)
 {
 	const HnswMeta *meta = &batch->index->meta;
 
-	return sizeof(CodeRecord) + meta->value_offset + batch->limit * sizeof(uint32) +
-		   meta->codes_size;
+	return sizeof(CodeRecord) + meta->value_offset + value_stride(batch) +
+		   batch->limit * sizeof(uint32) + meta->codes_size;
 }
 
-/* What a value takes: as it is and rotated */
+/* What a value takes: as it is and rotated, and what finds it */
 static Size
 value_memory(const CodeBatch *batch)
 {
-	return value_stride(batch) + batch->index->meta.code_dim * sizeof(float) + sizeof(uint32) +
-		   HASH_MEMORY;
+	return value_stride(batch) + batch->index->meta.code_dim * sizeof(float) +
+		   (batch->in_ranges ? 0 : sizeof(uint32) + HASH_MEMORY);
 }
 
 /* An array of so many bytes, on a cache line */
@@ -172,12 +189,16 @@ allocate_batch(CodeBatch *batch)
 	nvalues = (Size) batch->max_values + HNSW_PAGE_SLOTS * (batch->limit + 1);
 	batch->records = allocate_array(batch, nrecords * sizeof(CodeRecord));
 	batch->heads = allocate_array(batch, nrecords * meta->value_offset);
+	batch->own = allocate_array(batch, nrecords * value_stride(batch));
 	batch->entries = allocate_array(batch, nrecords * batch->limit * sizeof(uint32));
 	batch->codes = allocate_array(batch, nrecords * meta->codes_size);
-	batch->vertices = allocate_array(batch, nvalues * sizeof(uint32));
 	batch->values = allocate_array(batch, nvalues * value_stride(batch));
 	batch->rotated = allocate_array(batch, nvalues * meta->code_dim * sizeof(float));
-	batch->numbers = code_values_create(batch->context, 1, NULL);
+	if (!batch->in_ranges)
+	{
+		batch->vertices = allocate_array(batch, nvalues * sizeof(uint32));
+		batch->numbers = code_values_create(batch->context, 1, NULL);
+	}
 	for (int i = 0; i < batch->threads; i++)
 		hnsw_coder_use(batch->coders[i], batch->rotated);
 }
@@ -189,26 +210,23 @@ codable_links(const CodeBatch *batch, const HnswVertexData *record)
 	return Min(record->nlinks, batch->limit);
 }
 
+/* Is the value of a vertex in the range at hand? */
 static bool
-lacks_codes(const CodeBatch *batch, const HnswVertexData *record)
+is_in_range(const CodeBatch *batch, uint32 vertex)
 {
-	int n = codable_links(batch, record);
-	int at = 0;
-
-	if ((record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) != 0)
-		return false;
-	while (at < n && hnsw_has_code(record, at))
-		at++;
-	return at < n;
+	return vertex >= batch->first && vertex - batch->first < batch->nvalues;
 }
 
-/* The entry of a vertex's value, which is in the batch from now on */
+/* The entry of the value of a vertex; if values are gathered, it is one of them from now on. */
 static uint32
-add_value(CodeBatch *batch, uint32 vertex)
+entry_of(CodeBatch *batch, uint32 vertex)
 {
 	bool found;
-	CodeValue *value = code_values_insert(batch->numbers, vertex, &found);
+	CodeValue *value;
 
+	if (batch->in_ranges)
+		return vertex - batch->first;
+	value = code_values_insert(batch->numbers, vertex, &found);
 	if (!found)
 	{
 		value->entry = batch->nvalues;
@@ -217,52 +235,68 @@ add_value(CodeBatch *batch, uint32 vertex)
 	return value->entry;
 }
 
-/* Adds a record to the batch, from a copy of its page. */
+/*
+ * Sets entries[] for the links of a record to those of the values that their codes are to be made
+ * of now.  False: there is none, the record is to get no codes.
+ */
+static bool
+find_entries(CodeBatch *batch, HnswVertex record, uint32 *entries)
+{
+	const uint32 *links = hnsw_vertex_links(batch->index, record);
+	bool any = false;
+
+	if ((record->flags & (HNSW_VERTEX_DELETED | HNSW_VERTEX_FREE)) != 0)
+		return false;
+	for (int i = 0; i < codable_links(batch, record); i++)
+	{
+		entries[i] = HNSW_NO_ENTRY;
+		if (hnsw_has_code(record, i) || (batch->in_ranges && !is_in_range(batch, links[i])))
+			continue;
+		entries[i] = entry_of(batch, links[i]);
+		any = true;
+	}
+	return any;
+}
+
+/* Adds a record, whose entries have been found, from its page. */
 static void
 add_record(CodeBatch *batch, Page page, uint32 vertex)
 {
 	const HnswIndex *index = batch->index;
 	const HnswMeta *meta = &index->meta;
 	HnswVertex record = hnsw_page_vertex(index, page, vertex);
-	const uint32 *links = hnsw_vertex_links(index, record);
 	uint32 i = batch->nrecords++;
-	CodeRecord *added = &batch->records[i];
 
-	added->vertex = vertex;
-	added->entry = add_value(batch, vertex);
-	memcpy(added->coded, record->coded, sizeof(added->coded));
+	batch->records[i].vertex = vertex;
+	memcpy(batch->records[i].coded, record->coded, sizeof(record->coded));
 	memcpy(head_of(batch, i), record, meta->value_offset);
 	if (page_has_end_part(page, meta->codes_size, vertex % meta->slots_per_page))
 		memcpy(codes_of(batch, i), hnsw_vertex_codes(index, page, vertex), meta->codes_size);
 	else
 		memset(codes_of(batch, i), 0, meta->codes_size);
-	for (int j = 0; j < codable_links(batch, record); j++)
-		entries_of(batch, i)[j] =
-			hnsw_has_code(record, j) ? added->entry : add_value(batch, links[j]);
 }
 
-/* Adds the records of a page that lack codes; deleted vertices get none. */
+/* Adds the records of a page that are to get codes; links of deleted vertices get none. */
 static void
 read_page(CodeBatch *batch, BlockNumber blkno)
 {
 	HnswIndex *index = batch->index;
 	uint32 first = blkno * index->meta.slots_per_page;
 	Buffer buffer = recent_read(index->relation, blkno);
-	PGAlignedBlock copy;
+	Page page = BufferGetPage(buffer);
 	int nslots;
 
 	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	memcpy(copy.data, BufferGetPage(buffer), BLCKSZ);
-	UnlockReleaseBuffer(buffer);
-	nslots = page_is(copy.data, PAGE_SLOTS) ? page_slots(copy.data, index->meta.slots_per_page) : 0;
+	nslots = page_is(page, PAGE_SLOTS) ? page_slots(page, index->meta.slots_per_page) : 0;
 	for (int slot = 0; slot < nslots; slot++)
 	{
-		HnswVertex record = hnsw_page_vertex(index, copy.data, first + slot);
+		HnswVertex record = hnsw_page_vertex(index, page, first + slot);
 
 		hnsw_check_vertex(index, record, first + slot);
-		if (lacks_codes(batch, record))
-			add_record(batch, copy.data, first + slot);
+		if (find_entries(batch, record, entries_of(batch, batch->nrecords)))
+			add_record(batch, page, first + slot);
 	}
+	UnlockReleaseBuffer(buffer);
 }
 
 /*
@@ -287,11 +321,14 @@ static void
 read_records(CodeBatch *batch, BlockNumber first)
 {
 	batch->nrecords = 0;
-	batch->nvalues = 0;
-	code_values_reset(batch->numbers);
+	if (!batch->in_ranges)
+	{
+		batch->nvalues = 0;
+		code_values_reset(batch->numbers);
+	}
 	batch->next = first;
 	while (batch->next < batch->end && batch->nrecords < batch->max_records &&
-		   batch->nvalues < batch->max_values)
+		   (batch->in_ranges || batch->nvalues < batch->max_values))
 	{
 		vacuum_delay_point_compat();
 		read_page(batch, batch->next++);
@@ -299,7 +336,18 @@ read_records(CodeBatch *batch, BlockNumber first)
 }
 
 static void
-copy_values(CodeBatch *batch)
+copy_own_values(CodeBatch *batch)
+{
+	for (uint32 i = 0; i < batch->nrecords; i++)
+	{
+		if (i % COPY_STEP == 0)
+			vacuum_delay_point_compat();
+		hnsw_copy_value(batch->index, batch->records[i].vertex, own_value(batch, i));
+	}
+}
+
+static void
+copy_gathered_values(CodeBatch *batch)
 {
 	for (uint32 i = 0; i < batch->nvalues; i++)
 	{
@@ -311,22 +359,28 @@ copy_values(CodeBatch *batch)
 	}
 }
 
-/*
- * Reads records, then their values: the form these have is known when all links have been read.
- * If it is another one than there is room for, it is all done again.
- */
+/* Copies the values of a page of a range; slots not in use have zeroes. */
 static void
-read_batch(CodeBatch *batch)
+copy_page_values(CodeBatch *batch, BlockNumber blkno)
 {
-	BlockNumber first = batch->next;
+	HnswIndex *index = batch->index;
+	int slots = index->meta.slots_per_page;
+	Buffer buffer = recent_read(index->relation, blkno);
+	int nslots;
 
-	read_records(batch, first);
-	if (has_become_wide(batch->index))
+	LockBuffer(buffer, BUFFER_LOCK_SHARE);
+	nslots = page_slots(BufferGetPage(buffer), slots);
+	UnlockReleaseBuffer(buffer);
+	for (int slot = 0; slot < slots; slot++)
 	{
-		allocate_batch(batch);
-		read_records(batch, first);
+		uint32 vertex = blkno * slots + slot;
+		char *value = value_of(batch, vertex - batch->first);
+
+		if (slot < nslots)
+			hnsw_copy_value(index, vertex, value);
+		else
+			memset(value, 0, value_stride(batch));
 	}
-	copy_values(batch);
 }
 
 /* ------------------------------------------------------------ codes */
@@ -341,7 +395,6 @@ rotate_values(void *arg, int thread, uint32_t from, uint32_t to)
 		hnsw_coder_fill(batch->coders[thread], hnsw_copy_space(batch->index), i,
 						value_of(batch, i));
 }
-
 static void
 code_record(const CodeBatch *batch, HnswCoder *coder, uint32 i)
 {
@@ -351,9 +404,9 @@ code_record(const CodeBatch *batch, HnswCoder *coder, uint32 i)
 	HnswNeighbors neighbors = {values, entries, codable_links(batch, head)};
 
 	for (int j = 0; j < neighbors.n; j++)
-		values[j] = value_of(batch, entries[j]);
+		values[j] = entries[j] == HNSW_NO_ENTRY ? NULL : value_of(batch, entries[j]);
 	hnsw_code_links(coder, hnsw_copy_space(batch->index), head, codes_of(batch, i),
-					value_of(batch, batch->records[i].entry), &neighbors);
+					own_value(batch, i), &neighbors);
 }
 
 /* Makes the codes of records [from, to).  Runs in threads. */
@@ -389,11 +442,41 @@ run_threads(CodeBatch *batch, ParallelBody body, uint32 n, int count)
 	}
 }
 
+/* Reads the values of pages from `first` to before `end`. */
 static void
-make_codes(CodeBatch *batch)
+read_range(CodeBatch *batch, BlockNumber first, BlockNumber end)
 {
+	batch->first = first * batch->index->meta.slots_per_page;
+	batch->nvalues = (end - first) * batch->index->meta.slots_per_page;
+	for (BlockNumber blkno = first; blkno < end; blkno++)
+	{
+		vacuum_delay_point_compat();
+		copy_page_values(batch, blkno);
+	}
 	run_threads(batch, rotate_values, batch->nvalues, 1);
-	run_threads(batch, code_records, batch->nrecords, batch->limit);
+}
+
+/*
+ * Reads records, then their values: the form these have is known when all links have been read.
+ * If it is another one than there is room for, it is all done again.
+ */
+static void
+read_batch(CodeBatch *batch)
+{
+	BlockNumber first = batch->next;
+
+	read_records(batch, first);
+	if (has_become_wide(batch->index))
+	{
+		allocate_batch(batch);
+		read_records(batch, first);
+	}
+	copy_own_values(batch);
+	if (!batch->in_ranges)
+	{
+		copy_gathered_values(batch);
+		run_threads(batch, rotate_values, batch->nvalues, 1);
+	}
 }
 
 /* ------------------------------------------------------------ writing */
@@ -457,9 +540,23 @@ write_batch(CodeBatch *batch)
 		vacuum_delay_point_compat();
 		i = write_page(batch, i);
 	}
-	batch->ndone += batch->nrecords;
-	if (batch->index->building)
-		build_progress(batch->ndone);
+}
+
+/* Makes and writes the codes of all pages, of links into the range at hand if there are ranges. */
+static void
+code_pages(CodeBatch *batch)
+{
+	BlockNumber first = META_BLOCK + 1;
+
+	for (batch->next = first; batch->next < batch->end; first = batch->next)
+	{
+		read_batch(batch);
+		run_threads(batch, code_records, batch->nrecords, batch->limit);
+		write_batch(batch);
+		batch->ndone += batch->next - first;
+		if (batch->index->building)
+			build_progress(batch->ndone);
+	}
 }
 
 /* ------------------------------------------------------------ entry points */
@@ -509,12 +606,45 @@ create_batch(HnswIndex *index, int threads, Size memory)
 	batch->memory = memory;
 	batch->context = AllocSetContextCreate(CurrentMemoryContext, "hnsw codes of a batch",
 										   ALLOCSET_DEFAULT_SIZES);
-	allocate_batch(batch);
-	batch->next = META_BLOCK + 1;
 	/* what a build has put behind the last slot page is none */
 	batch->end =
 		index->building ? meta->insert_block + 1 : RelationGetNumberOfBlocks(index->relation);
 	return batch;
+}
+
+/* Pages whose values make a range */
+static BlockNumber
+range_pages(const CodeBatch *batch)
+{
+	return Max(batch->max_values / batch->index->meta.slots_per_page, 1);
+}
+
+/* Makes all codes that are missing in a build, of which nobody else knows and which logs no pages. */
+static void
+code_build(CodeBatch *batch)
+{
+	BlockNumber npages = batch->end - (META_BLOCK + 1);
+	BlockNumber step;
+	BlockNumber nranges;
+
+	batch->in_ranges = true;
+	allocate_batch(batch);
+	step = range_pages(batch);
+	nranges = (npages + step - 1) / step;
+	if (nranges > MAX_RANGES)
+	{
+		batch->in_ranges = false;
+		allocate_batch(batch);
+		nranges = 1;
+		step = npages;
+	}
+	build_phase(BUILD_PHASE_CODE, (uint64) npages * nranges);
+	for (BlockNumber first = META_BLOCK + 1; first < batch->end; first += step)
+	{
+		if (batch->in_ranges)
+			read_range(batch, first, Min(batch->end - first, step) + first);
+		code_pages(batch);
+	}
 }
 
 /*
@@ -537,11 +667,12 @@ hnsw_code_index(HnswIndex *index, int threads, Size memory)
 	context = AllocSetContextCreate(CurrentMemoryContext, "hnsw codes", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
 	batch = create_batch(index, threads, memory);
-	while (batch->next < batch->end)
+	if (index->building)
+		code_build(batch);
+	else
 	{
-		read_batch(batch);
-		make_codes(batch);
-		write_batch(batch);
+		allocate_batch(batch);
+		code_pages(batch);
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

@@ -322,7 +322,7 @@ prefetch_entry(const HnswCoder *coder, uint32 entry, bool first)
 	const char *rotated = (const char *) table_entry(coder, entry);
 	Size size = Min(coder->rabitq.code_dim * sizeof(float), PREFETCH_SIZE);
 
-	for (Size offset = 0; offset < size; offset += CACHE_LINE)
+	for (Size offset = 0; entry != HNSW_NO_ENTRY && offset < size; offset += CACHE_LINE)
 	{
 		if (first)
 			__builtin_prefetch(rotated + offset);
@@ -374,6 +374,8 @@ hnsw_code_links(HnswCoder *coder, const SpaceContext *space, HnswVertex record, 
 		char *block = (char *) codes + i / RABITQ_LANES * coder->block_size;
 		RabitqPoint point = coder->point;
 
+		if (coder->table != NULL && i < coder->next_nlinks)
+			prefetch_entry(coder, coder->next_entries[i], false);
 		if (hnsw_has_code(record, i) || neighbors->values[i] == NULL)
 			continue;
 		if (!centered)
@@ -382,8 +384,6 @@ hnsw_code_links(HnswCoder *coder, const SpaceContext *space, HnswVertex record, 
 			hnsw_coder_center(coder, coder->center);
 			centered = true;
 		}
-		if (coder->table != NULL && i < coder->next_nlinks)
-			prefetch_entry(coder, coder->next_entries[i], false);
 		if (coder->table != NULL && i + ENTRIES_AHEAD < n)
 			prefetch_entry(coder, neighbors->entries[i + ENTRIES_AHEAD], true);
 		hnsw_coder_coordinates(coder, space, neighbors->values[i], coder->coordinates);

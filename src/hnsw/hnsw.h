@@ -528,6 +528,9 @@ hnsw_has_code(const HnswVertexData *record, int position)
 		   (record->coded[position / RABITQ_LANES] >> position % RABITQ_LANES & 1) != 0;
 }
 
+/* No entry of a coder's table: of a link that is to be left without a code */
+#define HNSW_NO_ENTRY PG_UINT32_MAX
+
 /* What the codes of a record are made of besides its own value: its links in layer 0 */
 typedef struct HnswNeighbors
 {
