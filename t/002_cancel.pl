@@ -54,6 +54,7 @@ my $in_parts = "SET maintenance_work_mem = '2MB'; $create";
 cancel_in_phase('dividing rows into parts', $in_parts);
 cancel_in_phase('building graph', $in_parts);
 cancel_in_phase('writing pages', $in_parts);
+cancel_in_phase('writing codes', $in_parts);
 terminate_in_phase('building graph', $create);
 
 # a build past maintenance_work_mem says so, with the memory it would need

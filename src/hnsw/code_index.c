@@ -26,10 +26,10 @@
 #include "storage/page_change.h"
 #include "storage/recent.h"
 
-/* Of the memory of a batch this part is for records, the others for values: some ten a record */
+/* Of the memory this part is for records, the rest for values: a record needs some ten or more */
 #define RECORDS_SHARE 8
 
-/* Ranges at most: going over the records again costs what copying one value a record does, about */
+/* Ranges at most: going over the records once costs about what copying a value for each does */
 #define MAX_RANGES 16
 
 /* Values copied between two looks for interrupts, and how many ahead are asked for */
@@ -37,9 +37,11 @@
 #define READ_AHEAD 8
 
 /* Coordinates that threads go through between two such looks, some 20 ms of one of them; pieces in
- * which they take them; and coordinates that take as long as the rest of a rotation or a code */
+ * which they take them; parts of it that are as well done by one thread, since another one may have
+ * to wait for a processor; and coordinates that take as long as the rest of a rotation or a code */
 #define THREAD_STEP (1 << 24)
-#define THREAD_PIECES 256
+#define THREAD_PIECES 64
+#define THREAD_ALONE 8
 #define OTHER_WORK 64
 
 #define CACHE_LINE 64
@@ -80,7 +82,7 @@ typedef struct CodeBatch
 	HnswCoder **coders; /* one a thread */
 	int threads;
 	int limit;		  /* links of a record that can have codes */
-	Size memory;	  /* bytes that may be used, and some for one page more */
+	Size memory;	  /* bytes that may be used, and what one page more needs */
 	BlockNumber next; /* page that has not been read yet */
 	BlockNumber end;  /* pages before this one are looked at */
 	uint64 ndone;	  /* pages, each time one is */
@@ -185,8 +187,8 @@ allocate_batch(CodeBatch *batch)
 	MemoryContextReset(batch->context);
 	batch->max_records = Max(for_records / record_memory(batch), 1);
 	batch->max_values = Max((batch->memory - for_records) / value_memory(batch), 1);
-	nrecords = (Size) batch->max_records + HNSW_PAGE_SLOTS;
-	nvalues = (Size) batch->max_values + HNSW_PAGE_SLOTS * (batch->limit + 1);
+	nrecords = (Size) batch->max_records + meta->slots_per_page;
+	nvalues = (Size) batch->max_values + meta->slots_per_page * batch->limit;
 	batch->records = allocate_array(batch, nrecords * sizeof(CodeRecord));
 	batch->heads = allocate_array(batch, nrecords * meta->value_offset);
 	batch->own = allocate_array(batch, nrecords * value_stride(batch));
@@ -434,11 +436,12 @@ run_threads(CodeBatch *batch, ParallelBody body, uint32 n, int count)
 	Size work = (Size) (batch->index->space.context.dim + OTHER_WORK) * count;
 	uint32 step = Max(THREAD_STEP / work, 1);
 	uint32 grain = Max(step / THREAD_PIECES, 1);
+	int threads = n * work > THREAD_STEP / THREAD_ALONE ? batch->threads : 1;
 
 	for (uint32 from = 0; from < n; from += step)
 	{
 		vacuum_delay_point_compat();
-		parallel_for(batch->threads, from, Min(n - from, step) + from, grain, body, batch);
+		parallel_for(threads, from, Min(n - from, step) + from, grain, body, batch);
 	}
 }
 
@@ -466,6 +469,7 @@ read_batch(CodeBatch *batch)
 	BlockNumber first = batch->next;
 
 	read_records(batch, first);
+	PAUSE_POINT("code records", first);
 	if (has_become_wide(batch->index))
 	{
 		allocate_batch(batch);
