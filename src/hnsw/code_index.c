@@ -397,6 +397,8 @@ rotate_values(void *arg, int thread, uint32_t from, uint32_t to)
 		hnsw_coder_fill(batch->coders[thread], hnsw_copy_space(batch->index), i,
 						value_of(batch, i));
 }
+
+/* Makes the codes of record number i, of the links that have entries. */
 static void
 code_record(const CodeBatch *batch, HnswCoder *coder, uint32 i)
 {
