@@ -322,7 +322,9 @@ prefetch_entry(const HnswCoder *coder, uint32 entry, bool first)
 	const char *rotated = (const char *) table_entry(coder, entry);
 	Size size = Min(coder->rabitq.code_dim * sizeof(float), PREFETCH_SIZE);
 
-	for (Size offset = 0; entry != HNSW_NO_ENTRY && offset < size; offset += CACHE_LINE)
+	if (entry == HNSW_NO_ENTRY)
+		return;
+	for (Size offset = 0; offset < size; offset += CACHE_LINE)
 	{
 		if (first)
 			__builtin_prefetch(rotated + offset);
