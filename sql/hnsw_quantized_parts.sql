@@ -1,5 +1,5 @@
--- Codes of an index that is built in parts, with memory for the values of a range of pages at a time, or for
--- those that a few records need; and VACUUM with as little.
+-- Codes of an index that is built in parts, with memory for few of its values at a time; and VACUUM with as
+-- little.
 
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS ann;
@@ -10,7 +10,7 @@ CREATE EXTENSION IF NOT EXISTS ann;
 SET maintenance_work_mem = '1MB';
 SET hnsw.pending_list_limit = 64;
 
--- values of some ranges; VACUUM in several batches
+-- several batches, in builds and in VACUUM
 CREATE TABLE items (id int, v vector(64)) WITH (autovacuum_enabled = off);
 INSERT INTO items SELECT i, clustered(i, 64) FROM generate_series(1, 4000) i;
 INSERT INTO items SELECT id + 10000, v FROM items WHERE id <= 500;
@@ -40,7 +40,7 @@ VACUUM items;
 SELECT quantization, without_code, problems FROM form('items_v');
 DROP TABLE items;
 
--- far more values than fit, as float32; as halves not so many more
+-- values of which few fit, as float32 and as halves
 CREATE TABLE items (id int, v halfvec(1000)) WITH (autovacuum_enabled = off);
 INSERT INTO items SELECT i, clustered(i, 1000)::halfvec FROM generate_series(1, 2100) i;
 CREATE INDEX items_v ON items USING hnsw ((v::vector(1000)) vec_l2_ops) WITH (m = 4, ef_construction = 16);

@@ -7,12 +7,8 @@
  * that lack codes are read, threads make the codes in memory, and these are
  * written page by page to the records that are still what they were.
  *
- * The values of neighbours come into memory in one of two ways.  Either those
- * that the records of a batch need are gathered, each once however many of them
- * link to it.  But in many dimensions vertices that lie together have few
- * neighbours in common (sift: 20 values a record).  So a build reads the values
- * of a range of pages, one after the other, and goes over all records for the
- * links into that range, then for the next; unless there were too many ranges.
+ * The values that this takes, rotated, are kept in a ring, from batch to batch:
+ * those copied from their pages last take the place of those copied first.
  *
  *-------------------------------------------------------------------------
  */
@@ -26,11 +22,10 @@
 #include "storage/page_change.h"
 #include "storage/recent.h"
 
-/* Of the memory this part is for records, the rest for values: a record needs some ten or more */
-#define RECORDS_SHARE 8
-
-/* Ranges at most: going over the records once costs about what copying a value for each does */
-#define MAX_RANGES 16
+/* Of the memory this part is for records, the rest for values; and of the ring of values this part is
+ * for those that a batch adds */
+#define RECORDS_SHARE 16
+#define NEW_SHARE 8
 
 /* Values copied between two looks for interrupts, and how many ahead are asked for */
 #define COPY_STEP 64
@@ -46,12 +41,12 @@
 
 #define CACHE_LINE 64
 
-/* A value among those of a batch */
+/* A value in the ring */
 typedef struct CodeValue
 {
 	uint32 vertex;
-	uint32 entry;
-	char status; /* of the hash table */
+	uint32 entry; /* its place there */
+	char status;  /* of the hash table */
 } CodeValue;
 
 #define SH_PREFIX code_values
@@ -72,38 +67,37 @@ typedef struct CodeValue
 typedef struct CodeRecord
 {
 	uint32 vertex;
+	uint32 own;							/* entry of its value */
 	uint32 coded[HNSW_MAX_CODE_BLOCKS]; /* as it was read */
 } CodeRecord;
 
-/* Consecutive pages whose codes are made together, and the values that are in memory for that */
+/* Consecutive pages whose codes are made together, and the ring of values */
 typedef struct CodeBatch
 {
 	HnswIndex *index;
 	HnswCoder **coders; /* one a thread */
 	int threads;
 	int limit;		  /* links of a record that can have codes */
-	Size memory;	  /* bytes that may be used, and what one page more needs */
+	Size memory;	  /* bytes that may be used */
 	BlockNumber next; /* page that has not been read yet */
 	BlockNumber end;  /* pages before this one are looked at */
-	uint64 ndone;	  /* pages, each time one is */
 
 	MemoryContext context; /* of what follows */
 	uint32 nrecords;
 	uint32 max_records; /* the batch is full when it has as many */
 	CodeRecord *records;
 	char *heads;	 /* their headers and links; codes are marked here when they are made */
-	char *own;		 /* their values */
 	uint32 *entries; /* `limit` a record: of the values that its links lead to */
 	char *codes;
 
-	uint32 nvalues;
-	uint32 max_values; /* the same, if values are gathered */
+	uint32 capacity; /* of the ring, in values */
 	char *values;
 	float *rotated;
-	code_values_hash *numbers; /* of gathered values */
-	uint32 *vertices;		   /* whose values these are */
-	bool in_ranges;			   /* or values are those of the vertices from this one on: */
-	uint32 first;
+	uint32 *vertices;		   /* whose values these are, or HNSW_NO_VERTEX */
+	code_values_hash *numbers; /* entries by vertex */
+	uint32 first_new;		   /* entry of the first value that the batch adds, ... */
+	uint32 nnew;			   /* how many it has added, ... */
+	uint32 max_new;			   /* and when it is full; there is room for those of one page more */
 } CodeBatch;
 
 /* Bytes from one copy of a value to the next */
@@ -132,12 +126,6 @@ entries_of(const CodeBatch *batch, uint32 i)
 }
 
 static char *
-own_value(const CodeBatch *batch, uint32 i)
-{
-	return batch->own + i * value_stride(batch);
-}
-
-static char *
 value_of(const CodeBatch *batch, uint32 entry)
 {
 	return batch->values + entry * value_stride(batch);
@@ -145,22 +133,29 @@ value_of(const CodeBatch *batch, uint32 entry)
 
 /* ------------------------------------------------------------ reading */
 
-/* What a record takes in a batch, without the values of its neighbours */
+/* What a record takes in a batch */
 static Size
 record_memory(const CodeBatch *batch)
 {
 	const HnswMeta *meta = &batch->index->meta;
 
-	return sizeof(CodeRecord) + meta->value_offset + value_stride(batch) +
-		   batch->limit * sizeof(uint32) + meta->codes_size;
+	return sizeof(CodeRecord) + meta->value_offset + batch->limit * sizeof(uint32) +
+		   meta->codes_size;
 }
 
 /* What a value takes: as it is and rotated, and what finds it */
 static Size
 value_memory(const CodeBatch *batch)
 {
-	return value_stride(batch) + batch->index->meta.code_dim * sizeof(float) +
-		   (batch->in_ranges ? 0 : sizeof(uint32) + HASH_MEMORY);
+	return value_stride(batch) + batch->index->meta.code_dim * sizeof(float) + sizeof(uint32) +
+		   HASH_MEMORY;
+}
+
+/* Values that one page can add: of its records and of all their links */
+static uint32
+page_values(const CodeBatch *batch)
+{
+	return batch->index->meta.slots_per_page * (batch->limit + 1);
 }
 
 /* An array of so many bytes, on a cache line */
@@ -173,36 +168,58 @@ allocate_array(const CodeBatch *batch, Size size)
 }
 
 /*
- * Allocates what batches need, with room for one page more than makes a batch full.  What a small
- * index does not need is never touched.
+ * Allocates what batches need, an empty ring.  What a small index does not need is never
+ * touched.
  */
 static void
 allocate_batch(CodeBatch *batch)
 {
 	const HnswMeta *meta = &batch->index->meta;
 	Size for_records = batch->memory / RECORDS_SHARE;
+	Size for_values = batch->memory - for_records;
 	Size nrecords;
-	Size nvalues;
 
 	MemoryContextReset(batch->context);
 	batch->max_records = Max(for_records / record_memory(batch), 1);
-	batch->max_values = Max((batch->memory - for_records) / value_memory(batch), 1);
 	nrecords = (Size) batch->max_records + meta->slots_per_page;
-	nvalues = (Size) batch->max_values + meta->slots_per_page * batch->limit;
 	batch->records = allocate_array(batch, nrecords * sizeof(CodeRecord));
 	batch->heads = allocate_array(batch, nrecords * meta->value_offset);
-	batch->own = allocate_array(batch, nrecords * value_stride(batch));
 	batch->entries = allocate_array(batch, nrecords * batch->limit * sizeof(uint32));
 	batch->codes = allocate_array(batch, nrecords * meta->codes_size);
-	batch->values = allocate_array(batch, nvalues * value_stride(batch));
-	batch->rotated = allocate_array(batch, nvalues * meta->code_dim * sizeof(float));
-	if (!batch->in_ranges)
-	{
-		batch->vertices = allocate_array(batch, nvalues * sizeof(uint32));
-		batch->numbers = code_values_create(batch->context, 1, NULL);
-	}
+
+	batch->capacity = Max(for_values / value_memory(batch), page_values(batch) + 1);
+	batch->max_new = Min(Max(batch->capacity / NEW_SHARE, 1), batch->capacity - page_values(batch));
+	batch->values = allocate_array(batch, batch->capacity * value_stride(batch));
+	batch->rotated = allocate_array(batch, (Size) batch->capacity * meta->code_dim * sizeof(float));
+	batch->vertices = allocate_array(batch, batch->capacity * sizeof(uint32));
+	for (uint32 i = 0; i < batch->capacity; i++)
+		batch->vertices[i] = HNSW_NO_VERTEX;
+	batch->numbers = code_values_create(batch->context, 1, NULL);
+	batch->first_new = 0;
+	batch->nnew = 0;
 	for (int i = 0; i < batch->threads; i++)
 		hnsw_coder_use(batch->coders[i], batch->rotated);
+}
+
+/*
+ * Makes room in the ring for the values that a batch will add, as many as there may be:
+ * what else is in the ring stays there while the batch is at work.
+ */
+static void
+make_room(CodeBatch *batch)
+{
+	uint32 room = batch->max_new + page_values(batch);
+
+	batch->first_new += batch->nnew;
+	batch->nnew = 0;
+	if (batch->first_new + room > batch->capacity)
+		batch->first_new = 0;
+	for (uint32 i = batch->first_new; i < batch->first_new + room; i++)
+	{
+		if (batch->vertices[i] != HNSW_NO_VERTEX)
+			code_values_delete(batch->numbers, batch->vertices[i]);
+		batch->vertices[i] = HNSW_NO_VERTEX;
+	}
 }
 
 /* Links of a record that can have codes */
@@ -212,34 +229,24 @@ codable_links(const CodeBatch *batch, const HnswVertexData *record)
 	return Min(record->nlinks, batch->limit);
 }
 
-/* Is the value of a vertex in the range at hand? */
-static bool
-is_in_range(const CodeBatch *batch, uint32 vertex)
-{
-	return vertex >= batch->first && vertex - batch->first < batch->nvalues;
-}
-
-/* The entry of the value of a vertex; if values are gathered, it is one of them from now on. */
+/* The entry of the value of a vertex, which will be copied there if it is new */
 static uint32
 entry_of(CodeBatch *batch, uint32 vertex)
 {
 	bool found;
-	CodeValue *value;
+	CodeValue *value = code_values_insert(batch->numbers, vertex, &found);
 
-	if (batch->in_ranges)
-		return vertex - batch->first;
-	value = code_values_insert(batch->numbers, vertex, &found);
 	if (!found)
 	{
-		value->entry = batch->nvalues;
-		batch->vertices[batch->nvalues++] = vertex;
+		value->entry = batch->first_new + batch->nnew++;
+		batch->vertices[value->entry] = vertex;
 	}
 	return value->entry;
 }
 
 /*
- * Sets entries[] for the links of a record to those of the values that their codes are to be made
- * of now.  False: there is none, the record is to get no codes.
+ * Sets entries[] for the links of a record to those of the values that codes are to be made
+ * of.  False: there is none, the record is to get no codes.
  */
 static bool
 find_entries(CodeBatch *batch, HnswVertex record, uint32 *entries)
@@ -252,7 +259,7 @@ find_entries(CodeBatch *batch, HnswVertex record, uint32 *entries)
 	for (int i = 0; i < codable_links(batch, record); i++)
 	{
 		entries[i] = HNSW_NO_ENTRY;
-		if (hnsw_has_code(record, i) || (batch->in_ranges && !is_in_range(batch, links[i])))
+		if (hnsw_has_code(record, i))
 			continue;
 		entries[i] = entry_of(batch, links[i]);
 		any = true;
@@ -270,6 +277,7 @@ add_record(CodeBatch *batch, Page page, uint32 vertex)
 	uint32 i = batch->nrecords++;
 
 	batch->records[i].vertex = vertex;
+	batch->records[i].own = entry_of(batch, vertex);
 	memcpy(batch->records[i].coded, record->coded, sizeof(record->coded));
 	memcpy(head_of(batch, i), record, meta->value_offset);
 	if (page_has_end_part(page, meta->codes_size, vertex % meta->slots_per_page))
@@ -322,72 +330,36 @@ has_become_wide(HnswIndex *index)
 static void
 read_records(CodeBatch *batch, BlockNumber first)
 {
+	make_room(batch);
 	batch->nrecords = 0;
-	if (!batch->in_ranges)
-	{
-		batch->nvalues = 0;
-		code_values_reset(batch->numbers);
-	}
 	batch->next = first;
 	while (batch->next < batch->end && batch->nrecords < batch->max_records &&
-		   (batch->in_ranges || batch->nvalues < batch->max_values))
+		   batch->nnew < batch->max_new)
 	{
 		vacuum_delay_point_compat();
 		read_page(batch, batch->next++);
 	}
 }
 
+/* Copies the values that are new in the ring. */
 static void
-copy_own_values(CodeBatch *batch)
+copy_values(CodeBatch *batch)
 {
-	for (uint32 i = 0; i < batch->nrecords; i++)
+	const uint32 *vertices = batch->vertices + batch->first_new;
+
+	for (uint32 i = 0; i < batch->nnew; i++)
 	{
 		if (i % COPY_STEP == 0)
 			vacuum_delay_point_compat();
-		hnsw_copy_value(batch->index, batch->records[i].vertex, own_value(batch, i));
-	}
-}
-
-static void
-copy_gathered_values(CodeBatch *batch)
-{
-	for (uint32 i = 0; i < batch->nvalues; i++)
-	{
-		if (i % COPY_STEP == 0)
-			vacuum_delay_point_compat();
-		if (i + READ_AHEAD < batch->nvalues)
-			hnsw_prefetch_vertex(batch->index, batch->vertices[i + READ_AHEAD]);
-		hnsw_copy_value(batch->index, batch->vertices[i], value_of(batch, i));
-	}
-}
-
-/* Copies the values of a page of a range; slots not in use have zeroes. */
-static void
-copy_page_values(CodeBatch *batch, BlockNumber blkno)
-{
-	HnswIndex *index = batch->index;
-	int slots = index->meta.slots_per_page;
-	Buffer buffer = recent_read(index->relation, blkno);
-	int nslots;
-
-	LockBuffer(buffer, BUFFER_LOCK_SHARE);
-	nslots = page_slots(BufferGetPage(buffer), slots);
-	UnlockReleaseBuffer(buffer);
-	for (int slot = 0; slot < slots; slot++)
-	{
-		uint32 vertex = blkno * slots + slot;
-		char *value = value_of(batch, vertex - batch->first);
-
-		if (slot < nslots)
-			hnsw_copy_value(index, vertex, value);
-		else
-			memset(value, 0, value_stride(batch));
+		if (i + READ_AHEAD < batch->nnew)
+			hnsw_prefetch_vertex(batch->index, vertices[i + READ_AHEAD]);
+		hnsw_copy_value(batch->index, vertices[i], value_of(batch, batch->first_new + i));
 	}
 }
 
 /* ------------------------------------------------------------ codes */
 
-/* Rotates values [from, to).  Runs in threads. */
+/* Rotates values [from, to) of the ring.  Runs in threads. */
 static void
 rotate_values(void *arg, int thread, uint32_t from, uint32_t to)
 {
@@ -410,7 +382,7 @@ code_record(const CodeBatch *batch, HnswCoder *coder, uint32 i)
 	for (int j = 0; j < neighbors.n; j++)
 		values[j] = entries[j] == HNSW_NO_ENTRY ? NULL : value_of(batch, entries[j]);
 	hnsw_code_links(coder, hnsw_copy_space(batch->index), head, codes_of(batch, i),
-					own_value(batch, i), &neighbors);
+					value_of(batch, batch->records[i].own), &neighbors);
 }
 
 /* Makes the codes of records [from, to).  Runs in threads. */
@@ -431,34 +403,21 @@ code_records(void *arg, int thread, uint32_t from, uint32_t to)
 	}
 }
 
-/* Has threads do n items, each of so many rotations or codes, with looks for interrupts. */
+/* Has threads do n items from `first` on, each of so many rotations or codes, with looks for interrupts. */
 static void
-run_threads(CodeBatch *batch, ParallelBody body, uint32 n, int count)
+run_threads(CodeBatch *batch, ParallelBody body, uint32 first, uint32 n, int count)
 {
+	uint32 end = first + n;
 	Size work = (Size) (batch->index->space.context.dim + OTHER_WORK) * count;
 	uint32 step = Max(THREAD_STEP / work, 1);
 	uint32 grain = Max(step / THREAD_PIECES, 1);
 	int threads = n * work > THREAD_STEP / THREAD_ALONE ? batch->threads : 1;
 
-	for (uint32 from = 0; from < n; from += step)
+	for (uint32 from = first; from < end; from += Min(step, end - from))
 	{
 		vacuum_delay_point_compat();
-		parallel_for(threads, from, Min(n - from, step) + from, grain, body, batch);
+		parallel_for(threads, from, from + Min(step, end - from), grain, body, batch);
 	}
-}
-
-/* Reads the values of pages from `first` to before `end`. */
-static void
-read_range(CodeBatch *batch, BlockNumber first, BlockNumber end)
-{
-	batch->first = first * batch->index->meta.slots_per_page;
-	batch->nvalues = (end - first) * batch->index->meta.slots_per_page;
-	for (BlockNumber blkno = first; blkno < end; blkno++)
-	{
-		vacuum_delay_point_compat();
-		copy_page_values(batch, blkno);
-	}
-	run_threads(batch, rotate_values, batch->nvalues, 1);
 }
 
 /*
@@ -477,12 +436,8 @@ read_batch(CodeBatch *batch)
 		allocate_batch(batch);
 		read_records(batch, first);
 	}
-	copy_own_values(batch);
-	if (!batch->in_ranges)
-	{
-		copy_gathered_values(batch);
-		run_threads(batch, rotate_values, batch->nvalues, 1);
-	}
+	copy_values(batch);
+	run_threads(batch, rotate_values, batch->first_new, batch->nnew, 1);
 }
 
 /* ------------------------------------------------------------ writing */
@@ -548,20 +503,17 @@ write_batch(CodeBatch *batch)
 	}
 }
 
-/* Makes and writes the codes of all pages, of links into the range at hand if there are ranges. */
+/* Makes and writes the codes of all pages. */
 static void
 code_pages(CodeBatch *batch)
 {
-	BlockNumber first = META_BLOCK + 1;
-
-	for (batch->next = first; batch->next < batch->end; first = batch->next)
+	for (batch->next = META_BLOCK + 1; batch->next < batch->end;)
 	{
 		read_batch(batch);
-		run_threads(batch, code_records, batch->nrecords, batch->limit);
+		run_threads(batch, code_records, 0, batch->nrecords, batch->limit);
 		write_batch(batch);
-		batch->ndone += batch->next - first;
 		if (batch->index->building)
-			build_progress(batch->ndone);
+			build_progress(batch->next);
 	}
 }
 
@@ -618,41 +570,6 @@ create_batch(HnswIndex *index, int threads, Size memory)
 	return batch;
 }
 
-/* Pages whose values make a range */
-static BlockNumber
-range_pages(const CodeBatch *batch)
-{
-	return Max(batch->max_values / batch->index->meta.slots_per_page, 1);
-}
-
-/* Makes all codes that are missing in a build, of which nobody else knows and which logs no pages. */
-static void
-code_build(CodeBatch *batch)
-{
-	BlockNumber npages = batch->end - (META_BLOCK + 1);
-	BlockNumber step;
-	BlockNumber nranges;
-
-	batch->in_ranges = true;
-	allocate_batch(batch);
-	step = range_pages(batch);
-	nranges = (npages + step - 1) / step;
-	if (nranges > MAX_RANGES)
-	{
-		batch->in_ranges = false;
-		allocate_batch(batch);
-		nranges = 1;
-		step = npages;
-	}
-	build_phase(BUILD_PHASE_CODE, (uint64) npages * nranges);
-	for (BlockNumber first = META_BLOCK + 1; first < batch->end; first += step)
-	{
-		if (batch->in_ranges)
-			read_range(batch, first, Min(batch->end - first, step) + first);
-		code_pages(batch);
-	}
-}
-
 /*
  * Adds all codes that are missing, if there may be any, with so many threads and in about so many
  * bytes of memory.
@@ -673,13 +590,10 @@ hnsw_code_index(HnswIndex *index, int threads, Size memory)
 	context = AllocSetContextCreate(CurrentMemoryContext, "hnsw codes", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
 	batch = create_batch(index, threads, memory);
+	allocate_batch(batch);
 	if (index->building)
-		code_build(batch);
-	else
-	{
-		allocate_batch(batch);
-		code_pages(batch);
-	}
+		build_phase(BUILD_PHASE_CODE, batch->end);
+	code_pages(batch);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	change_uncoded(index, true, seen);
