@@ -1,12 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * build_join.c
- *	  Joins the lists that the vertices got in their parts and writes the index.
+ *	  Writes the index of a build in parts, the lists of each vertex joined.
  *
  * Pages come in this order: metapage; slot pages, first those of the vertices
  * of upper layers, then those of the others part by part; value pages, if there
  * are any; item pages.  The slots of upper layers are filled through shared
  * buffers as their parts come, everything else is written once, in order.
+ *
+ * Vertices are read from the spool batch by batch.  Threads join the lists of a
+ * batch, then its records are written.
  *
  *-------------------------------------------------------------------------
  */
@@ -18,16 +21,36 @@
 #include "pgstat.h"
 #include "utils/memutils.h"
 
+#include "core/parallel.h"
 #include "hnsw/parts.h"
 
 #define NO_OFFSET PG_UINT32_MAX
 
-/* A neighbour while lists are joined */
-typedef struct Joined
+/*
+ * Share of the memory that a batch of vertices takes: it is free since the graphs of parts
+ * and upper layers are.  Bytes at most: enough that threads meet seldom, and not more than
+ * a processor's outer cache holds.
+ */
+#define BATCH_SHARE 16
+#define MAX_BATCH_SIZE (8 * 1024 * 1024)
+
+/* Vertices of a batch, whatever the memory, and how many a thread takes at a time */
+#define MIN_BATCH 16
+#define BATCH_GRAIN 16
+
+/* Bytes read from a spool between two looks at interrupts */
+#define READ_SIZE (1024 * 1024)
+
+/* A vertex of a batch */
+typedef struct JoinVertex
 {
-	PartLink link;
-	bool both; /* it was in two lists */
-} Joined;
+	uint32 place;
+	const PartList *other; /* what it got where it is a guest, or NULL */
+	uint32 *links;		   /* ids: the anchor's first, then ascending by distance */
+	int nlinks;
+	bool root;			/* it has no anchor */
+	PartVertex spooled; /* its links and value follow */
+} JoinVertex;
 
 typedef struct PartsJoin
 {
@@ -48,23 +71,22 @@ typedef struct PartsJoin
 	BlockNumber item_start;
 	HnswItemPlace item_place;
 
-	/* the page being filled */
+	/* the page being filled, or invalid; it is locked only while a batch is written */
 	Buffer buffer;
 	BlockNumber block;
 
-	/* of the part at hand */
+	/* of the part at hand; there is room for that of any part */
 	const Part *part;
 	char *incoming;
-	uint32 *chains;			/* by row: offset of its list in incoming[] / 8, or NO_OFFSET */
+	uint32 *chains;			/* by row: offset of its list in incoming[] / 4, or NO_OFFSET */
 	PartLong *longs;		/* its vertices with many rows ... */
 	ItemPointerData *heads; /* ... and where their lists begin */
 	uint32 next_list;		/* lists used, of those that came in */
 
-	/* the vertex at hand */
-	PartVertex vertex;
-	PartList *own;
-	char *value;
-	Joined *joined;
+	/* the batch at hand */
+	uint32 batch; /* vertices at most */
+	Size vertex_size;
+	char *vertices;
 	uint64 nwritten;
 	uint32 root; /* id of the vertex without anchor */
 } PartsJoin;
@@ -85,6 +107,12 @@ place_of_number(const PartsJoin *join, uint32 number)
 	return join->first_lower + place;
 }
 
+static uint32
+id_of_number(const PartsJoin *join, uint32 number)
+{
+	return id_of_place(join, place_of_number(join, number));
+}
+
 /* ------------------------------------------------------------ upper layers */
 
 /* Builds the graph of the upper layers, from layer 1 on, build->graph. */
@@ -94,6 +122,7 @@ build_upper(PartsJoin *join)
 	HnswParts *parts = join->parts;
 	BuildRows *rows = hnsw_parts_rows(parts);
 	GraphParams params = join->build->params;
+	char *value = palloc(parts->part_space.encoded_size);
 	uint32 number;
 
 	params.upper = true;
@@ -102,10 +131,11 @@ build_upper(PartsJoin *join)
 	spool_rewind(parts->upper);
 	while (spool_read(parts->upper, &number, sizeof(number)))
 	{
-		spool_read(parts->upper, join->value, parts->part_space.encoded_size);
-		build_rows_enter(rows, join->value);
+		spool_read(parts->upper, value, parts->part_space.encoded_size);
+		build_rows_enter(rows, value);
 	}
 	spool_close(parts->upper);
+	pfree(value);
 	if (rows->nvalues != parts->nupper)
 		elog(ERROR, "values of the upper layers are not distinct");
 	hnsw_build_graph(join->build, rows, &params, parts->ndone);
@@ -181,40 +211,78 @@ join_upper(PartsJoin *join)
 
 /* ------------------------------------------------------------ lists */
 
+/* Room for what belongs to any one part: taken once, since new memory costs page faults. */
+static void
+alloc_part(PartsJoin *join)
+{
+	Size incoming = 1;
+	Size nhome = 1;
+	Size nlong = 1;
+
+	for (uint32 i = 0; i < join->parts->nparts; i++)
+	{
+		const Part *part = &join->parts->parts[i];
+
+		incoming = Max(incoming, part->incoming->size);
+		nhome = Max(nhome, part->nhome);
+		nlong = Max(nlong, part->nlong);
+	}
+	join->incoming = palloc_extended(incoming, MCXT_ALLOC_HUGE);
+	join->chains = palloc_extended(nhome * sizeof(uint32), MCXT_ALLOC_HUGE);
+	join->longs = palloc_extended(nlong * sizeof(PartLong), MCXT_ALLOC_HUGE);
+	join->heads = palloc_extended(nlong * sizeof(ItemPointerData), MCXT_ALLOC_HUGE);
+}
+
 /* Reads the lists that a part's vertices got where they were guests. */
 static void
 read_incoming(PartsJoin *join, Part *part)
 {
 	uint64 size = part->incoming->size;
-	uint64 at = 0;
 
-	join->incoming = palloc_extended(Max(size, 1), MCXT_ALLOC_HUGE);
-	join->chains = palloc_extended(Max(part->nhome, 1) * sizeof(uint32), MCXT_ALLOC_HUGE);
-	memset(join->chains, 0xFF, part->nhome * sizeof(uint32));
 	spool_rewind(part->incoming);
-	for (uint32 i = 0; i < part->nincoming; i++)
+	for (uint64 at = 0; at < size; at += READ_SIZE)
 	{
-		PartList *list = (PartList *) (join->incoming + at);
-		Size links;
-
-		spool_read(part->incoming, list, sizeof(PartList));
-		links = list->nlinks * sizeof(PartLink);
-		spool_read(part->incoming, list + 1, links);
-		join->chains[list->number - part->base] = at / sizeof(uint32);
-		at += sizeof(PartList) + links;
-		if (i % 1024 == 0)
-			CHECK_FOR_INTERRUPTS();
+		CHECK_FOR_INTERRUPTS();
+		spool_read(part->incoming, join->incoming + at, Min(READ_SIZE, size - at));
 	}
 	spool_close(part->incoming);
 	part->incoming = NULL;
+}
+
+/* Notes which vertex has which of the lists that came in. */
+static void
+chain_incoming(PartsJoin *join, const Part *part)
+{
+	uint64 at = 0;
+
+	memset(join->chains, 0xFF, part->nhome * sizeof(uint32));
+	for (uint32 i = 0; i < part->nincoming; i++)
+	{
+		const PartList *list = (const PartList *) (join->incoming + at);
+
+		join->chains[list->number - part->base] = at / sizeof(uint32);
+		at += sizeof(PartList) + list->nlinks * sizeof(PartLink);
+		if (i % HNSW_ROWS_PER_LOOK == 0)
+			CHECK_FOR_INTERRUPTS();
+	}
+}
+
+/* The list that a vertex got where it is a guest, or NULL; each is asked for once. */
+static const PartList *
+take_incoming(PartsJoin *join, uint32 number)
+{
+	uint32 chain = join->chains[number - join->part->base];
+
+	if (chain == NO_OFFSET)
+		return NULL;
+	join->next_list++;
+	return (const PartList *) (join->incoming + (Size) chain * sizeof(uint32));
 }
 
 /* Of the TID lists of a part's vertices: read, and placed in the order of numbers. */
 static void
 place_long(PartsJoin *join, const Part *part)
 {
-	join->longs = palloc_extended(Max(part->nlong, 1) * sizeof(PartLong), MCXT_ALLOC_HUGE);
-	join->heads = palloc_extended(Max(part->nlong, 1) * sizeof(ItemPointerData), MCXT_ALLOC_HUGE);
 	for (uint32 i = 0; i < part->nlong; i++)
 	{
 		spool_read(join->parts->longs, &join->longs[i], sizeof(PartLong));
@@ -245,107 +313,84 @@ find_head(const PartsJoin *join, uint32 number)
 	return none;
 }
 
-/* Merges a list into the n neighbours joined so far, both ascending by distance. */
-static int
-merge_list(PartsJoin *join, int n, const PartList *list)
+/* ------------------------------------------------------------ batches */
+
+static JoinVertex *
+vertex_of_batch(const PartsJoin *join, uint32 i)
 {
-	const PartLink *links = (const PartLink *) (list + 1);
-	int result = n;
-
-	for (uint32 i = 0; i < list->nlinks; i++)
-	{
-		int at = result;
-
-		while (at > 0 && join->joined[at - 1].link.key > links[i].key)
-			at--;
-		for (int j = at - 1; j >= 0 && join->joined[j].link.key == links[i].key; j--)
-		{
-			if (join->joined[j].link.number == links[i].number)
-			{
-				join->joined[j].link.flags =
-					((join->joined[j].link.flags | links[i].flags) & ~LINK_DIVERSE) |
-					(join->joined[j].link.flags & links[i].flags & LINK_DIVERSE);
-				join->joined[j].both = true;
-				at = -1;
-				break;
-			}
-		}
-		if (at < 0)
-			continue;
-		memmove(&join->joined[at + 1], &join->joined[at], (result - at) * sizeof(Joined));
-		join->joined[at].link = links[i];
-		join->joined[at].both = false;
-		result++;
-	}
-	return result;
+	return (JoinVertex *) (join->vertices + i * join->vertex_size);
 }
 
-/*
- * How much a neighbour is wanted, less is more.  Edges of the tree come first,
- * then those that the heuristic kept.  A neighbour that is in both parts but
- * was kept in one of them only was turned down in the other.
- */
-static int
-rank_neighbor(const Joined *joined, bool two)
+/* Room for a batch: the vertices, then the ids of their links */
+static void
+alloc_batch(PartsJoin *join)
 {
-	if (joined->link.flags & LINK_TREE)
-		return 0;
-	if ((joined->link.flags & LINK_DIVERSE) == 0)
-		return 2;
-	if (two && (joined->link.flags & LINK_SHARED) && !joined->both)
-		return 2;
-	return 1;
+	const HnswParts *parts = join->parts;
+	Size spooled = 3 * join->build->params.m * sizeof(PartLink) + parts->part_space.encoded_size;
+	Size links = join->limit * sizeof(uint32);
+	Size room = Min(MAX_BATCH_SIZE, parts->memory / BATCH_SHARE);
+	uint32 *ids;
+
+	join->vertex_size = MAXALIGN(sizeof(JoinVertex) + spooled);
+	join->batch = Max(MIN_BATCH, room / (join->vertex_size + links));
+	join->vertices = palloc(join->batch * join->vertex_size);
+	ids = palloc(join->batch * links);
+	for (uint32 i = 0; i < join->batch; i++)
+		vertex_of_batch(join, i)->links = ids + (Size) i * join->limit;
 }
 
-/*
- * Joins the lists of the vertex at hand.  links gets its neighbours' ids, the
- * anchor first, then ascending by distance; returns how many.
- */
-static int
-join_lists(PartsJoin *join, const PartList *other, uint32 *links)
+static const char *
+value_of_vertex(const JoinVertex *vertex)
 {
-	const PartList *own = join->own;
-	uint32 anchor = own->anchor;
-	int n = merge_list(join, 0, own);
-	int nlinks = 0;
-	int left = join->limit;
-	bool keep[8 * HNSW_MAX_M];
+	const PartList *list = &vertex->spooled.list;
 
-	if (other != NULL)
-	{
-		n = merge_list(join, n, other);
-		if (other->anchor != NO_NUMBER && (anchor == NO_NUMBER || other->rank < own->rank))
-			anchor = other->anchor;
-	}
-	memset(keep, 0, sizeof(keep));
-	for (int rank = 0; rank <= 2; rank++)
-	{
-		for (int i = 0; i < n && left > 0; i++)
-		{
-			if (keep[i] || rank_neighbor(&join->joined[i], other != NULL) != rank)
-				continue;
-			keep[i] = true;
-			left--;
-		}
-	}
-	for (int i = 0; i < n; i++)
-	{
-		uint32 number = join->joined[i].link.number;
+	return (const char *) ((const PartLink *) (list + 1) + list->nlinks);
+}
 
-		if (!keep[i])
-			continue;
-		links[nlinks++] = id_of_place(join, place_of_number(join, number));
-		if (number == anchor)
-		{
-			uint32 id = links[nlinks - 1];
+/* Reads the next vertex in the order in which they were spooled. */
+static void
+read_vertex(PartsJoin *join, JoinVertex *vertex)
+{
+	Spool *spool = join->parts->vertices;
+	PartList *list = &vertex->spooled.list;
 
-			memmove(&links[1], &links[0], (nlinks - 1) * sizeof(uint32));
-			links[0] = id;
-		}
+	spool_read(spool, &vertex->spooled, sizeof(PartVertex));
+	spool_read(spool, list + 1,
+			   list->nlinks * sizeof(PartLink) + join->parts->part_space.encoded_size);
+}
+
+/* Joins the lists of the vertices [from, to) of the batch: the body of threads. */
+static void
+join_vertices(void *arg, int thread, uint32_t from, uint32_t to)
+{
+	const PartsJoin *join = arg;
+
+	for (uint32 i = from; i < to; i++)
+	{
+		JoinVertex *vertex = vertex_of_batch(join, i);
+		const PartList *own = &vertex->spooled.list;
+
+		vertex->place = place_of_number(join, own->number);
+		vertex->root = hnsw_joined_anchor(own, vertex->other) == NO_NUMBER;
+		vertex->nlinks = hnsw_join_lists(own, vertex->other, join->limit, vertex->links);
+		for (int j = 0; j < vertex->nlinks; j++)
+			vertex->links[j] = id_of_number(join, vertex->links[j]);
 	}
-	if (anchor == NO_NUMBER)
-		join->root = id_of_place(join, place_of_number(join, own->number));
-	return nlinks;
+}
+
+/* Reads the next n vertices of the part at hand and joins their lists. */
+static void
+join_batch(PartsJoin *join, uint32 n)
+{
+	CHECK_FOR_INTERRUPTS();
+	for (uint32 i = 0; i < n; i++)
+	{
+		JoinVertex *vertex = vertex_of_batch(join, i);
+
+		read_vertex(join, vertex);
+		vertex->other = take_incoming(join, vertex->spooled.list.number);
+	}
+	parallel_for(join->build->params.threads, 0, n, BATCH_GRAIN, join_vertices, join);
 }
 
 /* ------------------------------------------------------------ pages */
@@ -390,33 +435,27 @@ page_of_place(PartsJoin *join, uint32 place)
 	return BufferGetPage(join->buffer);
 }
 
-/* Fills the record of the vertex at hand. */
 static void
-fill_vertex(PartsJoin *join, uint32 place, HnswVertex record)
+fill_vertex(PartsJoin *join, const JoinVertex *vertex, HnswVertex record)
 {
 	HnswIndex *index = &join->build->index;
-	uint32 chain = join->chains[join->own->number - join->part->base];
-	const PartList *other = NULL;
+	const PartVertex *spooled = &vertex->spooled;
 
-	if (chain != NO_OFFSET)
-	{
-		other = (const PartList *) (join->incoming + (Size) chain * sizeof(uint32));
-		join->next_list++;
-	}
 	memset(record, 0, index->meta.slot_size);
 	record->version = 1;
-	record->ntids = join->vertex.ntids;
-	memcpy(record->tids, join->vertex.tids, record->ntids * sizeof(ItemPointerData));
+	record->ntids = spooled->ntids;
+	memcpy(record->tids, spooled->tids, record->ntids * sizeof(ItemPointerData));
 	ItemPointerSetInvalid(&record->upper);
-	if (place < join->parts->nupper)
+	if (vertex->place < join->parts->nupper)
 	{
-		record->level = join->levels[place];
-		record->upper = join->items[place];
+		record->level = join->levels[vertex->place];
+		record->upper = join->items[vertex->place];
 	}
-	record->more_tids = find_head(join, join->own->number);
-	record->nlinks = join_lists(join, other, hnsw_vertex_links(index, record));
+	record->more_tids = find_head(join, spooled->list.number);
+	record->nlinks = vertex->nlinks;
+	memcpy(hnsw_vertex_links(index, record), vertex->links, vertex->nlinks * sizeof(uint32));
 	if (index->meta.value_pages == 0)
-		memcpy(hnsw_vertex_value(index, record), join->value, index->space.stored_size);
+		memcpy(hnsw_vertex_value(index, record), value_of_vertex(vertex), index->space.stored_size);
 	else
 	{
 		BlockNumber *blocks = hnsw_vertex_value(index, record);
@@ -426,41 +465,46 @@ fill_vertex(PartsJoin *join, uint32 place, HnswVertex record)
 	}
 }
 
-/* The next vertex in the order in which they were spooled */
 static void
-read_vertex(PartsJoin *join)
-{
-	Spool *vertices = join->parts->vertices;
-
-	spool_read(vertices, &join->vertex, sizeof(PartVertex));
-	spool_read(vertices, join->own, sizeof(PartList));
-	spool_read(vertices, join->own + 1, join->own->nlinks * sizeof(PartLink));
-	spool_read(vertices, join->value, join->parts->part_space.encoded_size);
-}
-
-static void
-write_vertex(PartsJoin *join)
+write_vertex(PartsJoin *join, const JoinVertex *vertex)
 {
 	HnswIndex *index = &join->build->index;
-	uint32 place;
+	uint32 slots = index->meta.slots_per_page;
+	uint32 place = vertex->place;
 	Buffer buffer;
 
-	read_vertex(join);
-	place = place_of_number(join, join->own->number);
 	if (place >= join->first_lower)
-		fill_vertex(join, place,
+		fill_vertex(join, vertex,
 					(HnswVertex) page_slot(page_of_place(join, place), index->meta.slot_size,
-										   place % index->meta.slots_per_page));
+										   place % slots));
 	else
 	{
-		buffer = ReadBuffer(index->relation, META_BLOCK + 1 + place / index->meta.slots_per_page);
+		buffer = ReadBuffer(index->relation, META_BLOCK + 1 + place / slots);
 		LockBuffer(buffer, BUFFER_LOCK_EXCLUSIVE);
-		fill_vertex(join, place,
-					(HnswVertex) page_slot(BufferGetPage(buffer), index->meta.slot_size,
-										   place % index->meta.slots_per_page));
+		fill_vertex(
+			join, vertex,
+			(HnswVertex) page_slot(BufferGetPage(buffer), index->meta.slot_size, place % slots));
 		hnsw_finish_page(buffer);
 	}
+	if (vertex->root)
+		join->root = id_of_place(join, place);
 	join->nwritten++;
+}
+
+/* Writes the n vertices of the batch.  No lock stays behind: it would hold off interrupts. */
+static void
+write_batch(PartsJoin *join, uint32 n)
+{
+	if (BufferIsValid(join->buffer))
+		LockBuffer(join->buffer, BUFFER_LOCK_EXCLUSIVE);
+	for (uint32 i = 0; i < n; i++)
+		write_vertex(join, vertex_of_batch(join, i));
+	if (BufferIsValid(join->buffer))
+	{
+		MarkBufferDirty(join->buffer);
+		LockBuffer(join->buffer, BUFFER_LOCK_UNLOCK);
+	}
+	build_progress(join->nwritten);
 }
 
 static void
@@ -469,17 +513,18 @@ write_part(PartsJoin *join, Part *part)
 	join->part = part;
 	join->next_list = 0;
 	read_incoming(join, part);
+	chain_incoming(join, part);
 	place_long(join, part);
-	for (uint32 i = 0; i < part->nvertices; i++)
-		write_vertex(join);
+	for (uint32 done = 0; done < part->nvertices; done += join->batch)
+	{
+		uint32 n = Min(join->batch, part->nvertices - done);
+
+		join_batch(join, n);
+		write_batch(join, n);
+	}
 	if (join->next_list != part->nincoming)
 		elog(ERROR, "part has %u lists of its vertices left over",
 			 part->nincoming - join->next_list);
-	build_progress(join->nwritten);
-	pfree(join->incoming);
-	pfree(join->chains);
-	pfree(join->longs);
-	pfree(join->heads);
 }
 
 static void
@@ -488,27 +533,31 @@ write_slot_pages(PartsJoin *join)
 	make_front_pages(join);
 	spool_rewind(join->parts->vertices);
 	spool_rewind(join->parts->longs);
-	join->joined = palloc(2 * 3 * join->build->params.m * sizeof(Joined));
-	join->own = palloc(sizeof(PartList) + 3 * join->build->params.m * sizeof(PartLink));
+	alloc_part(join);
 	for (uint32 i = 0; i < join->parts->nparts; i++)
 		write_part(join, &join->parts->parts[i]);
 	if (BufferIsValid(join->buffer))
-		hnsw_finish_page(join->buffer);
+		ReleaseBuffer(join->buffer);
+	pfree(join->incoming);
+	pfree(join->chains);
+	pfree(join->longs);
+	pfree(join->heads);
 }
 
 static void
 write_value_pages(PartsJoin *join)
 {
 	int pages = join->build->index.meta.value_pages;
+	JoinVertex *vertex = vertex_of_batch(join, 0);
 
 	if (pages == 0)
 		return;
 	spool_rewind(join->parts->vertices);
 	for (uint64 i = 0; i < join->nwritten; i++)
 	{
-		read_vertex(join);
-		hnsw_write_value_pages(join->build, join->value, join->build->index.space.stored_size,
-							   join->value_start + i * pages);
+		read_vertex(join, vertex);
+		hnsw_write_value_pages(join->build, value_of_vertex(vertex),
+							   join->build->index.space.stored_size, join->value_start + i * pages);
 	}
 }
 
@@ -624,9 +673,9 @@ hnsw_join_parts(HnswParts *parts)
 	PartsJoin join = {.parts = parts, .build = parts->build, .buffer = InvalidBuffer};
 
 	join.limit = HNSW_LAYER_LINKS(parts->build->params.m, 0);
-	join.value = palloc(parts->part_space.encoded_size);
 	place_pages(&join);
 	join_upper(&join);
+	alloc_batch(&join);
 	build_phase(BUILD_PHASE_WRITE, parts->nupper + parts->nlower);
 	write_slot_pages(&join);
 	write_value_pages(&join);

@@ -415,7 +415,7 @@ spool_vertex(PartGraph *graph, uint32 vertex, const PartList *list)
 	HnswParts *parts = graph->parts;
 	Size stored_size = parts->part_space.encoded_size;
 	const void *value = build_rows_value(graph->rows, vertex);
-	PartVertex record = {.ntids = Min(graph->nrows[vertex], HNSW_INLINE_TIDS)};
+	PartVertex record = {.ntids = Min(graph->nrows[vertex], HNSW_INLINE_TIDS), .list = *list};
 
 	if (is_upper(parts, list->number))
 	{
@@ -427,7 +427,7 @@ spool_vertex(PartGraph *graph, uint32 vertex, const PartList *list)
 		parts->places[list->number] = parts->nlower++;
 	memcpy(record.tids, graph->tids[vertex], record.ntids * sizeof(ItemPointerData));
 	spool_write(parts->vertices, &record, sizeof(record));
-	spool_write(parts->vertices, list, sizeof(PartList) + list->nlinks * sizeof(PartLink));
+	spool_write(parts->vertices, list + 1, list->nlinks * sizeof(PartLink));
 	spool_write(parts->vertices, value, stored_size);
 }
 

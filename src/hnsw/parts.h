@@ -5,7 +5,8 @@
  *
  *	build_parts.c	rows are spooled, and a graph is built of every part
  *	build_divide.c	which parts there are, and which rows are in them
- *	build_join.c	the lists of the parts are joined and written to pages
+ *	build_lists.c	the lists of a vertex from two parts are joined
+ *	build_join.c	what becomes of them is written to pages
  *
  * A row's number is its place among the rows of all parts: rows of its home
  * part lie together.  The vertex of a value has the number of the first row
@@ -75,11 +76,12 @@ typedef struct PartList
 
 #define NO_NUMBER PG_UINT32_MAX
 
-/* A vertex at home in a part as it is spooled; its PartList and stored value follow. */
+/* A vertex at home in a part as it is spooled; the list's links and the stored value follow. */
 typedef struct PartVertex
 {
 	uint32 ntids; /* in tids[] */
 	ItemPointerData tids[HNSW_INLINE_TIDS];
+	PartList list;
 } PartVertex;
 
 /* A vertex with more rows than its record holds */
@@ -165,6 +167,17 @@ extern void hnsw_parts_distribute(HnswParts *parts);
 
 /* build_join.c */
 extern void hnsw_join_parts(HnswParts *parts);
+
+/* build_lists.c: without calls into the server, so threads may */
+
+/* The number of the anchor of a vertex with these lists, or NO_NUMBER; other may be NULL. */
+extern uint32 hnsw_joined_anchor(const PartList *own, const PartList *other);
+
+/*
+ * Joins the lists of a vertex to one of at most `limit` neighbours.  numbers gets them, the
+ * anchor first, then ascending by distance; returns how many.  other may be NULL.
+ */
+extern int hnsw_join_lists(const PartList *own, const PartList *other, int limit, uint32 *numbers);
 
 /* build_parts.c */
 extern BuildRows *hnsw_parts_rows(HnswParts *parts);
