@@ -339,6 +339,13 @@ alloc_batch(PartsJoin *join)
 		vertex_of_batch(join, i)->links = ids + (Size) i * join->limit;
 }
 
+static void
+free_batch(PartsJoin *join)
+{
+	pfree(vertex_of_batch(join, 0)->links);
+	pfree(join->vertices);
+}
+
 static const char *
 value_of_vertex(const JoinVertex *vertex)
 {
@@ -679,6 +686,7 @@ hnsw_join_parts(HnswParts *parts)
 	build_phase(BUILD_PHASE_WRITE, parts->nupper + parts->nlower);
 	write_slot_pages(&join);
 	write_value_pages(&join);
+	free_batch(&join);
 	write_item_pages(&join);
 	meta->entry = id_of_place(&join, join.entry);
 	meta->entry_level = join.levels[join.entry];
