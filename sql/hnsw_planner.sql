@@ -96,3 +96,29 @@ RESET enable_indexscan;
 
 DROP TABLE items, wide, tiny;
 DROP FUNCTION way, cost, plan;
+
+-- a lateral subquery's order depends on a value that parallel workers do not have: their plans get no
+-- index scan of it, below a parallel append neither (the server does not look)
+CREATE TABLE parent (id int, v vector(2));
+CREATE TABLE child () INHERITS (parent);
+CREATE TABLE centres (id int, v vector(2));
+INSERT INTO parent SELECT i, ARRAY[i, i]::float4[]::vector FROM generate_series(1, 20000) i;
+INSERT INTO child SELECT * FROM parent;
+INSERT INTO centres SELECT i, ARRAY[i, i]::float4[]::vector FROM generate_series(1, 10) i;
+CREATE INDEX ON parent USING hnsw (v);
+CREATE INDEX ON child USING hnsw (v);
+ANALYZE parent, child, centres;
+SET enable_seqscan = off;
+SET enable_bitmapscan = off;
+SET parallel_leader_participation = off;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET min_parallel_index_scan_size = 0;
+SET effective_cache_size = 100;
+SET seq_page_cost = 4;
+SET random_page_cost = 1.1;
+SET cpu_operator_cost = 0;
+SELECT count(*) FROM (SELECT v FROM centres ORDER BY id LIMIT 3) AS c,
+	LATERAL (SELECT id FROM parent ORDER BY parent.v <-> c.v) AS near;
+DROP TABLE parent, child, centres;

@@ -240,6 +240,29 @@ extrapolate(Cost startup, Cost at_wanted, double wanted, Cost at_all, double row
 	return Max(startup + per_row * Max(rows, wanted), at_all);
 }
 
+/* Is a value of an outer query or a subquery's result in the expression? */
+static bool
+has_outer_value(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Param) && ((Param *) node)->paramkind == PARAM_EXEC)
+		return true;
+	return expression_tree_walker(node, has_outer_value, context);
+}
+
+/*
+ * Keeps an ordered path to the leader if it depends on a value that workers may not have.
+ * The planner looks whether conditions may run in a worker, but not whether the order
+ * may, which could put the path below a parallel append, where the value is missing.
+ */
+static void
+keep_to_leader(IndexPath *path)
+{
+	if (has_outer_value((Node *) path->indexorderbys, NULL))
+		path->path.parallel_safe = false;
+}
+
 /* What a scan of the index is to be priced by */
 static CostShape *
 make_shape(const AccessMethod *method, Relation index, PlannerInfo *root, IndexPath *path)
@@ -294,6 +317,7 @@ cost_estimate(PlannerInfo *root, IndexPath *path, double loop_count, Cost *start
 		rule_out(path, startup_cost, total_cost);
 		return;
 	}
+	keep_to_leader(path);
 	*selectivity = selectivity_of(root, path);
 	in_reach = rows_in_reach(root, path);
 	wanted = rows_wanted(root, path, in_reach);

@@ -51,7 +51,8 @@ merge_batch(MergeState *state)
 	merge_collect_batch(state);
 	/* again: to know whether any of these has a value that does not fit the stored element */
 	hnsw_read_meta(state->index);
-	hnsw_note_uncoded(state->index);
+	if (state->nvertices > 0)
+		hnsw_note_uncoded(state->index);
 
 	state->overlay = hnsw_overlay_create(state);
 	state->search.overlay = state->overlay;
@@ -64,9 +65,11 @@ merge_batch(MergeState *state)
 	qsort(state->vertices, state->nvertices, sizeof(MergeVertex), merge_compare_vertices);
 	merge_write_own_links(state);
 	merge_write_links_back(state);
-	hnsw_note_uncoded(state->index);
 	merge_update_entry(state);
 	merge_retire_batch(state);
+	/* after the last change of a record's flags: vacuum leaves out one that has changed */
+	if (state->nvertices > 0)
+		hnsw_note_uncoded(state->index);
 	merge_release_claim(state);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(state->context);
